@@ -1,0 +1,151 @@
+"""Profiles and the ledger in dictionaries: the same protocol as on a server, under one lock."""
+
+import threading
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+
+from tektree._async.ports.gamification import Committed, WeekSum
+from tektree.errors import Stale, Taken
+from tektree.models.base import made
+from tektree.models.events import Event
+from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.leaderboards import Board, BoardEntry
+
+__all__ = ["AsyncMemoryGamification", "AsyncMemoryLedger"]
+
+_FOLDED = frozenset(Folded.model_fields)
+
+
+class AsyncMemoryGamification:
+    """Profiles in a dictionary. What it holds and gives out is frozen, so nothing leaks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._profiles: dict[str, GamificationProfile] = {}
+        self._by_uid: dict[str, str] = {}
+        self._order: list[str] = []
+
+    async def enroll(self, profile: GamificationProfile) -> GamificationProfile:
+        with self._lock:
+            user_id = self._by_uid.get(profile.uid or "", profile.user_id)
+            stored = self._profiles.get(user_id)
+            if stored is not None:
+                return stored
+            self._profiles[profile.user_id] = profile
+            if profile.uid is not None:
+                self._by_uid[profile.uid] = profile.user_id
+            insort(self._order, profile.user_id)
+            return profile
+
+    async def profile(self, user_id: str) -> GamificationProfile | None:
+        return self._profiles.get(user_id)
+
+    async def project(self, user_id: str, state: Folded, repair: bool = False) -> None:
+        with self._lock:
+            stored = self._profiles.get(user_id)
+            if stored is None or stored.seq > state.seq or (stored.seq == state.seq and not repair):
+                return
+            self._profiles[user_id] = made(GamificationProfile, {**stored.__dict__, **state.__dict__})
+
+    async def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+        with self._lock:
+            stored = self._profiles.get(old.user_id)
+            if stored is None or stored.settings_version != old.settings_version:
+                raise Stale("profile", old.user_id)
+            settings = {name: value for name, value in new.__dict__.items() if name not in _FOLDED}
+            fields = {**stored.__dict__, **settings, "updated_at": max(stored.updated_at, new.updated_at)}
+            self._profiles[old.user_id] = made(GamificationProfile, fields)
+
+    async def users(self, after: str | None, limit: int) -> Sequence[str]:
+        with self._lock:
+            start = 0 if after is None else bisect_right(self._order, after)
+            return self._order[start : start + limit]
+
+    async def count(self) -> int:
+        return len(self._profiles)
+
+
+class AsyncMemoryLedger:
+    """The ledger in one list per user; a row's place is its ``seq`` − 1, because there are no gaps."""
+
+    def __init__(self, profiles: AsyncMemoryGamification) -> None:
+        self._lock = threading.Lock()
+        self._profiles = profiles
+        self._rows: dict[str, list[XPTransaction]] = {}
+        self._by_id: dict[str, XPTransaction] = {}
+        self._outbox: dict[str, tuple[Event, ...]] = {}
+        self._linked: dict[str, XPTransaction] = {}
+        self._days: dict[tuple[str, str], XPTransaction] = {}
+        self._weeks: dict[str, dict[str, XPTransaction]] = {}
+
+    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+        with self._lock:
+            rows = self._rows.setdefault(row.user_id, [])
+            if row.transaction_id in self._by_id:
+                raise Taken("key")
+            if row.seq != len(rows) + 1:
+                raise Stale("ledger", row.user_id)
+            rows.append(row)
+            self._by_id[row.transaction_id] = row
+            self._outbox[row.transaction_id] = tuple(events)
+            self._index(row)
+
+    def _index(self, row: XPTransaction) -> None:
+        link = row.reverses or row.restores
+        if link:
+            self._linked[link] = row
+        if row.day and row.week:
+            self._days[row.user_id, row.day] = row
+            self._weeks.setdefault(row.week, {})[row.user_id] = row
+
+    async def told(self, rows: Sequence[XPTransaction]) -> None:
+        with self._lock:
+            for row in rows:
+                self._outbox.pop(row.transaction_id, None)
+
+    async def row(self, transaction_id: str) -> XPTransaction | None:
+        return self._by_id.get(transaction_id)
+
+    async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+        with self._lock:
+            rows = self._rows.get(user_id, [])[seq:]
+            return [Committed(row, self._outbox.get(row.transaction_id, ())) for row in rows]
+
+    async def rows(self, user_id: str, after: int, limit: int) -> Sequence[XPTransaction]:
+        with self._lock:
+            return self._rows.get(user_id, [])[after : after + limit]
+
+    async def history(self, user_id: str, before: int | None, limit: int) -> Sequence[XPTransaction]:
+        with self._lock:
+            rows = self._rows.get(user_id, [])
+            end = len(rows) if before is None else min(before - 1, len(rows))
+            return rows[max(0, end - limit) : max(0, end)][::-1]
+
+    async def linked(self, user_id: str, transaction_id: str) -> XPTransaction | None:
+        return self._linked.get(transaction_id)
+
+    async def used(self, user_id: str, day: str) -> int:
+        row = self._days.get((user_id, day))
+        return row.daily_total if row else 0
+
+    async def week(self, user_id: str, week: str) -> WeekSum:
+        row = self._weeks.get(week, {}).get(user_id)
+        return WeekSum(row.weekly_xp, row.weekly_reached_at) if row else WeekSum()
+
+    async def standings(self, week: str) -> Sequence[BoardEntry]:
+        with self._lock:
+            rows = list(self._weeks.get(week, {}).values())
+        found = [(row, await self._profiles.profile(row.user_id)) for row in rows]
+        return [_entry(row, profile) for row, profile in found if profile is not None and profile.uid is not None]
+
+
+def _entry(row: XPTransaction, profile: GamificationProfile) -> BoardEntry:
+    return BoardEntry(
+        Board(row.week),
+        profile.uid or "",
+        row.weekly_xp,
+        row.weekly_reached_at,
+        row.seq,
+        profile.settings_version,
+        profile.leaderboard_opt_out,
+    )

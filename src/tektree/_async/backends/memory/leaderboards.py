@@ -1,0 +1,194 @@
+"""Boards in memory: rank and neighbours in logarithmic time, however many stand on them."""
+
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tektree.models.leaderboards import Board, BoardEntry, Standing
+
+__all__ = ["AsyncMemoryLeaderboards"]
+
+_Key = tuple[int, float, str]
+
+_BLOCK = 512
+"""Keys in one block before it is cut in two: insertion moves at most this many."""
+
+
+class Ranked:
+    """Sorted keys in blocks, with a Fenwick tree over the sizes of the blocks.
+
+    Finding a key's rank, and the key of a rank, takes O(log n); adding and removing moves one block.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[list[_Key]] = [[]]
+        self._lasts: list[_Key] = []
+        self._tree: list[int] = []
+        self._size = 0
+        self._reindex()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, key: _Key) -> None:
+        at = min(bisect_left(self._lasts, key), len(self._blocks) - 1)
+        block = self._blocks[at]
+        insort(block, key)
+        self._size += 1
+        if len(block) > _BLOCK:
+            self._blocks[at : at + 1] = [block[: _BLOCK // 2], block[_BLOCK // 2 :]]
+            self._reindex()
+        else:
+            self._count(at, 1)
+
+    def remove(self, key: _Key) -> None:
+        at = bisect_left(self._lasts, key)
+        block = self._blocks[at]
+        del block[bisect_left(block, key)]
+        self._size -= 1
+        if not block and len(self._blocks) > 1:
+            del self._blocks[at]
+            self._reindex()
+        else:
+            self._count(at, -1)
+
+    def rank(self, key: _Key) -> int:
+        """How many stand before ``key``, which is in."""
+        at = bisect_left(self._lasts, key)
+        before, node = 0, at
+        while node:
+            before += self._tree[node]
+            node &= node - 1
+        return before + bisect_left(self._blocks[at], key)
+
+    def slice(self, start: int, stop: int) -> Iterator[_Key]:
+        """The keys of the ranks from ``start`` up to ``stop``, which is left out."""
+        start, stop = max(0, start), min(stop, self._size)
+        at, offset = self._find(start)
+        while start < stop:
+            block = self._blocks[at][offset : offset + stop - start]
+            yield from block
+            start, at, offset = start + len(block), at + 1, 0
+
+    def _find(self, rank: int) -> tuple[int, int]:
+        """The block that holds a rank, and the place in it: a descent of the tree."""
+        node, step = 0, 1 << len(self._blocks).bit_length()
+        while step:
+            following = node + step
+            if following < len(self._tree) and self._tree[following] <= rank:
+                node, rank = following, rank - self._tree[following]
+            step >>= 1
+        return node, rank
+
+    def _count(self, at: int, change: int) -> None:
+        if self._blocks[at]:
+            self._lasts[at : at + 1] = [self._blocks[at][-1]]
+        node = at + 1
+        while node < len(self._tree):
+            self._tree[node] += change
+            node += node & -node
+
+    def _reindex(self) -> None:
+        self._lasts = [block[-1] for block in self._blocks if block]
+        self._tree = [0] * (len(self._blocks) + 1)
+        for at, block in enumerate(self._blocks, start=1):
+            self._tree[at] += len(block)
+            parent = at + (at & -at)
+            if parent < len(self._tree):
+                self._tree[parent] += self._tree[at]
+
+
+@dataclass(slots=True)
+class _Place:
+    """A board: what was written of every user, and the order of those who are seen."""
+
+    entries: dict[str, BoardEntry] = field(default_factory=dict)
+    ranked: Ranked = field(default_factory=Ranked)
+
+
+class AsyncMemoryLeaderboards:
+    """All boards under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[Board, _Place] = {}
+        self._settings: dict[str, tuple[int, bool]] = {}
+
+    async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
+        with self._lock:
+            for entry in entries:
+                self._hide(entry.uid, entry.settings_version, entry.hidden)
+                if not entry.board.is_over(now):
+                    self._put(entry, now)
+
+    async def hide(self, uid: str, settings_version: int, hidden: bool, now: datetime) -> None:
+        with self._lock:
+            self._hide(uid, settings_version, hidden)
+
+    async def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
+        with self._lock:
+            place = self._place(board, now)
+            return _standings(place, 0, limit) if place else []
+
+    async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
+        with self._lock:
+            place = self._place(board, now)
+            entry = self._seen(place, uid)
+            return Standing(place.ranked.rank(entry.order) + 1, uid, entry.score) if place and entry else None
+
+    async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
+        with self._lock:
+            place = self._place(board, now)
+            entry = self._seen(place, uid)
+            if not place or not entry:
+                return []
+            rank = place.ranked.rank(entry.order)
+            return _standings(place, max(0, rank - span), rank + span + 1)
+
+    def _place(self, board: Board, now: datetime) -> _Place | None:
+        return None if board.is_over(now) else self._places.get(board)
+
+    def _seen(self, place: _Place | None, uid: str) -> BoardEntry | None:
+        entry = place.entries.get(uid) if place else None
+        return entry if entry and entry.score > 0 and not self._hidden(uid) else None
+
+    def _hidden(self, uid: str) -> bool:
+        return self._settings.get(uid, (0, False))[1]
+
+    def _put(self, entry: BoardEntry, now: datetime) -> None:
+        place = self._places.get(entry.board)
+        if place is None:
+            self._forget(now)
+            place = self._places[entry.board] = _Place()
+        old = place.entries.get(entry.uid)
+        if old is not None and old.seq > entry.seq:
+            return
+        hidden = self._hidden(entry.uid)
+        if old is not None and old.score > 0 and not hidden:
+            place.ranked.remove(old.order)
+        place.entries[entry.uid] = entry
+        if entry.score > 0 and not hidden:
+            place.ranked.add(entry.order)
+
+    def _hide(self, uid: str, version: int, hidden: bool) -> None:
+        known, was = self._settings.get(uid, (0, False))
+        if version <= known:
+            return
+        self._settings[uid] = (version, hidden)
+        if hidden is was:
+            return
+        for place in self._places.values():
+            entry = place.entries.get(uid)
+            if entry is not None and entry.score > 0:
+                place.ranked.remove(entry.order) if hidden else place.ranked.add(entry.order)
+
+    def _forget(self, now: datetime) -> None:
+        for board in [board for board in self._places if board.is_over(now)]:
+            del self._places[board]
+
+
+def _standings(place: _Place, start: int, stop: int) -> list[Standing]:
+    keys = place.ranked.slice(start, stop)
+    return [Standing(rank, uid, -score) for rank, (score, _, uid) in enumerate(keys, start=start + 1)]

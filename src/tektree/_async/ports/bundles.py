@@ -1,0 +1,22 @@
+"""All that an SDK needs from storage, in one value."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tektree._async.ports.events import AsyncEventLog
+from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
+from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+
+__all__ = ["AsyncBackends"]
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncBackends:
+    """One implementation of every port, and what has to happen around their use: once before, and at the end."""
+
+    gamification: AsyncGamificationRepository
+    ledger: AsyncLedger
+    leaderboards: AsyncLeaderboardStore
+    events: AsyncEventLog
+    on_setup: Callable[[], Awaitable[None]] | None = None
+    on_close: Callable[[], Awaitable[None]] | None = None

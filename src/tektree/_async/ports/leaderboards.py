@@ -1,0 +1,44 @@
+"""What leaderboards need from storage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from tektree.models.leaderboards import Board, BoardEntry, Standing
+
+__all__ = ["AsyncLeaderboardStore"]
+
+
+class AsyncLeaderboardStore(Protocol):
+    """Ranked boards. Who is hidden, or has no XP, stands on none; ranks have no gaps.
+
+    The order is `BoardEntry.order`. A board whose time is over (eight weeks after its week) is empty and takes no
+    more entries.
+    """
+
+    async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
+        """Puts each entry in place of an older one: of a lower ``seq``. Of the settings the newest version seen
+           decides, on all boards.
+
+        An entry of the same ``seq`` is written again, which heals a board that has drifted.
+        """
+        ...
+
+    async def hide(self, uid: str, settings_version: int, hidden: bool, now: datetime) -> None:
+        """Takes the user off all boards at once, or puts them back with the XP they have by now.
+
+        An older version changes nothing.
+        """
+        ...
+
+    async def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
+        """The first ``limit`` places."""
+        ...
+
+    async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
+        """The user's place; None for who is not on the board."""
+        ...
+
+    async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
+        """The user's place with up to ``span`` places on either side; empty for who is not on the board."""
+        ...

@@ -1,0 +1,80 @@
+"""The SDK: one policy, one clock and one set of backends, wired. There is no logic here."""
+
+from types import TracebackType
+from typing import Self
+
+from tektree._async.backends.memory.events import AsyncMemoryEventLog
+from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
+from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.gamification import AsyncGamification
+from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree.clock import Clock, read, system_clock
+from tektree.errors import ConfigurationError
+from tektree.ids import Ids, RandomIds
+from tektree.policy import Policy
+
+__all__ = ["AsyncTekTree", "memory_backends"]
+
+
+def memory_backends() -> AsyncBackends:
+    """A fresh set of storage in this process's memory. It never waits for anything."""
+    profiles = AsyncMemoryGamification()
+    return AsyncBackends(profiles, AsyncMemoryLedger(profiles), AsyncMemoryLeaderboards(), AsyncMemoryEventLog())
+
+
+class AsyncTekTree:
+    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``.
+
+    Usually made by `in_memory`; with ``backends`` of your own the same services run on your storage. ``clock`` is
+    anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex digits;
+    both are there for tests. Raises `ConfigurationError` for a policy, clock or ids that are none.
+    """
+
+    def __init__(
+        self,
+        backends: AsyncBackends,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        clock, ids = clock or system_clock, ids or RandomIds()
+        if policy is not None and not isinstance(policy, Policy):
+            raise ConfigurationError("policy", "must be a tektree.Policy, or None for the defaults")
+        if not callable(ids):
+            raise ConfigurationError("ids", "must be a callable that returns 24 hex digits")
+        if not callable(clock):
+            raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
+        read(clock)
+        self._backends = backends
+        self.policy = policy or Policy()
+        """The numbers in force."""
+        self.gamification = AsyncGamification(backends, self.policy, clock, ids)
+        self.leaderboards = AsyncLeaderboards(backends, clock)
+
+    @classmethod
+    def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
+        """A ``tek`` that keeps everything in this process's memory:
+
+        for tests, notebooks and small tools. Needs no server.
+        """
+        return cls(memory_backends(), policy, clock, ids)
+
+    async def setup(self) -> None:
+        """Makes what the storage needs before its first use. Again: nothing happens."""
+        if self._backends.on_setup is not None:
+            await self._backends.on_setup()
+
+    async def close(self) -> None:
+        """Lets go of what was opened here. What was passed in stays open."""
+        if self._backends.on_close is not None:
+            await self._backends.on_close()
+
+    async def __aenter__(self) -> Self:
+        await self.setup()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,174 @@
+"""The write protocol of the ledger: one row is the commit, and what follows it can be repeated.
+
+1. The profile is read; the rules decide; the row is appended with its events and the state after it. Storage lets one
+   row have a ``seq`` and one row have a key, so of two writers one loses and decides again with what the other wrote.
+2. The events go to the log, the sums to the boards, and the row lets go of its events.
+3. The profile is brought forward, last. As long as it lags, the next writer of the user loses against the row that it
+   has not seen, reads the ledger's tail, and finishes for that row what may have been cut off.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.gamification import Committed
+from tektree.errors import NotFound, Stale, Taken, Unavailable
+from tektree.ids import transaction_id
+from tektree.models.base import Frozen
+from tektree.models.events import Event
+from tektree.models.gamification import GamificationProfile, XPTransaction
+from tektree.policy import Policy
+from tektree.rules import achievements, leaderboards, projections, xp
+
+__all__ = ["AsyncCommits", "Dated", "Decide", "Written"]
+
+_ATTEMPTS: Final = 200
+"""How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
+
+_PAGE: Final = 500
+
+Dated = Mapping[str, datetime]
+Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransaction]]
+"""What to write, given the user's state; or the row that did it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a command came to: its decision, or the ``first`` row of its key; the profile after, and all events told."""
+
+    profile: GamificationProfile
+    decision: xp.Decision | None = None
+    first: XPTransaction | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """How often it was tried. Raises `Unavailable` in the end: a store that refuses every time is not well."""
+
+    pause: Callable[[int], Awaitable[None]]
+    count: int = field(default=0)
+
+    async def lost(self) -> None:
+        self.count += 1
+        if self.count > _ATTEMPTS:
+            raise Unavailable("ledger", "is written by too many others at once")
+        await self.pause(self.count)
+
+
+class AsyncCommits:
+    """Commits rows to the ledgers of users."""
+
+    def __init__(self, backends: AsyncBackends, policy: Policy, pause: Callable[[int], Awaitable[None]]) -> None:
+        self._profiles = backends.gamification
+        self._ledger = backends.ledger
+        self._boards = backends.leaderboards
+        self._log = backends.events
+        self._policy = policy
+        self._pause = pause
+        self._inline = policy.events.drain == "inline"
+
+    async def profile(self, user_id: str) -> GamificationProfile:
+        """The stored profile. Raises `NotFound`."""
+        profile = await self._profiles.profile(user_id)
+        if profile is None:
+            raise NotFound("profile", user_id)
+        return profile
+
+    async def write(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+        """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
+        attempts = _Attempts(self._pause)
+        profile = await self.profile(user_id)
+        while True:
+            if profile.owed:
+                profile, _ = await self._pay(profile, now, attempts)
+            decision = await self._decided(profile, decide)
+            if isinstance(decision, XPTransaction):
+                return Written(profile, first=decision)
+            if decision.row is None:
+                first = await self._ledger.row(transaction_id(user_id, key))
+                return Written(profile, decision=None if first else decision, first=first)
+            try:
+                await self._ledger.append(decision.row, decision.events)
+                break
+            except Taken:
+                first = await self._ledger.row(transaction_id(user_id, key))
+                profile = await self.catch_up(user_id, now)
+                if first is not None:
+                    return Written(profile, first=first)
+            except Stale:
+                await attempts.lost()
+                profile = await self.catch_up(user_id, now)
+        await self._follow([Committed(decision.row, decision.events)], decision.profile, now)
+        profile, events = decision.profile, decision.events
+        if profile.owed:
+            profile, more = await self._pay(profile, now, attempts)
+            events = (*events, *more)
+        return Written(profile, decision=decision, events=events)
+
+    async def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
+        """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
+        profile = await self.profile(user_id)
+        tail = await self._ledger.tail(user_id, profile.seq)
+        if not tail or tail[-1].row.state is None:
+            return profile
+        profile = projections.profile_with(profile, tail[-1].row.state)
+        await self._follow(tail, profile, now)
+        return profile
+
+    async def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime) -> None:
+        """What comes after a commit, in the order that lets the next writer see how far it got."""
+        if self._inline:
+            events = [event for each in committed for event in each.outbox]
+            if events:
+                await self._log.append(events)
+        entries = [entry for each in committed for entry in leaderboards.entries(each.row, profile)]
+        if entries:
+            await self._boards.put(entries, now)
+        newest = committed[-1].row.state
+        if self._inline:
+            await self._ledger.told([each.row for each in committed if each.outbox])
+        if newest is not None:
+            await self._profiles.project(profile.user_id, newest)
+
+    async def _pay(
+        self, profile: GamificationProfile, now: datetime, attempts: _Attempts
+    ) -> tuple[GamificationProfile, tuple[Event, ...]]:
+        """Commits what earlier rows made due, until nothing is. It cannot go on for ever: each is due once per user."""
+        events: tuple[Event, ...] = ()
+        while profile.owed:
+            owed = profile.owed[0]
+
+            async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+                return xp.payout(profile, owed, self._policy, now, dated)  # noqa: B023 - called before the next turn
+
+            decision = await self._decided(profile, decide)
+            assert isinstance(decision, xp.Decision)
+            assert decision.row is not None
+            try:
+                await self._ledger.append(decision.row, decision.events)
+            except (Stale, Taken):
+                await attempts.lost()
+                profile = await self.catch_up(profile.user_id, now)
+                continue
+            await self._follow([Committed(decision.row, decision.events)], decision.profile, now)
+            profile, events = decision.profile, (*events, *decision.events)
+        return profile, events
+
+    async def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
+        decision = await decide(profile, Frozen())
+        if isinstance(decision, XPTransaction) or not decision.earlier:
+            return decision
+        return await decide(profile, await self._since(profile.user_id, decision.earlier, profile.updated_at))
+
+    async def _since(self, user_id: str, ids: Sequence[str], otherwise: datetime) -> Dated:
+        """Since when these achievements were due, by the ledger."""
+        found: dict[str, datetime] = {}
+        after = 0
+        while len(found) < len(ids) and (rows := await self._ledger.rows(user_id, after, _PAGE)):
+            missing = [id for id in ids if id not in found]
+            found |= achievements.since(self._policy.achievements, missing, rows)
+            after = rows[-1].seq
+        return {id: found.get(id, otherwise) for id in ids}

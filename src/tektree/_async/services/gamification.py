@@ -1,0 +1,429 @@
+"""Gamification: XP, levels, streaks and achievements of users.
+
+Every command reads the profile, lets the rules decide, and commits one ledger row that carries its events and the
+state after it. What follows the commit (event log, boards, profile) is idempotent, and the profile comes last: while
+it lags behind the ledger, the next command of the same user finds that out from the ledger's own uniqueness and
+finishes what was cut off.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
+from tektree._flavour import async_backoff, async_call, async_lock
+from tektree.clock import Clock, read
+from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Stale, Taken
+from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
+from tektree.ids import transaction_id as transaction_id_of
+from tektree.models.accounts import Principal
+from tektree.models.gamification import (
+    AwardRequest,
+    AwardResult,
+    EntityRef,
+    Explanation,
+    GamificationProfile,
+    Outcome,
+    Verification,
+    XPTransaction,
+)
+from tektree.models.pages import Page
+from tektree.policy import Policy
+from tektree.rules import achievements, cursors, explanations, inputs, projections, xp
+from tektree.rules.periods import left_out, zone
+
+__all__ = ["AsyncGamification", "Progress"]
+
+Progress = Callable[[int, int], object]
+"""Told how many are done, and of about how many."""
+
+_PAGE: Final = 500
+_SETTINGS_ATTEMPTS: Final = 20
+
+
+class AsyncGamification:
+    """XP and what follows from it. Calls take a user's ``id``, the 24 hex digits of ``_id``.
+
+    Safe from many threads or tasks, and from many processes on the same storage.
+    """
+
+    def __init__(
+        self,
+        backends: AsyncBackends,
+        policy: Policy,
+        clock: Clock,
+        ids: Ids,
+        pause: Callable[[int], Awaitable[None]] = async_backoff,
+    ) -> None:
+        self._profiles = backends.gamification
+        self._ledger = backends.ledger
+        self._boards = backends.leaderboards
+        self._commits = AsyncCommits(backends, policy, pause)
+        self._policy = policy
+        self._clock = clock
+        self._ids = ids
+        # One command at a time per user and process saves lost races; storage decides those between processes.
+        self._locks = [async_lock() for _ in range(64)]
+
+    async def enroll(self, uid: str, user_id: str | None = None, timezone: str = "UTC") -> GamificationProfile:
+        """The profile of ``uid``, made if there is none: level 1, no XP. Enrolled again, a user is unchanged.
+
+        ``user_id`` is the id of the host's own user document; without it one is derived from ``uid``. ``timezone`` is
+        an IANA name. Raises `InvalidInput`; `Taken` (a `Conflict`) when the uid belongs to another ``user_id``, or
+        the id to another uid.
+        """
+        uid_of(uid)
+        id = user_id_of(uid) if user_id is None else hex_id(user_id, "user_id")
+        zone(timezone)
+        now = read(self._clock)
+        fresh = GamificationProfile(
+            id=derived_id("profile", id),
+            user_id=id,
+            uid=uid,
+            timezone=timezone,
+            updated_at=now,
+            xp_to_next_level=projections.xp_to_second_level(self._policy),
+        )
+        stored = await self._profiles.enroll(fresh)
+        if stored.uid != uid:
+            raise Taken("user_id")
+        if user_id is not None and stored.user_id != user_id:
+            raise Taken("uid")
+        return projections.as_of(stored, now, self._policy)
+
+    async def award(
+        self,
+        user_id: str,
+        source: str,
+        about: EntityRef | None = None,
+        amount: int | None = None,
+        key: str | None = None,
+        at: datetime | None = None,
+    ) -> AwardResult:
+        """Gives XP for ``source``: the policy's amount, or ``amount`` (1 to 2**53) where the source is the caller's
+           to price.
+
+        Exactly once per ``key``: the same key again gives the first result, as a ``duplicate``. Without a key it is
+        made from source, user and ``about``; without that too, every call is a new award. ``at`` is when it happened,
+        now if None; it decides the day of the cap and of the streak. ``outcome`` says what came of it: granted,
+        clamped, duplicate, or denied with a ``reason``.
+
+        Raises `InvalidInput`, `NotFound` for a user who is not enrolled, `IdempotencyConflict` when the key was used
+        with another source, amount or entity, `OutcomeUnknown` when the commit's reply was lost: repeat the call with
+        the same key.
+        """
+        now = read(self._clock)
+        hex_id(user_id, "user_id")
+        inputs.name(source, "source")
+        inputs.entity(about)
+        named = inputs.key(key)
+        request = AwardRequest(
+            user_id=user_id,
+            source=source,
+            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+            at=inputs.at(at, now),
+            about=about,
+            amount=inputs.amount(amount),
+        )
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.award(profile, request, self._policy, now, dated)
+
+        return await self._command(request, decide, now)
+
+    async def record_activity(self, user_id: str, at: datetime | None = None) -> AwardResult:
+        """Counts the user as active on the local date of ``at`` (now if None), without XP. Once per date.
+
+        Raises `InvalidInput`, `NotFound`.
+        """
+        now = read(self._clock)
+        hex_id(user_id, "user_id")
+        moment = inputs.at(at, now)
+        profile = await self._commits.profile(user_id)
+        request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.activity(profile, request, self._policy, now, dated)
+
+        return await self._command(request, decide, now)
+
+    async def grant_freezes(self, user_id: str, n: int, key: str) -> AwardResult:
+        """Gives up to ``n`` streak freezes (1 to 1,000), as many as the policy lets a user hold. Once per ``key``.
+
+        Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
+        """
+        now = read(self._clock)
+        hex_id(user_id, "user_id")
+        request = AwardRequest(
+            user_id=user_id,
+            source="freezes_granted",
+            key=inputs.required_key(key),
+            at=now,
+            amount=inputs.whole(n, "n", 1, 1000),
+        )
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.freezes(profile, request, self._policy, now, dated)
+
+        return await self._command(request, decide, now)
+
+    async def reverse(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
+        """Takes back the XP of an award by a row of its own, booked to the award's day and week; the award's row
+           stays.
+
+        The day's room comes back only while it is still the award's day. Activity, freezes and kept achievements
+        stay. Without a ``key``, reversing what is reversed is a ``duplicate``; with one, the same key gives the first
+        result. Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a row that is a reversal,
+        `IdempotencyConflict`.
+        """
+        return await self._link(transaction_id, reason, key, restoring=False)
+
+    async def restore(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
+        """Puts a reversed award in force again, by a row of its own. ``transaction_id`` is the award's, or its
+           reversal's.
+
+        With nothing in between, everything is as if it had never been reversed. Restoring what is in force is a
+        ``duplicate``. Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
+        """
+        return await self._link(transaction_id, reason, key, restoring=True)
+
+    async def profile(self, user_id: str) -> GamificationProfile:
+        """The user's profile as of now: a day that is over shows 0, the streak is evaluated. Nothing is written.
+
+        Raises `InvalidInput`, `NotFound`.
+        """
+        hex_id(user_id, "user_id")
+        return projections.as_of(await self._commits.profile(user_id), read(self._clock), self._policy)
+
+    async def history(self, user_id: str, after: str | None = None, limit: int = 50) -> Page[XPTransaction]:
+        """The user's ledger, newest first. ``limit`` is 1 to 100; ``after`` is the ``next`` of the page before.
+
+        Raises `InvalidInput`, `InvalidCursor`, `NotFound`.
+        """
+        hex_id(user_id, "user_id")
+        inputs.whole(limit, "limit", 1, 100)
+        before = None if after is None else cursors.position(after, "history", user_id)
+        rows = await self._ledger.history(user_id, before, limit + 1)
+        if not rows:
+            await self._commits.profile(user_id)
+        items = tuple(rows[:limit])
+        return Page(items, cursors.cursor(items[-1].seq, "history", user_id) if len(rows) > limit else None)
+
+    async def explain(self, transaction_id: str) -> Explanation:
+        """Why a ledger row holds what it holds, in words and numbers. Raises `InvalidInput`, `NotFound`."""
+        return explanations.of_row(await self._row(transaction_id))
+
+    async def verify(self, user_id: str) -> Verification:
+        """Recounts the user's ledger. True when every row and the profile say what the rows add up to.
+
+        ``divergence`` names the first row and field that do not. Nothing is written. Raises `InvalidInput`, `NotFound`.
+        """
+        hex_id(user_id, "user_id")
+        profile = await self._commits.profile(user_id)
+        state = seen = projections.START
+        async for row in self._rows(user_id):
+            following = projections.step(state, row, self._policy)
+            divergence = projections.row_divergence(state, row, following)
+            if divergence:
+                return Verification(user_id=user_id, rows=row.seq, divergence=divergence)
+            state = following
+            seen = state if state.seq <= profile.seq else seen
+        if state.seq == 0:
+            return Verification(user_id=user_id, rows=0)
+        if profile.seq < state.seq:  # it lags, unless an award came in while we counted
+            profile = await self._commits.profile(user_id)
+            seen = state if profile.seq >= state.seq else seen
+        divergence = projections.compared(state, profile) if profile.seq <= state.seq else None
+        return Verification(user_id=user_id, rows=state.seq, divergence=divergence)
+
+    async def rebuild(self, user_id: str | None = None, progress: Progress | None = None) -> int:
+        """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
+
+        Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
+        user. Raises `InvalidInput`, `NotFound`.
+        """
+        if user_id is not None:
+            hex_id(user_id, "user_id")
+            await self._commits.profile(user_id)
+            await self._rebuild(user_id, read(self._clock))
+            if progress is not None:
+                await async_call(progress, 1, 1)
+            return 1
+        total, done, after = await self._profiles.count(), 0, None
+        while users := await self._profiles.users(after, _PAGE):
+            for each in users:
+                await self._rebuild(each, read(self._clock))
+                done += 1
+                if progress is not None:
+                    await async_call(progress, done, max(total, done))
+            after = users[-1]
+        return done
+
+    async def set_timezone(self, user_id: str, timezone: str) -> GamificationProfile:
+        """Moves the user to another IANA zone, from now on. The cap's day never moves back; dates that the move skips
+           are paused.
+
+        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        """
+        hex_id(user_id, "user_id")
+        zone(timezone)
+
+        def move(profile: GamificationProfile, now: datetime) -> GamificationProfile:
+            skipped = (*profile.skipped_dates, *left_out(now, profile.timezone, timezone))
+            return profile.evolve(timezone=timezone, skipped_dates=skipped[-64:])
+
+        return await self._settings(user_id, move)
+
+    async def feature_achievements(self, principal: Principal, ids: Sequence[str]) -> GamificationProfile:
+        """Shows these achievements first, in this order: at most ten of those that the user has.
+
+        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        """
+
+        def feature(profile: GamificationProfile, now: datetime) -> GamificationProfile:
+            return profile.evolve(featured_achievements=achievements.featured(ids, profile.achievements))
+
+        return await self._settings(inputs.principal(principal), feature)
+
+    async def opt_out(self, principal: Principal) -> GamificationProfile:
+        """Takes the user off every leaderboard at once; awards in flight do not bring them back.
+
+        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        """
+        return await self._visibility(principal, hidden=True)
+
+    async def opt_in(self, principal: Principal) -> GamificationProfile:
+        """Puts the user back on the leaderboards, with the XP they have by now.
+
+        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        """
+        return await self._visibility(principal, hidden=False)
+
+    async def _command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
+        async with self._locks[hash(request.user_id) % len(self._locks)]:
+            written = await self._commits.write(request.user_id, request.key, decide, now)
+        if written.first is not None:
+            about = request.about
+            _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
+        decision = written.decision
+        if decision is not None and decision.row is None and decision.reason is not None:
+            reason, again_at = decision.reason, decision.again_at
+            return AwardResult(
+                Outcome.DENIED,
+                written.profile,
+                reason=reason,
+                explain=lambda: explanations.of_denial(request, reason, again_at),
+            )
+        return _result(written)
+
+    async def _link(self, transaction_id: str, reason: str, key: str | None, restoring: bool) -> AwardResult:
+        now = read(self._clock)
+        note, named = inputs.note(reason), inputs.key(key)
+        row = await self._row(transaction_id)
+        if row.reverses and not restoring:
+            raise InvalidTransition("transaction", "is itself a reversal; restore it instead")
+        row = await self._row(row.reverses or row.restores or transaction_id)
+        source = "restore" if restoring else "reversal"
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
+            if named and (first := await self._ledger.row(transaction_id_of(row.user_id, named))):
+                return first
+            standing = await self._standing(row, profile)
+            if standing.reversed is not restoring:
+                return standing.linked or row
+            link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
+            return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
+
+        async with self._locks[hash(row.user_id) % len(self._locks)]:
+            written = await self._commits.write(row.user_id, named or "~", decide, now)
+        if named and written.first is not None and written.first.key == named:
+            _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
+        return _result(written)
+
+    async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
+        """Read behind the profile: whoever links the row in between makes our commit lose."""
+        linked = await self._ledger.linked(row.user_id, row.transaction_id)
+        day, week = xp.day_of_row(row, profile), xp.week_of_row(row, profile)
+        used = 0 if day == profile.day else await self._ledger.used(row.user_id, day)
+        if week == profile.week:
+            return xp.Standing(row, linked, used)
+        found = await self._ledger.week(row.user_id, week)
+        return xp.Standing(row, linked, used, found.xp, found.reached_at)
+
+    async def _row(self, transaction_id: str) -> XPTransaction:
+        row = await self._ledger.row(inputs.transaction_id(transaction_id))
+        if row is None:
+            raise NotFound("transaction", transaction_id)
+        return row
+
+    async def _rows(self, user_id: str) -> AsyncIterator[XPTransaction]:
+        after = 0
+        while rows := await self._ledger.rows(user_id, after, _PAGE):
+            for row in rows:
+                yield row
+            after = rows[-1].seq
+
+    async def _rebuild(self, user_id: str, now: datetime) -> None:
+        await self._commits.catch_up(user_id, now)
+        state = projections.START
+        async for row in self._rows(user_id):
+            state = projections.step(state, row, self._policy)
+        if state.seq:
+            await self._profiles.project(user_id, state, repair=True)
+
+    async def _settings(
+        self, user_id: str, change: Callable[[GamificationProfile, datetime], GamificationProfile]
+    ) -> GamificationProfile:
+        """Changes settings as they are now; whoever changed them in between makes us read again."""
+        now = read(self._clock)
+        for _ in range(_SETTINGS_ATTEMPTS):
+            old = await self._commits.profile(user_id)
+            new = change(old, now).evolve(settings_version=old.settings_version + 1, updated_at=now)
+            try:
+                await self._profiles.swap(old, new)
+            except Stale:
+                continue
+            return projections.as_of(new, now, self._policy)
+        raise Stale("profile", user_id)
+
+    async def _visibility(self, principal: Principal, hidden: bool) -> GamificationProfile:
+        user_id = inputs.principal(principal)
+        profile = await self._commits.profile(user_id)
+        if profile.leaderboard_opt_out is not hidden:
+            profile = await self._settings(user_id, lambda old, now: old.evolve(leaderboard_opt_out=hidden))
+        if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
+            await self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
+        return profile
+
+
+def _result(written: Written) -> AwardResult:
+    """The outcome of a command that has a row."""
+    row, decision = written.first, written.decision
+    outcome = Outcome.DUPLICATE if decision is None else decision.outcome
+    row = row if decision is None else decision.row
+    assert row is not None
+    return AwardResult(
+        outcome,
+        written.profile,
+        row,
+        None if decision is None else decision.reason,
+        written.events,
+        explain=partial(explanations.of_row, row),
+    )
+
+
+def _same(
+    first: XPTransaction, key: str, *, source: str, amount: int | None, about: EntityRef | None, link: str | None
+) -> None:
+    """Raises `IdempotencyConflict` unless ``first`` is what this command would have written."""
+    pairs = {
+        "source": first.source == source,
+        "amount": first.asked == amount,
+        "about": first.about == about,
+        "transaction_id": (first.reverses or first.restores) == link,
+    }
+    differs = tuple([name for name, same in pairs.items() if not same])
+    if differs:
+        raise IdempotencyConflict(key, differs)

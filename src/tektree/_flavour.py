@@ -1,0 +1,98 @@
+"""What truly differs between the flavours, side by side.
+
+The async source imports the names that begin with ``async_``. The generator of the twins writes ``sync_`` in their
+place, and drops the ``await`` before their calls. A pair has one signature and one promise.
+"""
+
+import asyncio
+import inspect
+import random
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from tektree.errors import ConfigurationError
+
+__all__ = [
+    "async_backoff",
+    "async_call",
+    "async_lock",
+    "async_offload",
+    "async_sleep",
+    "sync_backoff",
+    "sync_call",
+    "sync_lock",
+    "sync_offload",
+    "sync_sleep",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def async_lock() -> asyncio.Lock:
+    """A new lock, for ``with``: one holder at a time. It is not reentrant."""
+    return asyncio.Lock()
+
+
+def sync_lock() -> threading.Lock:
+    """A new lock, for ``with``: one holder at a time. It is not reentrant."""
+    return threading.Lock()
+
+
+async def async_sleep(seconds: float) -> None:
+    """Let ``seconds`` pass while others run. 0 only lets them run."""
+    await asyncio.sleep(seconds)
+
+
+def sync_sleep(seconds: float) -> None:
+    """Let ``seconds`` pass while others run. 0 only lets them run."""
+    time.sleep(seconds)
+
+
+async def async_backoff(attempt: int) -> None:
+    """Wait before trying again: about 1 ms · 2^attempt, at random between none and all of it, 100 ms at the most."""
+    await asyncio.sleep(_spread(attempt))
+
+
+def sync_backoff(attempt: int) -> None:
+    """Wait before trying again: about 1 ms · 2^attempt, at random between none and all of it, 100 ms at the most."""
+    time.sleep(_spread(attempt))
+
+
+def _spread(attempt: int) -> float:
+    most = 0.001 * float(1 << min(attempt, 7))
+    return min(0.1, most) * random.random()  # noqa: S311 - spreads retries, keeps no secret
+
+
+async def async_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``work`` returns, without holding up the event loop meanwhile. It sees the caller's context variables.
+
+    A cancelled caller stops waiting; ``work`` itself runs to its end.
+    """
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+def sync_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``work`` returns. There is nobody to hold up but the caller."""
+    return work(*args, **kwargs)
+
+
+async def async_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a host's ``handler`` returns, be it a plain function or an ``async`` one."""
+    result = handler(*args, **kwargs)
+    if inspect.isawaitable(result):
+        awaited: T = await result
+        return awaited
+    return result
+
+
+def sync_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a host's ``handler`` returns. Raises `ConfigurationError` for an ``async`` one: nobody here can await it."""
+    result = handler(*args, **kwargs)
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise ConfigurationError("handler", "returned something to await; pass a plain function, or use AsyncTekTree")
+    return result

@@ -1,0 +1,29 @@
+"""The only reader of time. Everything else is told what time it is."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tektree.errors import ConfigurationError
+
+__all__ = ["Clock", "read", "system_clock"]
+
+Clock = Callable[[], datetime]
+"""Anything that tells the time as an aware datetime. We cut it to UTC and milliseconds, which is what MongoDB keeps."""
+
+
+def system_clock() -> datetime:
+    """Now, by the operating system, in UTC."""
+    return datetime.now(UTC)
+
+
+def read(clock: Clock) -> datetime:
+    """What ``clock`` says, as an instant the package can store: aware, UTC, whole milliseconds.
+
+    Raises `ConfigurationError` when the clock gives anything but an aware datetime: a naive time has no place on a
+    time line.
+    """
+    now = clock()
+    if not isinstance(now, datetime) or now.tzinfo is None or now.utcoffset() is None:
+        raise ConfigurationError("clock", "must return an aware datetime, such as datetime.now(UTC)")
+    now = now.astimezone(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

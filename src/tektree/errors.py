@@ -1,0 +1,326 @@
+"""Every error that leaves the package, in one tree. The branch says whose fault it is.
+
+::
+
+    TekTreeError
+    ├── InvalidInput (ValueError)       the caller passed something wrong: mend the call
+    │   └── InvalidCursor               a page cursor that was not issued for this list
+    ├── NotFound (LookupError)          what is named does not exist, or is not visible
+    ├── Conflict                        the world is not as the caller thought
+    │   ├── Taken                       a unique value belongs to somebody else
+    │   ├── Stale                       it changed since it was read: read again, decide again
+    │   ├── IdempotencyConflict         the key was used before with other parameters
+    │   └── InvalidTransition           this state does not allow that step
+    ├── Denied                          understood, and refused
+    │   ├── InvalidCredentials
+    │   ├── InvalidSession
+    │   ├── Forbidden
+    │   ├── RateLimited
+    │   └── QuotaExhausted
+    ├── BackendError                    storage is at fault, not the caller
+    │   ├── Unavailable                 nothing was done: try again later
+    │   ├── OutcomeUnknown              it may have been done: retry with the same key
+    │   └── CorruptDocument             a stored document cannot be read
+    └── ConfigurationError (ValueError) the host's set-up is wrong
+        └── InvalidPolicy (InvalidInput) a setting of the policy does not hold together
+
+Each error carries a stable ``code`` and its facts as attributes; the message is built from them. No message holds a
+secret or a driver's text.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
+
+__all__ = [
+    "BackendError",
+    "ConfigurationError",
+    "Conflict",
+    "CorruptDocument",
+    "Denied",
+    "Forbidden",
+    "IdempotencyConflict",
+    "InvalidCredentials",
+    "InvalidCursor",
+    "InvalidInput",
+    "InvalidPolicy",
+    "InvalidSession",
+    "InvalidTransition",
+    "NotFound",
+    "OutcomeUnknown",
+    "QuotaExhausted",
+    "RateLimited",
+    "Stale",
+    "Taken",
+    "TekTreeError",
+    "Unavailable",
+]
+
+
+class TekTreeError(Exception):
+    """The root. ``except TekTreeError`` catches whatever the package raises."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidInput(TekTreeError, ValueError):
+    """A value that was passed is not acceptable. ``field`` names it, ``reason`` says what would be.
+
+    The value itself is never part of the message: it may be a secret, and it may be 17 MB.
+    """
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.field, self.reason)
+
+
+class InvalidCursor(InvalidInput):
+    """A cursor that this list did not issue: cut, edited, or taken from another list."""
+
+    code = "invalid_cursor"
+
+    def __init__(
+        self,
+        field: str = "after",
+        reason: str = "not a cursor of this list; pass Page.next unchanged, or None to start over",
+    ) -> None:
+        super().__init__(field, reason)
+
+
+class NotFound(TekTreeError, LookupError):
+    """What is named does not exist for the one who asks. ``kind`` says of what, ``id`` which."""
+
+    code = "not_found"
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"no {kind} {id!r}")
+        self.kind = kind
+        self.id = id
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.kind, self.id)
+
+
+class Conflict(TekTreeError):
+    """The request is well formed, but something stored stands against it."""
+
+    code = "conflict"
+
+
+class Taken(Conflict):
+    """A unique value is in use. ``field`` says which; the value is not repeated."""
+
+    code = "taken"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} is taken; choose another")
+        self.field = field
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.field,)
+
+
+class Stale(Conflict):
+    """The record changed since it was read. Read it again and decide again; nothing was written."""
+
+    code = "stale"
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(f"{kind} {id!r} changed since it was read; read it again and repeat the change")
+        self.kind = kind
+        self.id = id
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.kind, self.id)
+
+
+class IdempotencyConflict(Conflict):
+    """The key was used before for something else. ``differs`` names what is not the same."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, key: str, differs: tuple[str, ...]) -> None:
+        super().__init__(
+            f"key {key!r} was used before with another {' and '.join(differs)}; "
+            "repeat the first call unchanged, or use a new key"
+        )
+        self.key = key
+        self.differs = differs
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
+        return type(self), (self.key, self.differs)
+
+
+class InvalidTransition(Conflict):
+    """The state that ``kind`` is in does not allow this step."""
+
+    code = "invalid_transition"
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.kind, self.reason)
+
+
+class Denied(TekTreeError):
+    """Understood, and refused."""
+
+    code = "denied"
+
+
+class InvalidCredentials(Denied):
+    """Identifier or password is wrong. It never says which."""
+
+    code = "invalid_credentials"
+
+    def __init__(self) -> None:
+        super().__init__("identifier or password is wrong")
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()
+
+
+class InvalidSession(Denied):
+    """The session token is unknown, expired or revoked: log in again."""
+
+    code = "invalid_session"
+
+    def __init__(self) -> None:
+        super().__init__("the session is unknown, expired or revoked; log in again")
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return type(self), ()
+
+
+class Forbidden(Denied):
+    """The principal may not do this. ``action`` says what was tried."""
+
+    code = "forbidden"
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"not allowed: {action}")
+        self.action = action
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.action,)
+
+
+class RateLimited(Denied):
+    """Too many requests. Coming back after ``retry_after`` seconds succeeds."""
+
+    code = "rate_limited"
+
+    def __init__(self, endpoint: str, retry_after: float) -> None:
+        super().__init__(f"too many requests to {endpoint!r}; retry after {retry_after:g} s")
+        self.endpoint = endpoint
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type, tuple[str, float]]:
+        return type(self), (self.endpoint, self.retry_after)
+
+
+class QuotaExhausted(Denied):
+    """The tier's quota for this period is used up. It is whole again at ``resets_at``."""
+
+    code = "quota_exhausted"
+
+    def __init__(self, quota_type: str, limit: int, resets_at: datetime) -> None:
+        super().__init__(f"quota of {limit} {quota_type} is used up; it resets at {resets_at.isoformat()}")
+        self.quota_type = quota_type
+        self.limit = limit
+        self.resets_at = resets_at
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, datetime]]:
+        return type(self), (self.quota_type, self.limit, self.resets_at)
+
+
+class BackendError(TekTreeError):
+    """Storage is at fault, not the caller."""
+
+    code = "backend_error"
+
+
+class Unavailable(BackendError):
+    """The store could not be reached, or not in time. Nothing was done; try again later."""
+
+    code = "unavailable"
+
+    def __init__(self, store: str, reason: str = "could not be reached in time") -> None:
+        super().__init__(f"{store} {reason}; nothing was done, try again later")
+        self.store = store
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.store, self.reason)
+
+
+class OutcomeUnknown(BackendError):
+    """The reply to a write was lost: it may have happened. Retry with the same key; the effect comes once."""
+
+    code = "outcome_unknown"
+
+    def __init__(self, store: str) -> None:
+        super().__init__(f"the reply of {store} was lost, so the write may have happened; retry with the same key")
+        self.store = store
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.store,)
+
+
+class CorruptDocument(BackendError):
+    """A stored document cannot be read. ``collection``, ``id`` and ``field`` say which and where."""
+
+    code = "corrupt_document"
+
+    def __init__(self, collection: str, id: str, field: str, reason: str) -> None:
+        super().__init__(f"document {id!r} of {collection} cannot be read: {field}: {reason}")
+        self.collection = collection
+        self.id = id
+        self.field = field
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        return type(self), (self.collection, self.id, self.field, self.reason)
+
+
+class ConfigurationError(TekTreeError, ValueError):
+    """The host's set-up is wrong. ``field`` names the setting, ``reason`` says what would do."""
+
+    code = "configuration_error"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.field, self.reason)
+
+
+class InvalidPolicy(ConfigurationError, InvalidInput):
+    """A setting is wrong. ``field`` is its path, such as ``xp.daily_cap``; ``reason`` says what would do."""
+
+    code = "invalid_policy"
+
+    def __init__(self, field: str, reason: str) -> None:
+        TekTreeError.__init__(self, f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def facts(error: TekTreeError) -> Mapping[str, object]:
+    """The facts of ``error`` without its message, for logs and API bodies: ``{"code": …, "field": …}``."""
+    return {"code": error.code} | {name: value for name, value in vars(error).items() if name != "message"}

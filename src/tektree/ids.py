@@ -1,0 +1,83 @@
+"""Identifiers: their form, their minting, and the derived ones.
+
+An ``id`` is the 24 lowercase hex digits of a document's ``_id``. A ``uid`` is what hosts and Redis keys show: ``usr_``
+and a name. Derived ids are a function of their cause, so whoever repeats a step names its outcome the same.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from tektree.errors import InvalidInput
+
+__all__ = [
+    "Ids",
+    "RandomIds",
+    "derived_id",
+    "event_id",
+    "is_hex_id",
+    "transaction_id",
+    "user_id_of",
+    "uid_of",
+    "hex_id",
+]
+
+_HEX: Final = re.compile(r"[0-9a-f]{24}")
+_UID: Final = re.compile(r"usr_[A-Za-z0-9_\-]{1,60}")
+
+Ids = Callable[[], str]
+"""The source of random ids: each call gives 24 fresh lowercase hex digits."""
+
+
+class RandomIds:
+    """96 random bits from the operating system for each id. Not guessable, not ordered by time."""
+
+    def __call__(self) -> str:
+        """24 fresh lowercase hex digits."""
+        return secrets.token_hex(12)
+
+
+def is_hex_id(value: object) -> bool:
+    """Whether ``value`` is an id as the package writes it: a ``str`` of 24 lowercase hex digits."""
+    return type(value) is str and len(value) == 24 and _HEX.fullmatch(value) is not None
+
+
+def hex_id(value: object, field: str) -> str:
+    """``value`` if it is an id, else `InvalidInput`. The one parser of ids that callers pass."""
+    if type(value) is str and len(value) == 24 and _HEX.fullmatch(value):
+        return value
+    raise InvalidInput(field, "must be an id: a str of 24 lowercase hex digits")
+
+
+def uid_of(value: object, field: str = "uid") -> str:
+    """``value`` if it is a uid, else `InvalidInput`."""
+    if type(value) is str and len(value) <= 64 and _UID.fullmatch(value):
+        return value
+    raise InvalidInput(field, "must be a uid: 'usr_' and 1 to 60 of the characters A-Z a-z 0-9 _ -")
+
+
+def derived_id(*parts: str) -> str:
+    """24 hex digits that depend on ``parts`` alone. Each part is framed by its length, so joins cannot collide.
+
+    >>> derived_id("a", "bc") == derived_id("ab", "c")
+    False
+    """
+    framed = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.sha256(framed.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def transaction_id(user_id: str, key: str) -> str:
+    """The id of the ledger row that ``key`` makes for a user. One key, one row, wherever it is tried again."""
+    return "xp_txn_" + derived_id("xp_txn", user_id, key)
+
+
+def event_id(cause: str, kind: str, subject: str = "") -> str:
+    """The id of an event that follows from ``cause``; a step that is repeated names its events the same."""
+    return "evt_" + derived_id("evt", cause, kind, subject)
+
+
+def user_id_of(uid: str) -> str:
+    """The id that a user gets who is enrolled by uid alone: a function of the uid, so two enrolments meet."""
+    return derived_id("user", uid)

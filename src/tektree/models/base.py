@@ -1,0 +1,317 @@
+"""What every model is made of: the strict, frozen base and the kinds of value that fields hold.
+
+A model is checked when it is made and never changes after. Nothing is coerced: ``True`` is not 1, ``"5"`` is not 5, a
+naive time is no time. Text is measured before anything else looks at it. Times are UTC and cut to whole milliseconds,
+which is what MongoDB keeps, so what is read back equals what was written.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Final, NoReturn, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from tektree.errors import InvalidInput
+
+__all__ = [
+    "INT53",
+    "Count",
+    "Day",
+    "Draft",
+    "FREEZE",
+    "Frozen",
+    "HexId",
+    "Instant",
+    "Json",
+    "LISTED",
+    "Name",
+    "Record",
+    "SafeInt",
+    "StoredAs",
+    "Tags",
+    "Text",
+    "Uid",
+    "Value",
+    "blank",
+    "checked",
+    "first_fault",
+    "instant",
+    "json_value",
+    "made",
+    "plain",
+    "plain_text",
+    "text",
+]
+
+INT53: Final = 2**53
+"""The largest whole number that JSON readers and Redis scores keep exact."""
+
+M = TypeVar("M", bound=BaseModel)
+K = TypeVar("K")
+V = TypeVar("V")
+
+_UNION_STEP: Final = re.compile(r"(function-|nullable\[|dict\[|constrained-|union\[|literal\[)")
+"""What pydantic puts into a path for the branch of a union; it means nothing to a caller."""
+
+_BAD: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class Value(BaseModel):
+    """A frozen, strict value: no field unknown, none coerced, none changed after."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, ser_json_inf_nan="null"
+    )
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with ``changes``, checked as a whole like a new one. Stored fields that we do not know stay.
+
+        Raises `InvalidInput`.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        copy = checked(type(self), fields | changes)
+        if self.__pydantic_extra__:
+            object.__setattr__(copy, "__pydantic_extra__", dict(self.__pydantic_extra__))
+        return copy
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what is updated is checked: `evolve`."""
+        return self.evolve(**update) if update else super().model_copy(deep=deep)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """The known fields, in their order. A stored field that is not known may hold anything: it is not shown."""
+        for name, field in type(self).model_fields.items():
+            if field.repr:
+                yield name, getattr(self, name)
+
+
+class Record(Value):
+    """What is stored: one document of a collection."""
+
+
+class Draft(Value):
+    """What a caller hands in to be stored. Making one raises `InvalidInput`, never pydantic's error."""
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise first_fault(error) from None
+
+
+def checked(model: type[M], fields: Mapping[str, Any]) -> M:
+    """A ``model`` made of ``fields``. Raises `InvalidInput`: it names the first wrong field, never its value."""
+    try:
+        return model(**fields) if issubclass(model, Draft) else model.model_validate(dict(fields))
+    except ValidationError as error:
+        raise first_fault(error) from None
+
+
+def made(model: type[M], fields: dict[str, Any]) -> M:
+    """A ``model`` of fields that our own rules computed from checked values: all of them, taken as they are.
+
+    Validation again would be most of the cost of an award; the tests validate what the rules make instead.
+    """
+    record = object.__new__(model)
+    put = object.__setattr__
+    put(record, "__dict__", fields)
+    put(record, "__pydantic_fields_set__", _names(model))
+    put(record, "__pydantic_extra__", None)
+    put(record, "__pydantic_private__", None)
+    return record
+
+
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(model.model_fields)
+
+
+def first_fault(error: ValidationError) -> InvalidInput:
+    """pydantic's error as ours: the field's path and the reason, never the input."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    steps = [str(step)[:64] for step in fault["loc"]]
+    path = ".".join([step for step in steps if not _UNION_STEP.match(step)]) or error.title
+    return InvalidInput(path.encode("ascii", "backslashreplace").decode(), _reason(fault["type"], fault["msg"]))
+
+
+def _reason(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "is not a field here; leave it out"
+    if kind == "missing":
+        return "is missing"
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def plain_text(value: str) -> str:
+    """``value`` if a document and a JSON reader can hold it, else ``ValueError``."""
+    if _BAD.search(value):
+        raise ValueError("must not hold NUL or half of a surrogate pair")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """In ``Annotated[str, Text(most, least)]``: so many characters, no NUL, no lone surrogate. Length comes first."""
+
+    most: int
+    least: int = 0
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        measured = core_schema.str_schema(min_length=self.least, max_length=self.most)
+        return core_schema.no_info_after_validator_function(plain_text, measured)
+
+
+def text(most: int, least: int = 0) -> Any:
+    """``Annotated[str, Text(most, least)]`` as a type that is made while the program runs."""
+    return Annotated[str, Text(most, least)]
+
+
+class StoredAs(Enum):
+    """In ``Annotated[str, …]``: how a document keeps the text, where that is not as text."""
+
+    OBJECT_ID = "ObjectId"
+    OBJECT_ID_IF_HEX = "ObjectId if it is 24 lowercase hex digits, else text"
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+LISTED: Final = BeforeValidator(_tuple)
+"""In ``Annotated[tuple[…], …]``: callers may pass a list."""
+
+
+def plain(value: str) -> bool:
+    """Whether a text can be stored and sent: no NUL, no half of a surrogate pair."""
+    return _BAD.search(value) is None
+
+
+def blank(value: str) -> bool:
+    """Whether a text shows nothing: spaces and invisible characters only."""
+    return not any(char.isprintable() and not char.isspace() for char in value)
+
+
+def instant(value: datetime, field: str = "at") -> datetime:
+    """``value`` in UTC, cut down to whole milliseconds. Raises `InvalidInput` when it is no aware datetime."""
+    if type(value) is not datetime and not isinstance(value, datetime):
+        raise InvalidInput(field, "must be an aware datetime")
+    try:
+        return _utc_milliseconds(value)
+    except (ValueError, OverflowError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "is out of range"
+        raise InvalidInput(field, reason) from None
+
+
+def _utc_milliseconds(value: datetime) -> datetime:
+    offset = value.utcoffset()
+    if offset is None:
+        raise ValueError("must be an aware datetime: give it a time zone, such as datetime.UTC")
+    if offset or value.tzinfo is not UTC:
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is out of range") from None
+    rest = value.microsecond % 1000
+    return value.replace(microsecond=value.microsecond - rest) if rest else value
+
+
+def _calendar_day(value: str) -> str:
+    try:
+        ordinary = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        ordinary = False
+    if not ordinary:
+        raise ValueError("must be a date such as 2025-12-16")
+    return value
+
+
+HexId = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$"), StoredAs.OBJECT_ID]
+Uid = Annotated[str, Field(max_length=64, pattern=r"^usr_[A-Za-z0-9_\-]{1,60}$")]
+Name = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""A word of ours in lower case: an XP source, a type of entity."""
+
+Instant = Annotated[datetime, AfterValidator(_utc_milliseconds)]
+Day = Annotated[str, Field(max_length=10), AfterValidator(_calendar_day)]
+"""A calendar date, ``2025-12-16``: kept as text, because BSON has instants only, and as text it sorts."""
+
+Count = Annotated[int, Field(ge=0, le=INT53)]
+SafeInt = Annotated[int, Field(ge=-INT53, le=INT53)]
+Tag = Annotated[str, Text(64, 1)]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=50), LISTED]
+
+
+class Frozen(dict[K, V]):
+    """A dictionary that refuses to change. It equals a plain one, and BSON and JSON write it as one."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a stored mapping does not change; make a new one: dict(mapping)")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = _refuse
+    __ior__ = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[K, V]]]:
+        return type(self), (dict(self),)
+
+
+def json_value(value: Any, depth: int = 16) -> Any:
+    """A frozen copy of ``value``: text, 64-bit numbers, booleans, None, sequences and maps with plain keys.
+
+    Raises ``ValueError`` for anything else, and for what is nested more than 16 deep.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        return plain_text(value)
+    if kind is int:
+        if not -(2**63) <= value < 2**63:
+            raise ValueError("holds a number of more than 64 bits")
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise ValueError("holds a number that is not finite")
+        return value
+    if depth == 0:
+        raise ValueError("is nested too deeply")
+    if kind is Frozen:  # made here or by our own rules: already checked
+        return value
+    if kind is dict:
+        return Frozen([(_plain_key(key), json_value(item, depth - 1)) for key, item in value.items()])
+    if kind is list or kind is tuple:
+        return tuple([json_value(item, depth - 1) for item in value])
+    raise ValueError(f"holds a {kind.__name__}, which is not JSON")
+
+
+def _plain_key(key: object) -> str:
+    if type(key) is str and key and len(key) <= 128 and key[0] != "$" and "." not in key and not _BAD.search(key):
+        return key
+    raise ValueError("holds a key that is no text, empty, too long, or has a dot, a leading $ or NUL")
+
+
+def _frozen(value: Mapping[K, V]) -> Frozen[K, V]:
+    return value if type(value) is Frozen else Frozen(value)
+
+
+Json = Annotated[dict[str, Any], AfterValidator(json_value)]
+"""A map of JSON values, frozen."""
+
+
+FREEZE: Final = AfterValidator(_frozen)

@@ -1,0 +1,399 @@
+"""XP and what follows from it: the profile, the ledger's rows, and the values that awarding speaks in.
+
+The ledger is the truth. A row carries the state after it (`Folded`), so the newest row alone brings a profile up to date.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from tektree.models.base import (
+    FREEZE,
+    INT53,
+    Count,
+    Day,
+    Draft,
+    Frozen,
+    HexId,
+    Instant,
+    Name,
+    Record,
+    SafeInt,
+    StoredAs,
+    Text,
+    Uid,
+    Value,
+)
+from tektree.models.events import Event
+
+__all__ = [
+    "AchievementId",
+    "AwardRequest",
+    "AwardResult",
+    "Counter",
+    "Divergence",
+    "EntityRef",
+    "Explanation",
+    "Folded",
+    "GamificationProfile",
+    "Grant",
+    "Key",
+    "Milestone",
+    "Opening",
+    "Outcome",
+    "Owed",
+    "Reason",
+    "Run",
+    "Streak",
+    "StreakEffect",
+    "TransactionId",
+    "Unlock",
+    "Verification",
+    "Week",
+    "XPTransaction",
+    "Zone",
+]
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Outcome(StrEnum):
+    """What an award came to."""
+
+    GRANTED = "granted"
+    """A row with all that was asked."""
+    CLAMPED = "clamped"
+    """A row with less than was asked, perhaps 0: the day's cap is reached. It still counts as activity."""
+    DUPLICATE = "duplicate"
+    """The key was used before: nothing happened now, and the first row comes back."""
+    DENIED = "denied"
+    """No row; the key stays free. ``reason`` says which rule refused."""
+
+
+class Reason(StrEnum):
+    """Why an award was denied, or gave less than was asked."""
+
+    DAILY_CAP = "daily_cap"
+    COOLDOWN = "cooldown"
+    SOURCE_MAX = "source_max"
+    SELF_ACTION = "self_action"
+    NON_REPEATABLE = "non_repeatable"
+    LEVEL_CAP = "level_cap"
+    EXCLUDED = "excluded"
+    FUTURE_EVENT = "future_event"
+
+
+TransactionId = Annotated[str, Field(max_length=72, pattern=r"^xp_txn_[A-Za-z0-9_\-]{1,64}$")]
+AchievementId = Annotated[str, Field(max_length=72, pattern=r"^ach_[a-z0-9_]{1,60}(:[1-9][0-9]?)?$")]
+Week = Annotated[str, Field(max_length=8, pattern=r"^[0-9]{4}-W[0-5][0-9]$")]
+"""An ISO week: ``2025-W50``."""
+Zone = Annotated[str, Text(64, 1)]
+Key = Annotated[str, Text(200, 1)]
+EntityId = Annotated[str, Text(128, 1), StoredAs.OBJECT_ID_IF_HEX]
+Note = Annotated[str, Text(500)]
+
+
+class EntityRef(Draft):
+    """What an award is about: a kind of thing and its id. The id may be any text; a document's id is 24 hex digits.
+
+    >>> EntityRef("insight", "676000000000000000000007").type
+    'insight'
+    """
+
+    type: Name
+    id: EntityId
+
+    def __init__(self, type: str, id: str) -> None:
+        super().__init__(type=type, id=id)
+
+
+class Grant(Value):
+    """Freezes that a host granted, and the date from which they act."""
+
+    day: Day
+    freezes: Count
+
+
+class Milestone(Value):
+    """A streak length whose reward was owed once, and the first date of the run that reached it."""
+
+    started: Day
+    length: Count
+
+
+class Run(Value):
+    """A streak as it stood when the date ``through`` was over: what a late fact is replayed from."""
+
+    through: Day
+    current: Count = 0
+    longest: Count = 0
+    freezes: Count = 0
+    day: Day | None = None
+    """The newest active date up to then."""
+    started: Day | None = None
+
+
+class Streak(Record):
+    """Active dates in a row, as of the newest active date; `tektree.rules.streaks.as_of` tells it as of another.
+
+    ``current`` counts active dates only. ``freezes_available`` missed dates can still be bridged.
+    """
+
+    current: Count = 0
+    longest: Count = 0
+    last_activity_at: Instant | None = None
+    freezes_available: Count = 0
+    day: Day | None = None
+    """The newest active date, in the user's own calendar."""
+    started: Day | None = None
+    """The first date of the run."""
+    through: Day | None = None
+    """The last date that is settled: active, bridged, paused, or the end of a run."""
+    base: Run | None = None
+    """The state before the window of late facts."""
+    dates: tuple[Day, ...] = ()
+    """The active dates in the window, oldest first."""
+    grants: tuple[Grant, ...] = ()
+    """Freezes granted in the window, oldest first."""
+    paid: tuple[Milestone, ...] = ()
+    """Milestones whose reward was owed, of runs that a late fact may still touch."""
+
+
+class StreakEffect(Value):
+    """What one ledger row did to the streak: the decision that a fold repeats."""
+
+    day: Day
+    """The date of the fact."""
+    counted: bool
+    """False when the date was counted before, or is too old to count."""
+    current: Count
+    longest: Count
+    started: Day | None = None
+    spent: tuple[Day, ...] = ()
+    """Missed dates that were bridged by a freeze each."""
+    returned: tuple[Day, ...] = ()
+    """Bridged dates that turned out to be active after all: the freeze came back."""
+    freezes: SafeInt = 0
+    """By how much the number of freezes at hand changed, all in all."""
+    earned: Count = 0
+    granted: Count = 0
+    broke: Count = 0
+    """The length of the run that ended before this date, 0 if none did."""
+    milestones: tuple[Milestone, ...] = ()
+    """The lengths reached now whose reward is owed."""
+    base: Run | None = None
+    """The state before the window of late facts, where this row moved it."""
+
+
+class Counter(Value):
+    """How often a source has awarded, for cooldowns and limits."""
+
+    count: Count = 0
+    today: Count = 0
+    day: Day
+    last_at: Instant
+
+
+class Owed(Value):
+    """XP that a row made due. It stands until the row with its ``key`` is in the ledger."""
+
+    key: Key
+    source: Name
+    amount: SafeInt
+    about: EntityRef
+    at: Instant
+
+
+class Unlock(Value):
+    """An achievement, and when its condition became true."""
+
+    id: AchievementId
+    at: Instant
+
+
+class Folded(Record):
+    """All that the ledger says of a user: the fold of their rows, and what each row carries as the state after it."""
+
+    total_xp: SafeInt = 0
+    """The true sum; it may be below zero. What is shown is ``max(0, total_xp)``."""
+    current_level: Annotated[int, Field(ge=1, le=INT53)] = 1
+    xp_to_next_level: Count = 0
+    daily_xp_earned: Count = 0
+    """What was taken of the cap on ``day``."""
+    daily_xp_reset_at: Instant | None = None
+    """When that day ends: the next midnight where the user lives."""
+    streak: Streak = Streak()
+    achievements: tuple[AchievementId, ...] = ()
+    updated_at: Instant = EPOCH
+    seq: Count = 0
+    """The number of the newest row, counted per user from 1 without gaps."""
+    event_seq: Count = 0
+    """The number of the newest event of the user's ledger stream."""
+    day: Day | None = None
+    """The cap's day: the newest date that the ledger has seen. It never moves back."""
+    week: Week | None = None
+    weekly_xp: SafeInt = 0
+    reached_at: Instant | None = None
+    weekly_reached_at: Instant | None = None
+    counters: Annotated[Mapping[str, Counter], FREEZE] = Frozen()
+    unlocked: tuple[Unlock, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    peak_level: Annotated[int, Field(ge=1, le=INT53)] = 1
+    """The highest level ever reached; level rewards are owed once up to here."""
+
+
+class GamificationProfile(Folded):
+    """A user's XP, level, streak and achievements, with the settings that are not XP: opt-out, featured, time zone, tier."""
+
+    id: HexId
+    user_id: HexId
+    featured_achievements: tuple[AchievementId, ...] = ()
+    leaderboard_opt_out: bool = False
+    uid: Uid | None = None
+    timezone: Zone = "UTC"
+    tier: Annotated[str, Field(pattern=r"^(free|pro|team|enterprise)$")] = "free"
+    settings_version: Count = 0
+    """Raised by every change of these settings; the newest one seen decides whether a board shows the user."""
+    skipped_dates: tuple[Day, ...] = ()
+    """Dates that a move across the date line left out; they count as paused."""
+
+
+class Opening(Value):
+    """What an adopted profile had before its first row of ours: the fold starts here."""
+
+    total_xp: SafeInt = 0
+    daily_xp_earned: Count = 0
+    day: Day | None = None
+    """The day of that counter."""
+    streak: Streak = Streak()
+    achievements: tuple[AchievementId, ...] = ()
+
+
+class XPTransaction(Record):
+    """A row of the ledger. Rows are never changed and never deleted.
+
+    ``amount`` is what took effect and ``requested`` what the rules came to before the cap; ``room`` is what it took of the day's
+    cap (below zero: gave back). ``timestamp`` is the instant of the fact.
+    """
+
+    id: HexId
+    transaction_id: TransactionId
+    user_id: HexId
+    amount: SafeInt
+    source: Name
+    related_entity_type: Name | None = None
+    related_entity_id: EntityId | None = None
+    daily_total: Count = 0
+    daily_cap: Count = 0
+    timestamp: Instant
+    recorded_at: Instant | None = None
+    """When the row was written."""
+    requested: SafeInt | None = None
+    asked: SafeInt | None = None
+    """The amount that the caller named; None when the policy decided."""
+    reason: Reason | None = None
+    note: Note | None = None
+    """Why it was reversed or restored, in the caller's words."""
+    key: Key | None = None
+    day: Day | None = None
+    timezone: Zone | None = None
+    week: Week | None = None
+    seq: Count = 0
+    policy_version: Annotated[str, Text(64)] | None = None
+    room: SafeInt = 0
+    reverses: TransactionId | None = None
+    restores: TransactionId | None = None
+    weekly_xp: SafeInt = 0
+    weekly_reached_at: Instant | None = None
+    reached_at: Instant | None = None
+    reached_before: Instant | None = None
+    weekly_reached_before: Instant | None = None
+    activity: bool = False
+    streak: StreakEffect | None = None
+    unlocked: tuple[Unlock, ...] = ()
+    lost: tuple[AchievementId, ...] = ()
+    owes: tuple[Owed, ...] = ()
+    pays: Key | None = None
+    opening: Opening | None = None
+    told: Count = 0
+    """How many events the row carries."""
+    state: Folded | None = None
+    """The state after this row. None only on rows of an adopted ledger."""
+
+    @property
+    def about(self) -> EntityRef | None:
+        """What the row is about, as it was passed to ``award``."""
+        if self.related_entity_type is None or self.related_entity_id is None:
+            return None
+        return EntityRef(type=self.related_entity_type, id=self.related_entity_id)
+
+
+class AwardRequest(Value):
+    """What is asked of the rule: already validated, with the key settled."""
+
+    user_id: HexId
+    source: Name
+    key: Key
+    at: Instant
+    about: EntityRef | None = None
+    amount: SafeInt | None = None
+
+
+class Explanation(Value):
+    """Why an award came out as it did, in words and numbers."""
+
+    text: str
+    facts: Annotated[Mapping[str, Any], FREEZE] = Frozen()
+
+
+@dataclass(frozen=True, slots=True)
+class AwardResult:
+    """What came of an award, a reversal or a restore.
+
+    ``transaction`` is the row, None when denied; ``profile`` the state after; ``events`` what was told, those of rows that
+    followed (a milestone's XP) included, empty for a duplicate.
+    """
+
+    outcome: Outcome
+    profile: GamificationProfile
+    transaction: XPTransaction | None = None
+    reason: Reason | None = None
+    events: tuple[Event, ...] = ()
+    explain: Callable[[], Explanation] = field(repr=False, compare=False, kw_only=True)
+
+    @property
+    def explanation(self) -> Explanation:
+        """Why it came out so, in words and numbers."""
+        return self.explain()
+
+    @property
+    def amount(self) -> int:
+        """The XP that this call moved: 0 when denied or a duplicate."""
+        fresh = self.transaction is not None and self.outcome is not Outcome.DUPLICATE
+        return self.transaction.amount if fresh and self.transaction is not None else 0
+
+
+class Divergence(Value):
+    """Where a recount and what is stored part: the row (None: the profile), the field, and both values."""
+
+    transaction_id: TransactionId | None = None
+    seq: Count = 0
+    field: str
+    expected: str
+    found: str
+
+
+class Verification(Value):
+    """The outcome of recounting a user from the ledger. True when all is well."""
+
+    user_id: HexId
+    rows: Count
+    divergence: Divergence | None = None
+
+    def __bool__(self) -> bool:
+        return self.divergence is None

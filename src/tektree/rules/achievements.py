@@ -1,0 +1,126 @@
+"""Achievements: marks that users get for what they have done.
+
+The law: every tier whose condition holds is granted, each once per user. A mark is kept for good, unless its
+definition says ``while_true``; then it goes when the condition goes. A definition that is added later is granted at
+the next award, silently and dated when its condition came true, for those who had it then already.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+
+from tektree.errors import ConfigurationError, InvalidInput
+from tektree.models.gamification import Folded, XPTransaction
+from tektree.policy import Achievement
+
+__all__ = ["Changes", "changes", "criteria", "featured", "holds", "progress", "since", "tier_ids", "xp_of"]
+
+_METRICS: Final[dict[str, Callable[[Folded], int]]] = {
+    "total_xp": lambda state: max(0, state.total_xp),
+    "level": attrgetter("current_level"),
+    "streak": attrgetter("streak.current"),
+    "longest_streak": attrgetter("streak.longest"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a row does to a user's marks. ``earlier`` are those among ``gained`` that were due before it."""
+
+    gained: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+
+
+NONE: Final = Changes()
+
+
+def progress(definition: Achievement, state: Folded) -> int:
+    """How far a user is:
+
+    the number that is held against the tiers. Raises `ConfigurationError` for a metric that gives no int.
+    """
+    metric = definition.metric
+    if metric == "count":
+        counter = state.counters.get(definition.source or "")
+        return counter.count if counter else 0
+    value = metric(state) if callable(metric) else _METRICS[metric](state)
+    if type(value) is not int:
+        raise ConfigurationError(f"achievements.{definition.id}.metric", "must return an int")
+    return value
+
+
+def tier_ids(definition: Achievement) -> tuple[str, ...]:
+    """The ids of its tiers: the plain id where there is one, else ``ach_x:1``, ``ach_x:2``, …"""
+    if len(definition.tiers) == 1:
+        return (definition.id,)
+    return tuple([f"{definition.id}:{at}" for at in range(1, len(definition.tiers) + 1)])
+
+
+def holds(definitions: Sequence[Achievement], state: Folded) -> Iterator[str]:
+    """The ids of all tiers whose condition is true of ``state``."""
+    for definition in definitions:
+        reached = progress(definition, state)
+        yield from [id for id, tier in zip(tier_ids(definition), definition.tiers, strict=True) if reached >= tier]
+
+
+def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -> Changes:
+    """What is gained and lost between two states; ``after.achievements`` are still those of ``before``."""
+    have = after.achievements
+    due = [each for each in definitions if len(each.tiers) > 1 or each.id not in have or each.revoke == "while_true"]
+    if not due:
+        return NONE
+    true = frozenset(holds(due, after))
+    gained = [id for each in due for id in tier_ids(each) if id in true and id not in have]
+    lost = [id for each in due if each.revoke == "while_true" for id in tier_ids(each) if id in have and id not in true]
+    if not gained and not lost:
+        return NONE
+    known = {each.id for each in before.unlocked}
+    early = frozenset(holds(due, before)) - known if before.seq else frozenset()
+    return Changes(tuple(gained), tuple(lost), tuple([id for id in gained if id in early]))
+
+
+def criteria(definitions: Sequence[Achievement], id: str) -> dict[str, object]:
+    """What a tier asks for, as its event tells it."""
+    for definition in definitions:
+        if id in (ids := tier_ids(definition)):
+            metric = definition.metric if isinstance(definition.metric, str) else "custom"
+            return {"metric": metric, "source": definition.source, "at_least": definition.tiers[ids.index(id)]}
+    return {}
+
+
+def xp_of(definitions: Sequence[Achievement], id: str) -> int:
+    """The XP that an unlocked tier owes; 0 for none."""
+    for definition in definitions:
+        if id in (ids := tier_ids(definition)):
+            at = ids.index(id)
+            return definition.xp[at] if at < len(definition.xp) else 0
+    return 0
+
+
+def since(
+    definitions: Sequence[Achievement], ids: Collection[str], rows: Iterable[XPTransaction]
+) -> dict[str, datetime]:
+    """When the conditions of these tiers first came true along ``rows``, oldest first."""
+    found: dict[str, datetime] = {}
+    for row in rows:
+        if row.state is not None:
+            for id in holds(definitions, row.state):
+                if id in ids:
+                    found.setdefault(id, row.timestamp)
+        if len(found) == len(ids):
+            break
+    return found
+
+
+def featured(ids: object, achievements: Collection[str]) -> tuple[str, ...]:
+    """``ids`` as they may be featured: at most ten, each once, each one that the user has. Raises `InvalidInput`."""
+    if isinstance(ids, str) or not isinstance(ids, Sequence) or len(ids) > 10:
+        raise InvalidInput("ids", "must be a list of at most 10 achievement ids")
+    if any(type(id) is not str or id not in achievements for id in ids):
+        raise InvalidInput("ids", "must name achievements that the user has")
+    if len(set(ids)) != len(ids):
+        raise InvalidInput("ids", "must name each achievement once")
+    return tuple(ids)

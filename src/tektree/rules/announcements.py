@@ -1,0 +1,167 @@
+"""What a ledger row tells the world: its events, as the catalog has them.
+
+The law: every row tells exactly one ``xp.awarded`` or ``xp.revoked``, first; what else it changed follows. Ids are
+derived from the row, so a step that is repeated tells the same events. Within the stream ``user:<uid>:xp`` they are
+numbered without gaps.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from tektree.ids import event_id
+from tektree.models.base import Frozen, made
+from tektree.models.events import Event
+from tektree.models.gamification import GamificationProfile, Reason, StreakEffect
+from tektree.policy import Policy
+from tektree.rules import achievements
+from tektree.rules.periods import ordinal_of
+
+__all__ = ["SERVICE", "Said", "events", "told"]
+
+SERVICE: Final = "gamification-service"
+
+Said = tuple[str, dict[str, Any]]
+
+
+def told(
+    before: GamificationProfile,
+    row: Mapping[str, Any],
+    after: Mapping[str, Any],
+    policy: Policy,
+    earlier: Collection[str],
+) -> list[Said]:
+    """The types and payloads of a row's events, in order. ``earlier`` are marks that are granted silently."""
+    said = [_xp(before, row, after)]
+    if row["reason"] is Reason.DAILY_CAP:
+        said.append(("xp.capped", _capped(row, after)))
+    if after["current_level"] != before.current_level:
+        said.append(_level(before, after))
+    if row["streak"] is not None:
+        said += _streak(row["streak"], before, after, row["activity"])
+    for each in row["unlocked"]:
+        if each.id not in earlier:
+            said.append(
+                (
+                    "achievement.unlocked",
+                    {"achievement_id": each.id, **achievements.criteria(policy.achievements, each.id)},
+                )
+            )
+    said += [("achievement.revoked", {"achievement_id": id}) for id in row["lost"]]
+    return said
+
+
+def events(said: list[Said], before: GamificationProfile, row: Mapping[str, Any], producer: str) -> tuple[Event, ...]:
+    """The envelopes of ``said``."""
+    uid = before.uid or before.user_id
+    stream, cause = f"user:{uid}:xp", row["transaction_id"]
+    recorded, first = _iso(row["recorded_at"]), None
+    made_events = []
+    for at, (kind, payload) in enumerate(said):
+        id = event_id(cause, kind, str(at))
+        metadata = {
+            "stream": stream,
+            "seq": before.event_seq + at + 1,
+            "recorded_at": recorded,
+            "idempotency_key": row["key"],
+        }
+        if first:
+            metadata["causation_id"] = first
+        fields = {
+            "id": id[4:],
+            "event_id": id,
+            "event_type": kind,
+            "event_version": "1.0.0",
+            "timestamp": row["timestamp"],
+            "trace_id": "",
+            "correlation_id": "",
+            "source_service": SERVICE,
+            "producer_id": producer,
+            "metadata": Frozen(metadata),
+            "payload": Frozen(user_id=uid, **payload),
+        }
+        made_events.append(made(Event, fields))
+        first = first or id
+    return tuple(made_events)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _xp(before: GamificationProfile, row: Mapping[str, Any], after: Mapping[str, Any]) -> Said:
+    payload = {
+        "transaction_id": row["transaction_id"],
+        "amount": row["amount"],
+        "requested_amount": row["requested"],
+        "source": row["source"],
+        "related_entity_type": row["related_entity_type"],
+        "related_entity_id": row["related_entity_id"],
+        "daily_total": row["daily_total"],
+        "daily_cap": row["daily_cap"],
+        "total_xp": after["total_xp"],
+        "day": row["day"],
+        "week": row["week"],
+        "weekly_xp": row["weekly_xp"],
+        "row_seq": row["seq"],
+        "reached_at": _iso(after["reached_at"]),
+        "weekly_reached_at": _iso(row["weekly_reached_at"]),
+        "settings_version": before.settings_version,
+        "at": _iso(row["timestamp"]),
+        "is_activity": row["activity"],
+    }
+    if row["reverses"]:
+        return "xp.revoked", {**payload, "reverses": row["reverses"], "reason": row["note"]}
+    if row["restores"]:
+        payload |= {"restores": row["restores"], "reason": row["note"]}
+    return "xp.awarded", payload
+
+
+def _capped(row: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source": row["source"],
+        "requested_amount": row["requested"],
+        "granted": row["amount"],
+        "daily_cap": row["daily_cap"],
+        "resets_at": _iso(after["daily_xp_reset_at"]),
+    }
+
+
+def _level(before: GamificationProfile, after: Mapping[str, Any]) -> Said:
+    old, new = before.current_level, after["current_level"]
+    payload = {
+        "old_level": old,
+        "new_level": new,
+        "total_xp": after["total_xp"],
+        "xp_to_next_level": after["xp_to_next_level"],
+    }
+    return "level.up" if new > old else "level.down", payload
+
+
+def _streak(
+    effect: StreakEffect, before: GamificationProfile, after: Mapping[str, Any], activity: bool
+) -> Iterator[Said]:
+    if not effect.counted:
+        return
+    held, left = before.streak.freezes_available, after["streak"].freezes_available
+    if effect.broke:
+        yield "streak.broken", _broken(effect, before)
+    for used, day in enumerate(effect.spent, start=1):
+        yield "streak.frozen", {"day": day, "freezes_used": 1, "freezes_left": held - used}
+    if (activity and effect.current != before.streak.current) or (effect.broke and activity):
+        record = effect.longest > before.streak.longest
+        payload = {"current": effect.current, "longest": effect.longest, "day": effect.day, "is_record": record}
+        yield "streak.started" if effect.current == 1 else "streak.extended", payload
+    for reason, freezes in (("returned", len(effect.returned)), ("earned", effect.earned), ("granted", effect.granted)):
+        if freezes:
+            yield "streak.freeze_granted", {"granted": freezes, "freezes_available": left, "reason": reason}
+
+
+def _broken(effect: StreakEffect, before: GamificationProfile) -> dict[str, Any]:
+    last = before.streak.day or effect.day
+    return {
+        "length": effect.broke,
+        "longest": effect.longest,
+        "last_activity_at": _iso(before.streak.last_activity_at),
+        "missed_days": max(0, ordinal_of(effect.day) - ordinal_of(last) - 1),
+    }

@@ -1,0 +1,173 @@
+"""Levels: which one a total stands for, and how far it is to the next.
+
+The law: ``level_at(xp)`` is the highest ``n`` with ``threshold(n) ≤ xp``; ``threshold(1)`` is 0; thresholds rise
+strictly; all of it in whole numbers. So ``level_at(threshold(n)) == n`` and ``level_at(threshold(n) − 1) == n − 1``.
+"""
+
+from bisect import bisect_right
+from functools import cache
+from typing import Final
+
+from tektree.errors import ConfigurationError, InvalidInput
+from tektree.models.base import INT53
+from tektree.policy import Levels
+
+__all__ = ["Curve", "curve_of"]
+
+_CACHED: Final = 512
+"""Thresholds kept in memory: past any level that people reach."""
+
+
+class Curve:
+    """A level curve. ``Curve()`` is the default one, ``Curve(Levels(...))`` any other.
+
+    The default is ``threshold(n) = 50 · round(4 · (n − 1)^2.05)``, computed in whole numbers as the rounded 20th root
+    of ``4²⁰ · (n − 1)⁴¹``. Negative totals count as 0.
+
+    >>> curve = Curve()
+    >>> curve.threshold(16), curve.level_at(50_000), curve.xp_to_next(50_000)
+    (51500, 15, 1500)
+
+    Raises `ConfigurationError` when a custom curve does not begin with 0 or does not rise.
+    """
+
+    def __init__(self, levels: Levels | None = None) -> None:
+        self._levels = levels or Levels()
+        self.top = self._top()
+        """The highest level; None: there is always another."""
+        self._low: list[int] = []
+        self._begin()
+
+    def level_at(self, xp: int) -> int:
+        """The level of a total of ``xp``. Raises `InvalidInput` unless it is an int."""
+        return self._at(_whole(xp, "xp"))[0]
+
+    def threshold(self, level: int) -> int:
+        """The total at which ``level`` begins. Raises `InvalidInput` for a level that the curve does not have."""
+        if _whole(level, "level") < 1 or (self.top is not None and level > self.top):
+            raise InvalidInput("level", f"must be from 1 to {self.top}" if self.top else "must be at least 1")
+        return self._threshold(level)
+
+    def xp_to_next(self, xp: int) -> int:
+        """How much is missing to the next level; 0 at the top."""
+        return self.place(_whole(xp, "xp"))[1]
+
+    def progress(self, xp: int) -> float:
+        """How far ``xp`` is from its level to the next, from 0 up to 1. At the top it is 1."""
+        level, missing = self.place(_whole(xp, "xp"))
+        if missing == 0:
+            return 1.0
+        low = self._threshold(level)
+        return (max(0, xp) - low) / (missing + max(0, xp) - low)
+
+    def place(self, xp: int) -> tuple[int, int]:
+        """Level and XP to the next, of a total that is known to be an int."""
+        level, following = self._at(xp)
+        return level, 0 if following is None else following - max(0, xp)
+
+    def _at(self, xp: int) -> tuple[int, int | None]:
+        level = bisect_right(self._low, xp) or 1
+        if level < len(self._low):
+            return level, self._low[level]
+        if self.top is not None and level >= self.top:
+            return self.top, None
+        return self._far(xp)
+
+    def _far(self, xp: int) -> tuple[int, int | None]:
+        """A search past the thresholds in memory: double, then halve."""
+        low, high = len(self._low), len(self._low) * 2
+        while (self.top is None or high < self.top) and self._threshold(high) <= xp:
+            low, high = high, high * 2
+        high = high if self.top is None else min(high, self.top)
+        if self._threshold(high) <= xp:
+            return high, None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._threshold(middle) <= xp else (low, middle)
+        return low, self._threshold(high)
+
+    def _threshold(self, level: int) -> int:
+        return self._low[level - 1] if level <= len(self._low) else self._compute(level)
+
+    def _compute(self, level: int) -> int:
+        spec, steps = self._levels, level - 1
+        if spec.kind == "power":
+            p, q = spec.exponent.numerator, spec.exponent.denominator
+            return spec.unit * _rounded_root(spec.factor**q * steps**p, q)
+        if spec.kind == "linear":
+            return spec.first * steps
+        if spec.kind == "geometric":
+            # first · (ratioⁿ − 1) / (ratio − 1), rounded down: each step is at least 1, so it still rises.
+            return int(spec.first * (spec.ratio**steps - 1) / (spec.ratio - 1))
+        return self._custom(level)
+
+    def _custom(self, level: int) -> int:
+        assert self._levels.custom is not None
+        xp = self._levels.custom(level)
+        if type(xp) is not int:
+            raise ConfigurationError("levels.custom", f"must return an int; for level {level} it does not")
+        return xp
+
+    def _top(self) -> int | None:
+        thresholds, top = self._levels.thresholds, self._levels.top
+        return min(len(thresholds), top or len(thresholds)) if thresholds else top
+
+    def _begin(self) -> None:
+        known = self._levels.thresholds
+        count = min(self.top or _CACHED, len(known) if known else _CACHED)
+        self._low = list(known[:count]) if known else [self._compute(level) for level in range(1, count + 1)]
+        if self._low[0] != 0:
+            raise ConfigurationError("levels.custom", "must return 0 for level 1")
+        for level, (low, high) in enumerate(zip(self._low, self._low[1:], strict=False), start=1):
+            if high <= low:
+                raise ConfigurationError(
+                    "levels", f"must rise from each level to the next; it does not from {level} to {level + 1}"
+                )
+
+
+class _Curves:
+    """Curves by their settings.
+
+    Awards come in long runs under one policy, so the last one is found without hashing it.
+    """
+
+    def __init__(self) -> None:
+        self._made = cache(Curve)
+        self._last: tuple[Levels | None, Curve] = (None, Curve())
+
+    def __call__(self, levels: Levels) -> Curve:
+        last = self._last
+        if last[0] is not levels:
+            self._last = last = (levels, self._made(levels))
+        return last[1]
+
+
+def _whole(value: object, field: str) -> int:
+    if type(value) is not int or abs(value) > INT53:
+        raise InvalidInput(field, "must be an int of at most 2**53")
+    return value
+
+
+def _rounded_root(number: int, degree: int) -> int:
+    """The ``degree``-th root of a whole number, rounded to the nearest.
+
+    It is never exactly between two: that would be a fraction.
+    """
+    root = _floor_root(number, degree)
+    higher: bool = (2 * root + 1) ** degree <= number << degree
+    return root + higher
+
+
+def _floor_root(number: int, degree: int) -> int:
+    if number < 2 or degree == 1:
+        return number
+    root = 1 << -(-number.bit_length() // degree)  # above the root; Newton's steps come down to it
+    while True:
+        lower = ((degree - 1) * root + number // root ** (degree - 1)) // degree
+        if lower >= root:
+            return root
+        root = lower
+
+
+curve_of: Final = _Curves()
+"""The curve of these settings, made once."""

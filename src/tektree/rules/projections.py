@@ -1,0 +1,252 @@
+"""Projections: a user's state as the sum of their ledger.
+
+The law: ``fold(rows)`` repeats the decisions that stand on the rows, in the order of ``seq``, and asks no policy, no
+calendar and no clock again; only levels are computed from the current curve. Whatever happened, ``fold(ledger)``
+equals what the profile keeps. Rows without a ``seq`` are history of an adopted ledger and are not folded.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from tektree.models.base import Frozen, made
+from tektree.models.gamification import (
+    Counter,
+    Divergence,
+    Folded,
+    GamificationProfile,
+    Opening,
+    Streak,
+    Unlock,
+    XPTransaction,
+)
+from tektree.policy import RESERVED, Policy
+from tektree.rules import streaks
+from tektree.rules.levels import Curve, curve_of
+from tektree.rules.periods import day_end, local_day
+
+__all__ = [
+    "START",
+    "as_of",
+    "compared",
+    "fold",
+    "following",
+    "opened",
+    "profile_with",
+    "row_divergence",
+    "step",
+    "unlocked",
+    "xp_to_second_level",
+]
+
+START: Final = Folded()
+"""A user without a row."""
+
+_LEVEL_FIELDS: Final = frozenset({"current_level", "xp_to_next_level", "peak_level"})
+"""What depends on today's curve, and so may differ from what a row says of its own day."""
+
+_SETTINGS: Final = frozenset({"updated_at"})
+"""Told apart by settings too, which are not in the ledger."""
+
+
+def fold(rows: Iterable[XPTransaction], policy: Policy | None = None) -> Folded:
+    """The state that the ``rows`` of one user add up to. Their order does not matter; their ``seq`` does.
+
+    >>> fold([]).total_xp
+    0
+    """
+    state = START
+    for row in sorted([row for row in rows if row.seq], key=lambda row: row.seq):
+        state = step(state, row, policy)
+    return state
+
+
+def step(state: Folded, row: XPTransaction, policy: Policy | None = None) -> Folded:
+    """``state`` after one more row."""
+    levels = (policy or _DEFAULT).levels
+    fields = opened(state.__dict__, row.opening) if row.opening else state.__dict__
+    return made(Folded, following(fields, row.__dict__, curve_of(levels), levels.down == "high_water"))
+
+
+_DEFAULT: Final = Policy()
+
+
+def xp_to_second_level(policy: Policy) -> int:
+    """What a user who has nothing is told to be missing."""
+    return curve_of(policy.levels).xp_to_next(0)
+
+
+def opened(state: Mapping[str, Any], opening: Opening) -> Mapping[str, Any]:
+    """``state`` as an adopted profile had it before its first row of ours."""
+    return {
+        **state,
+        "total_xp": opening.total_xp,
+        "daily_xp_earned": opening.daily_xp_earned,
+        "day": opening.day,
+        "streak": opening.streak,
+        "achievements": opening.achievements,
+    }
+
+
+def following(state: Mapping[str, Any], row: Mapping[str, Any], curve: Curve, high_water: bool) -> dict[str, Any]:
+    """The fields of a state after ``row``. Award and fold both come here, so they cannot part."""
+    amount = row["amount"]
+    total = state["total_xp"] + amount
+    level, missing = _level(state["peak_level"], total, curve, high_water)
+    linked = row["reverses"] is not None or row["restores"] is not None
+    after = {
+        "total_xp": total,
+        "current_level": level,
+        "xp_to_next_level": missing,
+        "daily_xp_earned": state["daily_xp_earned"],
+        "daily_xp_reset_at": state["daily_xp_reset_at"],
+        "streak": _streak(state["streak"], row),
+        "achievements": state["achievements"],
+        "updated_at": row["recorded_at"] or row["timestamp"],
+        "seq": row["seq"],
+        "event_seq": state["event_seq"] + row["told"],
+        "day": state["day"],
+        "week": state["week"],
+        "weekly_xp": state["weekly_xp"],
+        "reached_at": _reached(state["reached_at"], row, linked),
+        "weekly_reached_at": state["weekly_reached_at"],
+        "counters": state["counters"] if linked else _counted(state["counters"], row),
+        "unlocked": state["unlocked"],
+        "owed": state["owed"],
+        "peak_level": max(state["peak_level"], level),
+    }
+    _booked(after, row, linked)
+    if row["unlocked"] or row["lost"] or row["owes"] or row["pays"]:
+        settled(after, row)
+    return after
+
+
+def settled(after: dict[str, Any], row: Mapping[str, Any]) -> None:
+    """What a row unlocks, takes away, makes due and pays."""
+    known = {each.id for each in after["unlocked"]}
+    gained = [each.id for each in row["unlocked"] if each.id not in after["achievements"]]
+    after["achievements"] = tuple([id for id in (*after["achievements"], *gained) if id not in row["lost"]])
+    after["unlocked"] = (*after["unlocked"], *[each for each in row["unlocked"] if each.id not in known])
+    after["owed"] = tuple([each for each in (*after["owed"], *row["owes"]) if each.key != row["pays"]])
+
+
+def _level(peak: int, total: int, curve: Curve, high_water: bool) -> tuple[int, int]:
+    level, missing = curve.place(total if total > 0 else 0)
+    if high_water and level < peak:
+        last = curve.top is not None and peak >= curve.top
+        return peak, 0 if last else curve.threshold(peak + 1) - max(0, total)
+    return level, missing
+
+
+def _booked(after: dict[str, Any], row: Mapping[str, Any], linked: bool) -> None:
+    """Day and week. A reversal or a restore is booked to the award's own, which may be over."""
+    day, week = row["day"], row["week"]
+    if day == after["day"]:
+        after["daily_xp_earned"] += row["room"]
+        after["daily_xp_reset_at"] = day_end(day, row["timezone"])
+    elif not linked:
+        after["day"] = day
+        after["daily_xp_earned"] = row["room"]
+        after["daily_xp_reset_at"] = day_end(day, row["timezone"])
+    if week == after["week"]:
+        after["weekly_xp"] += row["amount"]
+        after["weekly_reached_at"] = row["weekly_reached_at"]
+    elif not linked:
+        after["week"] = week
+        after["weekly_xp"] = row["amount"]
+        after["weekly_reached_at"] = row["weekly_reached_at"]
+
+
+def _reached(before: datetime | None, row: Mapping[str, Any], linked: bool) -> datetime | None:
+    if linked:
+        reached: datetime | None = row["reached_at"]
+        return reached
+    return row["timestamp"] if row["amount"] else before
+
+
+def _streak(streak: Streak, row: Mapping[str, Any]) -> Streak:
+    if row["activity"]:
+        return streaks.applied(streak, row["streak"], row["timestamp"])
+    if row["source"] == "freezes_granted" and not row["reverses"]:
+        return streaks.applied(streak, row["streak"], row["timestamp"], row["asked"])
+    return streak
+
+
+def _counted(counters: Mapping[str, Counter], row: Mapping[str, Any]) -> Mapping[str, Counter]:
+    source = row["source"]
+    if source in RESERVED:
+        return counters
+    old, at, day = counters.get(source), row["timestamp"], row["day"]
+    fields = {
+        "count": old.count + 1 if old else 1,
+        "today": old.today + 1 if old and old.day == day else 1,
+        "day": day,
+        "last_at": at if old is None or at > old.last_at else old.last_at,
+    }
+    return Frozen({**counters, source: made(Counter, fields)})
+
+
+def profile_with(profile: GamificationProfile, state: Folded) -> GamificationProfile:
+    """``profile`` with the folded fields of ``state``; its settings stay."""
+    copy = made(GamificationProfile, {**profile.__dict__, **state.__dict__})
+    if profile.__pydantic_extra__:
+        object.__setattr__(copy, "__pydantic_extra__", profile.__pydantic_extra__)
+    return copy
+
+
+def as_of(profile: GamificationProfile, now: datetime, policy: Policy) -> GamificationProfile:
+    """``profile`` as it is to be shown at ``now``: a day that is over shows 0, and the streak is evaluated."""
+    today = max(local_day(now, profile.timezone), profile.day or "", profile.streak.day or "")
+    paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
+    streak = streaks.as_of(profile.streak, today, policy.streaks, paused)
+    stale = profile.day != today
+    if not stale and streak is profile.streak:
+        return profile
+    fields = {**profile.__dict__, "streak": streak}
+    if stale:
+        fields |= {"daily_xp_earned": 0, "daily_xp_reset_at": day_end(today, profile.timezone)}
+    copy = made(GamificationProfile, fields)
+    object.__setattr__(copy, "__pydantic_extra__", profile.__pydantic_extra__)
+    return copy
+
+
+def row_divergence(before: Folded, row: XPTransaction, expected: Folded) -> Divergence | None:
+    """Where ``row`` says something else than the rows up to it add up to.
+
+    None when it agrees. ``before`` is the state it found.
+    """
+    if row.seq != before.seq + 1:
+        return _divergence(row, "seq", before.seq + 1, row.seq)
+    if row.state is None:
+        return _divergence(row, "state", "the state after the row", None)
+    if row.day == expected.day and row.daily_total != expected.daily_xp_earned:
+        return _divergence(row, "daily_total", expected.daily_xp_earned, row.daily_total)
+    field = _differing(expected, row.state, _LEVEL_FIELDS)
+    return _divergence(row, f"state.{field}", getattr(expected, field), getattr(row.state, field)) if field else None
+
+
+def compared(expected: Folded, profile: GamificationProfile) -> Divergence | None:
+    """Where ``profile`` says something else than its ledger; None when it agrees."""
+    field = _differing(expected, profile, _SETTINGS)
+    if field is None:
+        return None
+    return Divergence(
+        seq=expected.seq, field=field, expected=str(getattr(expected, field)), found=str(getattr(profile, field))
+    )
+
+
+def _differing(expected: Folded, found: Folded, left_out: frozenset[str]) -> str | None:
+    ours, theirs = expected.__dict__, found.__dict__
+    names = [name for name in Folded.model_fields if name not in left_out and ours[name] != theirs[name]]
+    return min(names, key=list(Folded.model_fields).index) if names else None
+
+
+def _divergence(row: XPTransaction, field: str, expected: object, found: object) -> Divergence:
+    return Divergence(
+        transaction_id=row.transaction_id, seq=row.seq, field=field, expected=str(expected), found=str(found)
+    )
+
+
+def unlocked(ids: Iterable[str], at: datetime, dated: Mapping[str, datetime]) -> tuple[Unlock, ...]:
+    """``ids`` with the time at which their conditions came true."""
+    return tuple([Unlock(id=id, at=dated.get(id, at)) for id in ids])

@@ -1,0 +1,174 @@
+"""The collections: their names, the fields that the data model gives them, and their indexes.
+
+Names and fields are the data model's to the letter. Of the indexes some are its own and some are ours, and marked so.
+A partial filter says ``$gt``, never ``$exists``: it leaves out documents without the field, and is served everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+__all__ = [
+    "ANSWERS",
+    "AREAS",
+    "EVENTS",
+    "FIELDS",
+    "GAMIFICATION_PROFILES",
+    "INDEXES",
+    "INSIGHTS",
+    "Index",
+    "QUESTIONS",
+    "SUBSCRIPTIONS",
+    "USERS",
+    "XP_TRANSACTIONS",
+]
+
+USERS: Final = "users"
+AREAS: Final = "areas"
+QUESTIONS: Final = "questions"
+ANSWERS: Final = "answers"
+INSIGHTS: Final = "insights"
+GAMIFICATION_PROFILES: Final = "gamification_profiles"
+XP_TRANSACTIONS: Final = "xp_transactions"
+SUBSCRIPTIONS: Final = "subscriptions"
+EVENTS: Final = "events"
+
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        collection: tuple(fields.split())
+        for collection, fields in {
+            USERS: "_id uid email email_verified password_hash handle first_name last_name avatar bio tier role"
+            " created_at updated_at last_login_at",
+            AREAS: "_id title slug parent_id details tags breadcrumbs visibility created_by created_at updated_at"
+            " follower_count content_count",
+            QUESTIONS: "_id title slug body tags areas visibility created_by created_at updated_at view_count"
+            " upvote_count downvote_count answer_count accepted_answer_id files status",
+            ANSWERS: "_id question_id body code_snippets created_by created_at updated_at upvote_count downvote_count"
+            " is_accepted",
+            INSIGHTS: "_id title slug body insight_type tags areas co_authors visibility created_by created_at"
+            " updated_at published_at view_count like_count comment_count estimated_read_time_minutes featured",
+            GAMIFICATION_PROFILES: "_id user_id total_xp current_level xp_to_next_level daily_xp_earned"
+            " daily_xp_reset_at streak achievements featured_achievements leaderboard_opt_out updated_at",
+            XP_TRANSACTIONS: "_id transaction_id user_id amount source related_entity_type related_entity_id"
+            " daily_total daily_cap timestamp",
+            SUBSCRIPTIONS: "_id user_id tier status billing_cycle polar_subscription_id current_period_start"
+            " current_period_end trial_ends_at cancel_at canceled_at created_at updated_at",
+            EVENTS: "_id event_id event_type event_version timestamp trace_id correlation_id source_service producer_id"
+            " metadata payload",
+        }.items()
+    }
+)
+"""The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index: what it sorts by, whether it admits a value once only, and which documents it covers (None: all)."""
+
+    keys: tuple[tuple[str, int | str], ...]
+    unique: bool = False
+    partial: Mapping[str, Mapping[str, int | str]] | None = None
+    ours: bool = False
+
+    @property
+    def text(self) -> bool:
+        """Whether it serves ``$text``. Not every server has such indexes."""
+        return any(direction == "text" for _, direction in self.keys)
+
+
+def _index(keys: str, *, unique: bool = False) -> Index:
+    """An index of the data model, from ``"user_id -timestamp"`` or ``"title:text body:text"``."""
+    return Index(tuple([_key(word) for word in keys.split()]), unique)
+
+
+def _key(word: str) -> tuple[str, int | str]:
+    if word.endswith(":text"):
+        return word.removesuffix(":text"), "text"
+    return word.removeprefix("-"), -1 if word.startswith("-") else 1
+
+
+def _ours(keys: str, *, covers: str = "", above: int | str = "", unique: bool = False) -> Index:
+    """An index of ours; with ``covers``, of the documents whose field of that name is greater than ``above``."""
+    partial = {covers: {"$gt": above}} if covers else None
+    return Index(tuple([_key(word) for word in keys.split()]), unique, partial, ours=True)
+
+
+_OUTBOX: Final = _ours("_outbox.event_id", covers="_outbox.event_id")
+"""Finds the documents whose events are not in the log yet."""
+
+INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
+    {
+        USERS: (
+            _index("email", unique=True),
+            _index("handle", unique=True),
+            _index("uid", unique=True),
+            _index("-created_at"),
+            _OUTBOX,
+        ),
+        AREAS: (
+            _index("parent_id -created_at"),
+            _index("tags"),
+            _index("created_by"),
+            _index("slug"),
+            _index("title:text details:text"),
+            _OUTBOX,
+        ),
+        QUESTIONS: (
+            _index("created_by -created_at"),
+            _index("areas -created_at"),
+            _index("tags"),
+            _index("status -created_at"),
+            _index("title:text body:text"),
+            _OUTBOX,
+        ),
+        ANSWERS: (
+            _index("question_id -created_at"),
+            _index("created_by"),
+            _index("is_accepted"),
+            _OUTBOX,
+        ),
+        INSIGHTS: (
+            _index("created_by -published_at"),
+            _index("areas -published_at"),
+            _index("tags"),
+            _index("featured -published_at"),
+            _index("title:text body:text"),
+            _OUTBOX,
+        ),
+        GAMIFICATION_PROFILES: (
+            _index("user_id", unique=True),
+            _index("-total_xp"),
+            _index("-current_level"),
+            _ours("uid", covers="uid", unique=True),
+        ),
+        XP_TRANSACTIONS: (
+            _index("user_id -timestamp"),
+            _index("transaction_id", unique=True),
+            _index("source"),
+            _ours("user_id seq", covers="seq", above=0, unique=True),  # the commit point of an award
+            _ours("user_id key", covers="key", unique=True),  # one key, one row
+            _ours("user_id day seq", covers="seq", above=0),  # what was taken of a past day's cap
+            _ours("user_id week seq", covers="seq", above=0),  # a user's sum of a past week
+            _ours("week user_id", covers="week"),  # a weekly board without Redis
+            _ours("user_id reverses", covers="reverses"),
+            _ours("user_id restores", covers="restores"),
+            _OUTBOX,
+        ),
+        SUBSCRIPTIONS: (
+            _index("user_id", unique=True),
+            _index("status"),
+            _index("polar_subscription_id"),
+            _OUTBOX,
+        ),
+        EVENTS: (
+            _index("event_id", unique=True),
+            _index("event_type -timestamp"),
+            _index("trace_id"),
+            _index("-timestamp"),
+            _index("payload.user_id -timestamp"),
+            _ours("metadata.stream metadata.seq", covers="metadata.seq", above=0, unique=True),  # no gap, no twin
+        ),
+    }
+)
+"""What each collection is indexed by: the data model's, then those that our queries and our guards need."""

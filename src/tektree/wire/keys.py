@@ -1,0 +1,59 @@
+"""The names of Redis keys: the data model's, to the letter.
+
+What callers supply is encoded part by part: ``%``, ``:``, braces and whatever else is not an ASCII letter, a digit or
+one of ``_ . - ~ /`` becomes ``%XX``. So no two lists of parts give one key, no part reaches into the next one's place,
+and no brace decides which slot of a cluster a key lives in. An ordinary uid, id or path stays as it is.
+
+>>> ratelimit("usr_abc123", "/api/v1/questions")
+'ratelimit:usr_abc123:/api/v1/questions'
+>>> ratelimit("ip:203.0.113.42", "/questions/{id}")
+'ratelimit:ip%3A203.0.113.42:/questions/%7Bid%7D'
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+from tektree.errors import InvalidInput
+from tektree.models.leaderboards import Board
+
+__all__ = ["cache_question", "cache_user", "leaderboard", "quota", "ratelimit", "session"]
+
+_LONGEST: Final = 512
+
+
+def session(session_id: str) -> str:
+    """Where a session's JSON is kept."""
+    return f"session:{_part(session_id, 'session_id')}"
+
+
+def ratelimit(user: str, endpoint: str) -> str:
+    """Where the hits of a subject on an endpoint are counted."""
+    return f"ratelimit:{_part(user, 'user')}:{_part(endpoint, 'endpoint')}"
+
+
+def quota(user: str, quota_type: str, period: str) -> str:
+    """Where a user's use of a quota in a period is counted."""
+    return f"quota:{_part(user, 'user')}:{_part(quota_type, 'quota_type')}:{_part(period, 'period')}"
+
+
+def cache_user(user_id: str) -> str:
+    """Where a user is cached."""
+    return f"cache:user:{_part(user_id, 'user_id')}"
+
+
+def cache_question(question_id: str) -> str:
+    """Where a question is cached."""
+    return f"cache:question:{_part(question_id, 'question_id')}"
+
+
+def leaderboard(board: Board) -> str:
+    """Where a board's members and scores are kept."""
+    if not isinstance(board, Board):
+        raise InvalidInput("board", "must be a Board, such as Board.GLOBAL")
+    return f"leaderboard:{board.name}"
+
+
+def _part(value: str, field: str) -> str:
+    if type(value) is not str or not 0 < len(value) <= _LONGEST:
+        raise InvalidInput(field, f"must be a text of 1 to {_LONGEST} characters")
+    return quote(value, safe="/:", errors="surrogatepass")

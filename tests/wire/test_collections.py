@@ -1,0 +1,60 @@
+"""The indexes: the data model's exactly, and ours, marked."""
+
+import pytest
+
+from tektree.wire.collections import FIELDS, INDEXES, Index
+from tests.records import DATA_MODEL
+
+
+def test_there_are_the_data_models_collections_in_its_order() -> None:
+    assert list(INDEXES) == list(DATA_MODEL) == list(FIELDS)
+
+
+@pytest.mark.parametrize("collection", DATA_MODEL)
+def test_the_data_models_indexes_are_there_to_the_letter(collection: str) -> None:
+    stated = [
+        Index(tuple([(key, direction) for key, direction in index["keys"]]), unique=index.get("unique", False))
+        for index in DATA_MODEL[collection]["indexes"]
+    ]
+    assert [index for index in INDEXES[collection] if not index.ours] == stated
+    assert [index.text for index in INDEXES[collection] if not index.ours] == [
+        index.get("text", False) for index in DATA_MODEL[collection]["indexes"]
+    ]
+
+
+@pytest.mark.parametrize("collection", DATA_MODEL)
+def test_the_data_models_fields_are_there_in_its_order(collection: str) -> None:
+    assert FIELDS[collection] == tuple(DATA_MODEL[collection]["sample"])
+
+
+def ours(collection: str) -> dict[tuple[str, ...], Index]:
+    return {tuple([key for key, _ in index.keys]): index for index in INDEXES[collection] if index.ours}
+
+
+def test_ours_guard_the_ledger_the_profiles_and_the_log() -> None:
+    rows = ours("xp_transactions")
+    for keys, filter_ in {("user_id", "seq"): {"seq": {"$gt": 0}}, ("user_id", "key"): {"key": {"$gt": ""}}}.items():
+        assert rows[keys].unique
+        assert rows[keys].partial == filter_
+    assert {
+        ("user_id", "day", "seq"),
+        ("user_id", "week", "seq"),
+        ("user_id", "reverses"),
+        ("user_id", "restores"),
+    } <= set(rows)
+    assert ours("gamification_profiles")[("uid",)] == Index((("uid", 1),), True, {"uid": {"$gt": ""}}, ours=True)
+    stream = ours("events")[("metadata.stream", "metadata.seq")]
+    assert stream.unique
+    assert stream.partial == {"metadata.seq": {"$gt": 0}}
+
+
+def test_ours_leave_out_documents_without_our_fields() -> None:
+    for indexes in INDEXES.values():
+        for index in indexes:
+            assert index.partial is None or all(set(test) == {"$gt"} for test in index.partial.values())
+            assert index.partial is not None or not index.ours or not index.unique
+
+
+def test_no_two_indexes_have_the_same_keys() -> None:
+    for indexes in INDEXES.values():
+        assert len({index.keys for index in indexes}) == len(indexes)
