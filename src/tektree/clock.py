@@ -25,5 +25,7 @@ def read(clock: Clock) -> datetime:
     now = clock()
     if not isinstance(now, datetime) or now.tzinfo is None or now.utcoffset() is None:
         raise ConfigurationError("clock", "must return an aware datetime, such as datetime.now(UTC)")
-    now = now.astimezone(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    if now.tzinfo is not UTC:
+        now = now.astimezone(UTC)
+    rest = now.microsecond % 1000
+    return now.replace(microsecond=now.microsecond - rest) if rest else now

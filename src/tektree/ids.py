@@ -65,7 +65,7 @@ def derived_id(*parts: str) -> str:
     False
     """
     framed = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.sha256(framed.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return hashlib.blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def transaction_id(user_id: str, key: str) -> str:

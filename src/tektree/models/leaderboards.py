@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 
@@ -95,12 +95,11 @@ def _is_week(week: object) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class BoardEntry:
+class BoardEntry(NamedTuple):
     """What one ledger row says of one board, in absolute values: written again or out of order, it does no harm.
 
-    ``seq`` is the row's number: an older entry never replaces a newer one. ``settings_version`` and ``hidden`` are
-    the user's opt-out as it was known: the newest version seen decides.
+    ``seq`` is the row's number: an older entry never replaces a newer one. ``settings_version`` and ``hidden`` are the
+    user's opt-out as it was known: the newest version seen decides.
     """
 
     board: Board

@@ -38,15 +38,17 @@ NONE: Final = Changes()
 
 
 def progress(definition: Achievement, state: Folded) -> int:
-    """How far a user is:
+    """How far a user is: the number that is held against the tiers.
 
-    the number that is held against the tiers. Raises `ConfigurationError` for a metric that gives no int.
+    Raises `ConfigurationError` for a metric that gives no int.
     """
     metric = definition.metric
     if metric == "count":
         counter = state.counters.get(definition.source or "")
         return counter.count if counter else 0
-    value = metric(state) if callable(metric) else _METRICS[metric](state)
+    if isinstance(metric, str):
+        return _METRICS[metric](state)
+    value = metric(state)
     if type(value) is not int:
         raise ConfigurationError(f"achievements.{definition.id}.metric", "must return an int")
     return value
@@ -69,16 +71,22 @@ def holds(definitions: Sequence[Achievement], state: Folded) -> Iterator[str]:
 def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -> Changes:
     """What is gained and lost between two states; ``after.achievements`` are still those of ``before``."""
     have = after.achievements
-    due = [each for each in definitions if len(each.tiers) > 1 or each.id not in have or each.revoke == "while_true"]
-    if not due:
-        return NONE
-    true = frozenset(holds(due, after))
-    gained = [id for each in due for id in tier_ids(each) if id in true and id not in have]
-    lost = [id for each in due if each.revoke == "while_true" for id in tier_ids(each) if id in have and id not in true]
+    gained: list[str] = []
+    lost: list[str] = []
+    for definition in definitions:
+        if definition.id in have and definition.revoke == "keep":
+            continue
+        reached = progress(definition, after)
+        if reached >= definition.tiers[0] or definition.revoke == "while_true":
+            for id, tier in zip(tier_ids(definition), definition.tiers, strict=True):
+                if reached >= tier and id not in have:
+                    gained.append(id)
+                elif reached < tier and id in have and definition.revoke == "while_true":
+                    lost.append(id)
     if not gained and not lost:
         return NONE
     known = {each.id for each in before.unlocked}
-    early = frozenset(holds(due, before)) - known if before.seq else frozenset()
+    early = frozenset(holds(definitions, before)) - known if before.seq and gained else frozenset[str]()
     return Changes(tuple(gained), tuple(lost), tuple([id for id in gained if id in early]))
 
 

@@ -7,6 +7,7 @@ numbered without gaps.
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tektree.ids import event_id
@@ -85,6 +86,7 @@ def events(said: list[Said], before: GamificationProfile, row: Mapping[str, Any]
     return tuple(made_events)
 
 
+@lru_cache(maxsize=1024)
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 

@@ -49,7 +49,7 @@ def local_day(at: datetime, timezone: str) -> str:
     if timezone != "UTC":
         with suppress(OverflowError):  # on the first and the last day of the calendar
             at = at.astimezone(zone(timezone))
-    return f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
+    return at.isoformat()[:10]
 
 
 def ordinal_of(day: str) -> int:

@@ -13,11 +13,11 @@ is newer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 from tektree.ids import transaction_id
@@ -60,8 +60,7 @@ __all__ = [
 _BLANK: Final[Mapping[str, Any]] = {name: info.default for name, info in XPTransaction.model_fields.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after. Denied: no row, and
        ``reason``.
 
@@ -111,8 +110,7 @@ class LinkRequest:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """The decisions of one row, before what follows from them."""
 
     source: str
@@ -127,7 +125,7 @@ class _Entry:
     about: EntityRef | None = None
     activity: bool = False
     effect: StreakEffect | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = Frozen()
 
 
 def source_of(policy: Policy, name: str) -> Source:
@@ -463,30 +461,29 @@ def _entered(
     if abs(profile.total_xp + entry.amount) > INT53:
         raise InvalidInput("amount", "would take the total past 2**53")
     row = _row(profile, entry, policy, now, standing)
-    state = {name: getattr(profile, name) for name in _FOLDED}
+    state = profile.__dict__
     found = projections.opened(state, row["opening"]) if row["opening"] else state
     after = projections.following(found, row, curve_of(policy.levels), policy.levels.down == "high_water")
-    changes = achievements.changes(policy.achievements, profile, made(Folded, after))
-    row["unlocked"] = projections.unlocked(changes.gained, entry.at, dated)
-    row["lost"] = changes.lost
+    folded = made(Folded, after)  # its fields are this very dict, which is finished below
+    changes = achievements.changes(policy.achievements, profile, folded)
+    if changes is not achievements.NONE:
+        row["unlocked"] = projections.unlocked(changes.gained, entry.at, dated)
+        row["lost"] = changes.lost
     row["owes"] = _owes(profile, row, after, policy)
     if row["unlocked"] or row["lost"] or row["owes"]:
         projections.settled(after, row)
     said = announcements.told(profile, row, after, policy, changes.earlier)
     row["told"] = len(said)
     after["event_seq"] += len(said)
-    row["state"] = made(Folded, after)
+    row["state"] = folded
     return Decision(
         Outcome.CLAMPED if entry.reason is Reason.DAILY_CAP else Outcome.GRANTED,
-        projections.profile_with(profile, row["state"]),
+        projections.profile_with(profile, folded),
         made(XPTransaction, row),
         announcements.events(said, profile, row, policy.events.producer_id),
         entry.reason,
         earlier=tuple([id for id in changes.earlier if id not in dated]),
     )
-
-
-_FOLDED: Final = tuple(Folded.model_fields)
 
 
 def _row(

@@ -56,4 +56,4 @@ def leaderboard(board: Board) -> str:
 def _part(value: str, field: str) -> str:
     if type(value) is not str or not 0 < len(value) <= _LONGEST:
         raise InvalidInput(field, f"must be a text of 1 to {_LONGEST} characters")
-    return quote(value, safe="/:", errors="surrogatepass")
+    return quote(value, safe="/", errors="surrogatepass")

@@ -4,9 +4,8 @@ Methods are atomic intents. What happens together is the first sentence of each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tektree.models.events import Event
 from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
@@ -15,16 +14,14 @@ from tektree.models.leaderboards import BoardEntry
 __all__ = ["AsyncGamificationRepository", "AsyncLedger", "Committed", "WeekSum"]
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A row of the ledger and those of its events that are not known to be in the event log."""
 
     row: XPTransaction
     outbox: tuple[Event, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WeekSum:
+class WeekSum(NamedTuple):
     """A user's XP of one ISO week, and when that sum was reached."""
 
     xp: int = 0

@@ -10,7 +10,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.gamification import Committed
@@ -34,8 +34,7 @@ Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransa
 """What to write, given the user's state; or the row that did it already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a command came to: its decision, or the ``first`` row of its key; the profile after, and all events told."""
 
     profile: GamificationProfile

@@ -19,6 +19,7 @@ from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Sta
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
+from tektree.models.base import made
 from tektree.models.gamification import (
     AwardRequest,
     AwardResult,
@@ -119,13 +120,16 @@ class AsyncGamification:
         inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)
-        request = AwardRequest(
-            user_id=user_id,
-            source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
-            at=inputs.at(at, now),
-            about=about,
-            amount=inputs.amount(amount),
+        request = made(
+            AwardRequest,
+            {
+                "user_id": user_id,
+                "source": source,
+                "key": named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+                "at": inputs.at(at, now),
+                "about": about,
+                "amount": inputs.amount(amount),
+            },
         )
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:

@@ -11,7 +11,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.gamification import Committed
@@ -35,8 +35,7 @@ Decide = Callable[[GamificationProfile, Dated], xp.Decision | XPTransaction]
 """What to write, given the user's state; or the row that did it already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a command came to: its decision, or the ``first`` row of its key; the profile after, and all events told."""
 
     profile: GamificationProfile

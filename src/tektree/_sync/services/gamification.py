@@ -20,6 +20,7 @@ from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Sta
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
+from tektree.models.base import made
 from tektree.models.gamification import (
     AwardRequest,
     AwardResult,
@@ -120,13 +121,16 @@ class Gamification:
         inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)
-        request = AwardRequest(
-            user_id=user_id,
-            source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
-            at=inputs.at(at, now),
-            about=about,
-            amount=inputs.amount(amount),
+        request = made(
+            AwardRequest,
+            {
+                "user_id": user_id,
+                "source": source,
+                "key": named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+                "at": inputs.at(at, now),
+                "about": about,
+                "amount": inputs.amount(amount),
+            },
         )
 
         def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:

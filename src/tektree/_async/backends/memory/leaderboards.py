@@ -54,6 +54,18 @@ class Ranked:
         else:
             self._count(at, -1)
 
+    def replace(self, old: _Key, new: _Key) -> None:
+        """``new`` in place of ``old``. Most moves are short and stay in one block, whose size does not change then."""
+        at = bisect_left(self._lasts, old)
+        block = self._blocks[at]
+        if (at and new <= self._lasts[at - 1]) or (new > self._lasts[at] and at + 1 < len(self._blocks)):
+            self.remove(old)
+            self.add(new)
+            return
+        del block[bisect_left(block, old)]
+        insort(block, new)
+        self._lasts[at] = block[-1]
+
     def rank(self, key: _Key) -> int:
         """How many stand before ``key``, which is in."""
         at = bisect_left(self._lasts, key)
@@ -119,9 +131,9 @@ class AsyncMemoryLeaderboards:
     async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
         with self._lock:
             for entry in entries:
-                self._hide(entry.uid, entry.settings_version, entry.hidden)
-                if not entry.board.is_over(now):
-                    self._put(entry, now)
+                if entry.settings_version:
+                    self._hide(entry.uid, entry.settings_version, entry.hidden)
+                self._put(entry, now)
 
     async def hide(self, uid: str, settings_version: int, hidden: bool, now: datetime) -> None:
         with self._lock:
@@ -158,18 +170,27 @@ class AsyncMemoryLeaderboards:
         return self._settings.get(uid, (0, False))[1]
 
     def _put(self, entry: BoardEntry, now: datetime) -> None:
-        place = self._places.get(entry.board)
+        board, uid, score = entry[:3]
+        place = self._places.get(board)
         if place is None:
+            if board.is_over(now):
+                return
             self._forget(now)
-            place = self._places[entry.board] = _Place()
-        old = place.entries.get(entry.uid)
+            place = self._places[board] = _Place()
+        old = place.entries.get(uid)
         if old is not None and old.seq > entry.seq:
             return
-        hidden = self._hidden(entry.uid)
-        if old is not None and old.score > 0 and not hidden:
+        place.entries[uid] = entry
+        if self._hidden(uid):
+            return
+        stood = old is not None and old.score > 0
+        if stood and score > 0:
+            assert old is not None
+            place.ranked.replace(old.order, entry.order)
+        elif stood:
+            assert old is not None
             place.ranked.remove(old.order)
-        place.entries[entry.uid] = entry
-        if entry.score > 0 and not hidden:
+        elif score > 0:
             place.ranked.add(entry.order)
 
     def _hide(self, uid: str, version: int, hidden: bool) -> None:
