@@ -46,7 +46,9 @@ FLOORS = {
         " _async.backends.redis _sync.backends.redis",
         "__init__": "errors models policy _async.sdk _sync.sdk",
         "testing": f"{_PUBLIC} _async.conformance _sync.conformance hypothesis pytest",
-        "cli": f"{_PUBLIC} rich",
+        "activity": "__init__ errors models policy rules",
+        "_cli": f"{_PUBLIC} activity rich",
+        "cli": "__init__ errors _cli",
         "__main__": "cli",
     }.items()
 }
@@ -224,7 +226,9 @@ def _dotted(path: str) -> str:
         ("_async/backends/memory/areas.py", "import bson", "may not use bson"),
         ("_async/backends/redis/areas.py", "from ..mongo import areas", "may not import tektree._async.backends.mongo"),
         ("_async/backends/mongo/areas.py", "from tektree.rules import areas", "may not import tektree.rules.areas"),
-        ("testing/clocks.py", "from tektree._flavour import sync_lock", "may not import tektree._flavour.sync_lock"),
+        ("testing/clocks.py", "from tektree._flavour import sync_locks", "may not import tektree._flavour.sync_locks"),
+        ("activity.py", "from tektree._cli.screen import Screen", "activity: may not import tektree._cli.screen"),
+        ("_cli/demo.py", "from tektree.cli import main", "_cli.demo: may not import tektree.cli.main"),
         ("rules/utils.py", "", "rules.utils: is named for no idea"),
         ("attic.py", "", "attic: is on no floor"),
     ],
@@ -245,7 +249,8 @@ def test_a_module_that_breaks_a_rule_is_caught(tmp_path: Path, path: str, code: 
         ("_sync/services/areas.py", "from tektree._sync.ports import areas\nfrom tektree._sync.services import votes"),
         ("_async/sdk.py", "from tektree._async.backends.memory.areas import AsyncMemoryAreas"),
         ("clock.py", "from datetime import datetime\nnow = datetime.now"),
-        ("cli.py", "import rich\nfrom tektree import TekTree"),
+        ("_cli/demo.py", "import rich\nfrom tektree import TekTree\nfrom tektree.activity import RowClock"),
+        ("cli.py", "from tektree import __version__\nfrom tektree._cli.demo import run"),
     ],
 )
 def test_what_the_table_allows_passes(tmp_path: Path, path: str, code: str) -> None:

@@ -10,19 +10,24 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError
 
 __all__ = [
     "async_backoff",
     "async_call",
-    "async_lock",
+    "async_databases",
+    "async_locks",
+    "async_loop",
     "async_offload",
     "async_sleep",
     "sync_backoff",
     "sync_call",
-    "sync_lock",
+    "sync_databases",
+    "sync_locks",
+    "sync_loop",
     "sync_offload",
     "sync_sleep",
 ]
@@ -30,15 +35,61 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
-def async_lock() -> asyncio.Lock:
-    """A new lock, for ``with``: one holder at a time. It is not reentrant."""
-    return asyncio.Lock()
+_LOCKS: Final = 64
 
 
-def sync_lock() -> threading.Lock:
-    """A new lock, for ``with``: one holder at a time. It is not reentrant."""
-    return threading.Lock()
+async_databases: Final = {
+    ("pymongo.asynchronous.database", "AsyncDatabase"): "PyMongo Async",
+    ("motor.core", "AgnosticDatabase"): "Motor",
+}
+"""The classes of MongoDB databases that can be awaited, by module and name, so that no driver has to be loaded to
+know them.
+"""
+
+sync_databases: Final = {
+    ("pymongo.synchronous.database", "Database"): "PyMongo",
+    ("mongomock.database", "Database"): "mongomock",
+}
+"""The classes of MongoDB databases that cannot be awaited."""
+
+
+class async_locks:  # noqa: N801 - one of a pair
+    """Locks by key, for ``with``: one holder at a time for each key. They are not reentrant; some keys share a lock.
+
+    A lock of asyncio belongs to one event loop, so each loop has its own; storage decides between them.
+    """
+
+    def __init__(self) -> None:
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Lock]] = WeakKeyDictionary()
+
+    def of(self, key: str) -> asyncio.Lock:
+        """The lock of ``key`` on the running loop."""
+        loop = asyncio.get_running_loop()
+        locks = self._by_loop.get(loop)
+        if locks is None:
+            locks = self._by_loop[loop] = [asyncio.Lock() for _ in range(_LOCKS)]
+        return locks[hash(key) % _LOCKS]
+
+
+class sync_locks:  # noqa: N801 - one of a pair
+    """Locks by key, for ``with``: one holder at a time for each key. They are not reentrant; some keys share a lock."""
+
+    def __init__(self) -> None:
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def of(self, key: str) -> threading.Lock:
+        """The lock of ``key``."""
+        return self._locks[hash(key) % _LOCKS]
+
+
+def async_loop() -> object:
+    """The event loop that this runs on. Raises ``RuntimeError`` where there is none."""
+    return asyncio.get_running_loop()
+
+
+def sync_loop() -> object:
+    """There is none."""
+    return None
 
 
 async def async_sleep(seconds: float) -> None:

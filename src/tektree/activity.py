@@ -19,7 +19,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
@@ -79,7 +79,7 @@ def read(stream: BinaryIO, name: str, policy: Policy | None = None) -> Iterator[
     columns = tuple(_fields(header, f"{name}:{number}"))
     if columns not in _COLUMNS:
         raise InvalidInput(f"{name}:{number}", _HEADER if header else f"is empty; {_HEADER}")
-    seen: dict[tuple[str, str], array[int]] = {}
+    seen: dict[tuple[str, str], MutableSequence[int]] = {}
     for number, line in lines:
         if not line:
             continue
@@ -154,8 +154,8 @@ def _merge(value: str, where: str) -> str:
     raise InvalidInput(where, "merge must be 0 or 1")
 
 
-def _nth(seen: "array[int]", at: datetime) -> int:
-    """The how manieth this instant is among those ``seen``, which stay sorted: eight bytes a row, in any order."""
+def _nth(seen: MutableSequence[int], at: datetime) -> int:
+    """How often this instant was there by now. Those ``seen`` stay sorted, in eight bytes each, in any order."""
     milliseconds = round(at.timestamp() * 1000)
     end = bisect_right(seen, milliseconds)
     seen.insert(end, milliseconds)
@@ -256,9 +256,7 @@ class ActivityImport:
         """Where everybody stands at the newest instant of the file."""
         self.clock.at = self._last or self.clock.at
         profiles = [self.tek.gamification.profile(user_id) for user_id in self._users.values()]
-        streaks = sorted(
-            [(each.uid or "", each.streak.longest) for each in profiles], key=lambda each: (-each[1], each[0])
-        )
+        streaks = [(each.uid or "", each.streak.longest) for each in profiles]
         return Summary(
             users=len(profiles),
             rows=self._outcomes.total(),
@@ -268,7 +266,7 @@ class ActivityImport:
             ledger_rows=sum([each.seq for each in profiles]),
             total_xp=sum([each.total_xp for each in profiles]),
             levels=dict(sorted(Counter([each.current_level for each in profiles]).items())),
-            longest_streaks=streaks[:_LONGEST_STREAKS],
+            longest_streaks=sorted(streaks, key=lambda each: (-each[1], each[0]))[:_LONGEST_STREAKS],
             board=self.tek.leaderboards.top(Board.GLOBAL, 10),
             first_at=self._first,
             last_at=self._last,

@@ -259,8 +259,8 @@ class Levels(Setting):
     def _coherent(self) -> Self:
         if self.kind == "power" and not (1 <= self.exponent <= 8 and self.exponent.denominator <= 100):
             raise ValueError("exponent must be from 1 to 8, with a denominator of at most 100")
-        if self.kind == "geometric" and not 1 < self.ratio <= 100:
-            raise ValueError("ratio must be above 1 and at most 100")
+        if self.kind == "geometric" and not (1 < self.ratio <= 100 and self.ratio.denominator <= 100):
+            raise ValueError("ratio must be above 1 and at most 100, with a denominator of at most 100")
         if (self.kind == "table") != bool(self.thresholds):
             raise ValueError("thresholds go with kind = 'table', and a table needs them")
         if self.thresholds and self.thresholds[0] != 0:

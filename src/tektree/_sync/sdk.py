@@ -2,7 +2,7 @@
 """The SDK: one policy, one clock and one set of backends, wired. There is no logic here."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
@@ -61,10 +61,38 @@ class TekTree:
         """
         return cls(memory_backends(), policy, clock, ids)
 
+    @classmethod
+    def connect(
+        cls,
+        mongo: Any,
+        redis: None = None,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> Self:
+        """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client. Nothing is sent
+           yet.
+
+        What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
+        belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
+        is not installed.
+        """
+        if redis is not None:
+            raise ConfigurationError("redis", "is not served yet; leave it out, and boards are read from MongoDB")
+        try:
+            from tektree._sync.backends.mongo.connecting import mongo_backends
+        except ImportError:
+            raise ConfigurationError("mongo", 'needs the driver: pip install "tektree[mongo]"') from None
+        return cls(mongo_backends(mongo), policy, clock, ids)
+
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""
         if self._backends.on_setup is not None:
             self._backends.on_setup()
+
+    def check(self) -> list[Any]:
+        """What of the storage's indexes is missing or different, one ``Drift`` each. Nothing is written."""
+        return [] if self._backends.on_check is None else list(self._backends.on_check())
 
     def close(self) -> None:
         """Lets go of what was opened here. What was passed in stays open."""

@@ -1,12 +1,13 @@
 """What happened: the envelope of every event, the data model's ten fields."""
 
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, overload
 
 from pydantic import Field
 
 from tektree.models.base import Frozen, HexId, Instant, Json, Record, Text
 
-__all__ = ["Event", "EventId", "EventType"]
+__all__ = ["Event", "EventId", "EventType", "Told"]
 
 
 EventId = Annotated[str, Field(max_length=64, pattern=r"^evt_[A-Za-z0-9_\-]{1,60}$")]
@@ -32,3 +33,52 @@ class Event(Record):
     producer_id: Annotated[str, Text(128)] = ""
     metadata: Json = Frozen()
     payload: Json = Frozen()
+
+
+class Told(Sequence[Event]):
+    """Events of one stream that are made when somebody looks. It equals the tuple of them, and never changes.
+
+    All that they say stands on the ledger row that tells them, and most of them nobody in this process ever looks at.
+    ``tell`` makes them of frozen values, so two threads that look at once see equal ones.
+    """
+
+    __slots__ = ("_events", "_length", "_tell", "stream")
+
+    def __init__(self, stream: str, length: int, tell: Callable[[], tuple[Event, ...]]) -> None:
+        self.stream = stream
+        self._length = length
+        self._tell = tell
+        self._events: tuple[Event, ...] | None = None
+
+    @property
+    def all(self) -> tuple[Event, ...]:
+        """The events."""
+        events = self._events
+        if events is None:
+            self._events = events = self._tell()
+        return events
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.all)
+
+    @overload
+    def __getitem__(self, at: int) -> Event: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Event, ...]: ...
+    def __getitem__(self, at: int | slice) -> Event | tuple[Event, ...]:
+        return self.all[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self.all == (other.all if isinstance(other, Told) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.all)
+
+    def __repr__(self) -> str:
+        return repr(self.all)
+
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[Event, ...]]]:
+        return tuple, (self.all,)

@@ -1,13 +1,14 @@
 """XP and what follows from it: the profile, the ledger's rows, and the values that awarding speaks in.
 
-The ledger is the truth. A row carries the state after it (`Folded`), so the newest row alone brings a profile up to date.
+The ledger is the truth. A row carries the state after it (`Folded`), so the newest
+row alone brings a profile up to date.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Field
 
@@ -248,7 +249,7 @@ class Folded(Record):
 
 
 class GamificationProfile(Folded):
-    """A user's XP, level, streak and achievements, with the settings that are not XP: opt-out, featured, time zone, tier."""
+    """A user's XP, level, streak and achievements, with the settings beside: opt-out, featured, time zone, tier."""
 
     id: HexId
     user_id: HexId
@@ -272,13 +273,14 @@ class Opening(Value):
     """The day of that counter."""
     streak: Streak = Streak()
     achievements: tuple[AchievementId, ...] = ()
+    level: Annotated[int, Field(ge=1, le=INT53)] = 1
 
 
 class XPTransaction(Record):
     """A row of the ledger. Rows are never changed and never deleted.
 
-    ``amount`` is what took effect and ``requested`` what the rules came to before the cap; ``room`` is what it took of the day's
-    cap (below zero: gave back). ``timestamp`` is the instant of the fact.
+    ``amount`` is what took effect and ``requested`` what the rules came to before the cap; ``room`` is what it took
+    of the day's cap (below zero: gave back). ``timestamp`` is the instant of the fact.
     """
 
     id: HexId
@@ -333,15 +335,15 @@ class XPTransaction(Record):
         return EntityRef(type=self.related_entity_type, id=self.related_entity_id)
 
 
-class AwardRequest(Value):
+class AwardRequest(NamedTuple):
     """What is asked of the rule: already validated, with the key settled."""
 
-    user_id: HexId
-    source: Name
-    key: Key
-    at: Instant
+    user_id: str
+    source: str
+    key: str
+    at: datetime
     about: EntityRef | None = None
-    amount: SafeInt | None = None
+    amount: int | None = None
 
 
 class Explanation(Value):
@@ -355,8 +357,8 @@ class Explanation(Value):
 class AwardResult:
     """What came of an award, a reversal or a restore.
 
-    ``transaction`` is the row, None when denied; ``profile`` the state after; ``events`` what was told, those of rows that
-    followed (a milestone's XP) included, empty for a duplicate.
+    ``transaction`` is the row, None when denied; ``profile`` the state after; ``events`` what was told, those of rows
+    that followed (a milestone's XP) included, empty for a duplicate.
     """
 
     outcome: Outcome

@@ -1,6 +1,7 @@
 """Boards of ranks: which board, what is written to it, and what is read from it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -8,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 
-__all__ = ["Board", "BoardEntry", "Standing"]
+__all__ = ["Board", "BoardEntry", "Standing", "ranked"]
 
 _KEPT_WEEKS: Final = 8
 _WEEK: Final = re.compile(r"([0-9]{4})-W([0-9]{2})")
@@ -123,3 +124,9 @@ class Standing:
     rank: int
     uid: str
     score: int
+
+
+def ranked(entries: Iterable[BoardEntry]) -> list[Standing]:
+    """All places of a board that consists of these entries: who has nothing, or is hidden, has none."""
+    seen = sorted([entry for entry in entries if entry.score > 0 and not entry.hidden], key=lambda entry: entry.order)
+    return [Standing(rank, entry.uid, entry.score) for rank, entry in enumerate(seen, start=1)]

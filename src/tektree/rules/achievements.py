@@ -86,7 +86,7 @@ def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -
     if not gained and not lost:
         return NONE
     known = {each.id for each in before.unlocked}
-    early = frozenset(holds(definitions, before)) - known if before.seq and gained else frozenset[str]()
+    early = frozenset(holds(definitions, before)) - known if gained else frozenset[str]()
     return Changes(tuple(gained), tuple(lost), tuple([id for id in gained if id in early]))
 
 

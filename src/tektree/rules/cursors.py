@@ -13,17 +13,18 @@ from tektree.ids import derived_id
 
 __all__ = ["cursor", "position"]
 
-_FORM: Final = re.compile(r"([1-9][0-9]{0,15})-([0-9a-f]{24})")
+_FORM: Final = re.compile(r"([1-9][0-9]{0,15})(?:\.([0-9a-f]{24}))?-([0-9a-f]{24})")
 
 
-def cursor(at: int, *scope: str) -> str:
-    """The cursor of position ``at``, a number above 0, in the list ``scope``."""
-    return f"{at}-{derived_id('cursor', str(at), *scope)}"
+def cursor(at: int, *scope: str, tie: str = "") -> str:
+    """The cursor of position ``at``, a number above 0, in the list ``scope``; ``tie`` is an id that decides among equals."""
+    place = f"{at}.{tie}" if tie else str(at)
+    return f"{place}-{derived_id('cursor', place, *scope)}"
 
 
-def position(text: object, *scope: str) -> int:
-    """The position of a cursor of the list ``scope``. Raises `InvalidCursor` for anything else."""
-    found = _FORM.fullmatch(text) if type(text) is str and len(text) <= 41 else None
-    if found is None or found[2] != derived_id("cursor", found[1], *scope):
+def position(text: object, *scope: str) -> tuple[int, str]:
+    """The position of a cursor of the list ``scope``, and its tie. Raises `InvalidCursor` for anything else."""
+    found = _FORM.fullmatch(text) if type(text) is str and len(text) <= 66 else None
+    if found is None or found[3] != derived_id("cursor", found[0][:-25], *scope):
         raise InvalidCursor()
-    return int(found[1])
+    return int(found[1]), found[2] or ""

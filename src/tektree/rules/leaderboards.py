@@ -6,11 +6,11 @@ uid; who has nothing, or opted out, does not stand at all, and ranks have no gap
 after the week; then the ledger answers.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from tektree.models.gamification import GamificationProfile, XPTransaction
-from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.leaderboards import Board, BoardEntry
+from tektree.models.leaderboards import ranked as standings
 from tektree.rules.projections import profile_with
 
 __all__ = ["ahead", "entries", "global_entry", "standings"]
@@ -41,12 +41,6 @@ def global_entry(profile: GamificationProfile, uid: str) -> BoardEntry:
 @lru_cache(maxsize=64)
 def _board(week: str) -> Board:
     return Board(week)
-
-
-def standings(found: Sequence[BoardEntry]) -> list[Standing]:
-    """All places of a board that consists of these entries."""
-    seen = sorted([entry for entry in found if entry.score > 0 and not entry.hidden], key=lambda entry: entry.order)
-    return [Standing(rank, entry.uid, entry.score) for rank, entry in enumerate(seen, start=1)]
 
 
 def ahead(profile: GamificationProfile, newest: XPTransaction) -> GamificationProfile:

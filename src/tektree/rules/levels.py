@@ -17,6 +17,9 @@ __all__ = ["Curve", "curve_of"]
 _CACHED: Final = 512
 """Thresholds kept in memory: past any level that people reach."""
 
+_STEEP: Final = 16_384
+"""The last level of a geometric curve that is asked for: past 2**53 XP even at a ratio of 1.01, the lowest there is."""
+
 
 class Curve:
     """A level curve. ``Curve()`` is the default one, ``Curve(Levels(...))`` any other.
@@ -46,24 +49,26 @@ class Curve:
         """The total at which ``level`` begins. Raises `InvalidInput` for a level that the curve does not have."""
         if _whole(level, "level") < 1 or (self.top is not None and level > self.top):
             raise InvalidInput("level", f"must be from 1 to {self.top}" if self.top else "must be at least 1")
+        if self._levels.kind == "geometric" and level > _STEEP:
+            raise InvalidInput("level", f"must be at most {_STEEP} on a geometric curve")
         return self._threshold(level)
 
     def xp_to_next(self, xp: int) -> int:
-        """How much is missing to the next level; 0 at the top."""
+        """How much is missing to the next level, at most 2**53; 0 at the top."""
         return self.place(_whole(xp, "xp"))[1]
 
     def progress(self, xp: int) -> float:
         """How far ``xp`` is from its level to the next, from 0 up to 1. At the top it is 1."""
-        level, missing = self.place(_whole(xp, "xp"))
-        if missing == 0:
+        level, following = self._at(_whole(xp, "xp"))
+        if following is None:
             return 1.0
         low = self._threshold(level)
-        return (max(0, xp) - low) / (missing + max(0, xp) - low)
+        return (max(0, xp) - low) / (following - low)
 
     def place(self, xp: int) -> tuple[int, int]:
         """Level and XP to the next, of a total that is known to be an int."""
         level, following = self._at(xp)
-        return level, 0 if following is None else following - max(0, xp)
+        return level, 0 if following is None else min(INT53, following - max(0, xp))
 
     def _at(self, xp: int) -> tuple[int, int | None]:
         level = bisect_right(self._low, xp) or 1
@@ -75,10 +80,10 @@ class Curve:
 
     def _far(self, xp: int) -> tuple[int, int | None]:
         """A search past the thresholds in memory: double, then halve."""
-        low, high = len(self._low), len(self._low) * 2
-        while (self.top is None or high < self.top) and self._threshold(high) <= xp:
+        low, high, top = len(self._low), len(self._low) * 2, self.top or INT53
+        while high < top and self._threshold(high) <= xp:
             low, high = high, high * 2
-        high = high if self.top is None else min(high, self.top)
+        high = min(high, top)
         if self._threshold(high) <= xp:
             return high, None
         while high - low > 1:
@@ -106,6 +111,8 @@ class Curve:
         xp = self._levels.custom(level)
         if type(xp) is not int:
             raise ConfigurationError("levels.custom", f"must return an int; for level {level} it does not")
+        if self._low and xp < self._low[-1] + level - len(self._low):  # one more for each level, at the least
+            raise ConfigurationError("levels", f"must rise from each level to the next; it does not up to {level}")
         return xp
 
     def _top(self) -> int | None:

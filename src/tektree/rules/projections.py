@@ -85,6 +85,7 @@ def opened(state: Mapping[str, Any], opening: Opening) -> Mapping[str, Any]:
         "day": opening.day,
         "streak": opening.streak,
         "achievements": opening.achievements,
+        "peak_level": opening.level,
     }
 
 

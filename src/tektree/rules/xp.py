@@ -35,7 +35,7 @@ from tektree.models.gamification import (
     XPTransaction,
 )
 from tektree.policy import XP, Policy, Source
-from tektree.rules import achievements, announcements, projections, streaks
+from tektree.rules import achievements, adoption, announcements, projections, streaks
 from tektree.rules.levels import curve_of
 from tektree.rules.periods import day_end, iso_week, local_day
 
@@ -523,6 +523,7 @@ def _row(
         "reached_at": entry.at if entry.amount else profile.reached_at,
         "reached_before": profile.reached_at,
         "weekly_reached_before": weekly_reached,
+        "opening": adoption.opening_of(profile) if profile.seq == 0 else None,
         "activity": entry.activity,
         "streak": entry.effect,
         **entry.extra,

@@ -141,6 +141,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("-total_xp"),
             _index("-current_level"),
             _ours("uid", covers="uid", unique=True),
+            _ours("-total_xp reached_at uid", covers="total_xp", above=0),  # the board of all time, ties in order
         ),
         XP_TRANSACTIONS: (
             _index("user_id -timestamp"),

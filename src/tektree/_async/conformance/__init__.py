@@ -1,0 +1,15 @@
+"""What every port promises, as plain functions: each takes empty storages, and returns when they keep the promise.
+
+The functions' names are sentences. `CHECKS` take the storages alone, `RACES` also a way to make calls at the same time.
+"""
+
+from typing import Final
+
+from tektree._async.conformance import events, gamification, leaderboards
+from tektree._async.conformance.samples import Check, Race, Together
+from tektree._async.ports.bundles import AsyncBackends
+
+__all__ = ["AsyncBackends", "CHECKS", "Check", "RACES", "Race", "Together"]
+
+CHECKS: Final[tuple[Check, ...]] = (*gamification.CHECKS, *leaderboards.CHECKS, *events.CHECKS)
+RACES: Final[tuple[Race, ...]] = (*gamification.RACES, *leaderboards.RACES, *events.RACES)

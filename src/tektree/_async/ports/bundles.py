@@ -1,6 +1,6 @@
 """All that an SDK needs from storage, in one value."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tektree._async.ports.events import AsyncEventLog
@@ -20,3 +20,4 @@ class AsyncBackends:
     events: AsyncEventLog
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
+    on_check: Callable[[], Awaitable[Sequence[object]]] | None = None

@@ -97,6 +97,13 @@ class AsyncLedger(Protocol):
         """Up to ``limit`` of the user's rows before ``seq`` ``before`` (None: from the newest), newest first."""
         ...
 
+    async def older(self, user_id: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[XPTransaction]:
+        """Up to ``limit`` rows that an adopted ledger had before our first, newest first by ``timestamp``, then by id.
+
+        ``before`` is timestamp and id of the last one of those already read; None: from the newest.
+        """
+        ...
+
     async def linked(self, user_id: str, transaction_id: str) -> XPTransaction | None:
         """The newest row that reverses or restores that one."""
         ...

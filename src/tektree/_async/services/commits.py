@@ -20,7 +20,7 @@ from tektree.models.base import Frozen
 from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile, XPTransaction
 from tektree.policy import Policy
-from tektree.rules import achievements, leaderboards, projections, xp
+from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
 __all__ = ["AsyncCommits", "Dated", "Decide", "Written"]
 
@@ -74,7 +74,7 @@ class AsyncCommits:
         profile = await self._profiles.profile(user_id)
         if profile is None:
             raise NotFound("profile", user_id)
-        return profile
+        return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
     async def write(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
@@ -85,10 +85,12 @@ class AsyncCommits:
                 profile, _ = await self._pay(profile, now, attempts)
             decision = await self._decided(profile, decide)
             if isinstance(decision, XPTransaction):
-                return Written(profile, first=decision)
+                return await self._finished(profile, decision, now, attempts)
             if decision.row is None:
                 first = await self._ledger.row(transaction_id(user_id, key))
-                return Written(profile, decision=None if first else decision, first=first)
+                if first is not None:
+                    return await self._finished(profile, first, now, attempts)
+                return Written(profile, decision=decision)
             try:
                 await self._ledger.append(decision.row, decision.events)
                 break
@@ -96,7 +98,8 @@ class AsyncCommits:
                 first = await self._ledger.row(transaction_id(user_id, key))
                 profile = await self.catch_up(user_id, now)
                 if first is not None:
-                    return Written(profile, first=first)
+                    return await self._finished(profile, first, now, attempts)
+                await attempts.lost()
             except Stale:
                 await attempts.lost()
                 profile = await self.catch_up(user_id, now)
@@ -106,6 +109,16 @@ class AsyncCommits:
             profile, more = await self._pay(profile, now, attempts)
             events = (*events, *more)
         return Written(profile, decision=decision, events=events)
+
+    async def _finished(
+        self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
+    ) -> Written:
+        """The ``first`` row of a key. Whoever wrote it may have been cut off: what is missing behind it is made good."""
+        if profile.seq < first.seq:
+            profile = await self.catch_up(profile.user_id, now)
+        if profile.owed:
+            profile, _ = await self._pay(profile, now, attempts)
+        return Written(profile, first=first)
 
     async def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""

@@ -21,7 +21,7 @@ from tektree.models.base import Frozen
 from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile, XPTransaction
 from tektree.policy import Policy
-from tektree.rules import achievements, leaderboards, projections, xp
+from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
 __all__ = ["Commits", "Dated", "Decide", "Written"]
 
@@ -75,7 +75,7 @@ class Commits:
         profile = self._profiles.profile(user_id)
         if profile is None:
             raise NotFound("profile", user_id)
-        return profile
+        return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
     def write(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
@@ -86,10 +86,12 @@ class Commits:
                 profile, _ = self._pay(profile, now, attempts)
             decision = self._decided(profile, decide)
             if isinstance(decision, XPTransaction):
-                return Written(profile, first=decision)
+                return self._finished(profile, decision, now, attempts)
             if decision.row is None:
                 first = self._ledger.row(transaction_id(user_id, key))
-                return Written(profile, decision=None if first else decision, first=first)
+                if first is not None:
+                    return self._finished(profile, first, now, attempts)
+                return Written(profile, decision=decision)
             try:
                 self._ledger.append(decision.row, decision.events)
                 break
@@ -97,7 +99,8 @@ class Commits:
                 first = self._ledger.row(transaction_id(user_id, key))
                 profile = self.catch_up(user_id, now)
                 if first is not None:
-                    return Written(profile, first=first)
+                    return self._finished(profile, first, now, attempts)
+                attempts.lost()
             except Stale:
                 attempts.lost()
                 profile = self.catch_up(user_id, now)
@@ -107,6 +110,16 @@ class Commits:
             profile, more = self._pay(profile, now, attempts)
             events = (*events, *more)
         return Written(profile, decision=decision, events=events)
+
+    def _finished(
+        self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
+    ) -> Written:
+        """The ``first`` row of a key. Whoever wrote it may have been cut off: what is missing behind it is made good."""
+        if profile.seq < first.seq:
+            profile = self.catch_up(profile.user_id, now)
+        if profile.owed:
+            profile, _ = self._pay(profile, now, attempts)
+        return Written(profile, first=first)
 
     def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""

@@ -8,11 +8,11 @@ finishes what was cut off.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from tektree._flavour import sync_backoff, sync_call, sync_lock
+from tektree._flavour import sync_backoff, sync_call, sync_locks
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.commits import Commits, Dated, Decide, Written
 from tektree.clock import Clock, read
@@ -22,6 +22,7 @@ from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
 from tektree.models.base import made
 from tektree.models.gamification import (
+    EPOCH,
     AwardRequest,
     AwardResult,
     EntityRef,
@@ -67,7 +68,7 @@ class Gamification:
         self._clock = clock
         self._ids = ids
         # One command at a time per user and process saves lost races; storage decides those between processes.
-        self._locks = [sync_lock() for _ in range(64)]
+        self._locks = sync_locks()
 
     def enroll(self, uid: str, user_id: str | None = None, timezone: str = "UTC") -> GamificationProfile:
         """The profile of ``uid``, made if there is none: level 1, no XP. Enrolled again, a user is unchanged.
@@ -209,12 +210,15 @@ class Gamification:
         """
         hex_id(user_id, "user_id")
         inputs.whole(limit, "limit", 1, 100)
-        before = None if after is None else cursors.position(after, "history", user_id)
-        rows = self._ledger.history(user_id, before, limit + 1)
-        if not rows:
+        seq, id = (None, "") if after is None else cursors.position(after, "history", user_id)
+        rows = [] if id else list(self._ledger.history(user_id, seq, limit + 1))
+        if not rows and after is None:
             self._commits.profile(user_id)
+        if len(rows) <= limit and (not rows or rows[-1].opening):  # an adopted ledger goes on behind our first row
+            last = (EPOCH + timedelta(milliseconds=seq or 0), id) if id else None
+            rows += self._ledger.older(user_id, last, limit + 1 - len(rows))
         items = tuple(rows[:limit])
-        return Page(items, cursors.cursor(items[-1].seq, "history", user_id) if len(rows) > limit else None)
+        return Page(items, _cursor(items[-1], user_id) if len(rows) > limit else None)
 
     def explain(self, transaction_id: str) -> Explanation:
         """Why a ledger row holds what it holds, in words and numbers. Raises `InvalidInput`, `NotFound`."""
@@ -307,7 +311,7 @@ class Gamification:
         return self._visibility(principal, hidden=False)
 
     def _command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
-        with self._locks[hash(request.user_id) % len(self._locks)]:
+        with self._locks.of(request.user_id):
             written = self._commits.write(request.user_id, request.key, decide, now)
         if written.first is not None:
             about = request.about
@@ -341,7 +345,7 @@ class Gamification:
             link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
             return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
 
-        with self._locks[hash(row.user_id) % len(self._locks)]:
+        with self._locks.of(row.user_id):
             written = self._commits.write(row.user_id, named or "~", decide, now)
         if named and written.first is not None and written.first.key == named:
             _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
@@ -401,6 +405,13 @@ class Gamification:
         if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
             self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
         return profile
+
+
+def _cursor(last: XPTransaction, user_id: str) -> str:
+    """The cursor behind a row: by ``seq``, or for a row of an adopted ledger by time and id."""
+    if last.seq:
+        return cursors.cursor(last.seq, "history", user_id)
+    return cursors.cursor((last.timestamp - EPOCH) // timedelta(milliseconds=1), "history", user_id, tie=last.id)
 
 
 def _result(written: Written) -> AwardResult:

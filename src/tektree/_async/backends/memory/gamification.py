@@ -3,6 +3,7 @@
 import threading
 from bisect import bisect_right, insort
 from collections.abc import Sequence
+from datetime import datetime
 
 from tektree._async.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
@@ -120,6 +121,9 @@ class AsyncMemoryLedger:
             rows = self._rows.get(user_id, [])
             end = len(rows) if before is None else min(before - 1, len(rows))
             return rows[max(0, end - limit) : max(0, end)][::-1]
+
+    async def older(self, user_id: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[XPTransaction]:
+        return []  # nothing was here before us
 
     async def linked(self, user_id: str, transaction_id: str) -> XPTransaction | None:
         return self._linked.get(transaction_id)

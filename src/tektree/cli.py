@@ -1,0 +1,169 @@
+"""The command ``tektree``. What each command does is in a room of its own under ``_cli``; here are the arguments, the
+exit codes and the one line that a mistake is told in.
+
+A command is a row of `_COMMANDS`: its name, its arguments, and the room whose ``run`` does it. Rooms are imported
+when they run, so ``--help`` needs nothing.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, NoReturn, TextIO
+
+from tektree import __version__
+from tektree.errors import BackendError, TekTreeError
+
+__all__ = ["main"]
+
+OK, WRONG, USAGE, FAILED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+
+_EXIT_CODES: Final = f"""\
+exit codes:
+  {OK:<4} all is well
+  {WRONG:<4} it ran, and what it verified does not hold
+  {USAGE:<4} a mistake in the arguments or in a file; one line on stderr says which
+  {FAILED:<4} storage, or what the output is written to, failed
+  {INTERRUPTED:<4} interrupted
+  {CLOSED:<4} whoever read the output went away
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """As argparse's, but a mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message}; see {self.prog} --help")
+        raise SystemExit(USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    name: str
+    room: str
+    help: str
+    about: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def _import_activity(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.csv", help="UTF-8, with the columns actor,at,source or actor,at,merge")
+    parser.add_argument(
+        "--zone",
+        default="UTC",
+        metavar="ZONE",
+        help="the IANA time zone of all users, such as Europe/Berlin (default: UTC)",
+    )
+    parser.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="recount every user's ledger afterwards (default: yes)",
+    )
+    parser.add_argument("--json", action="store_true", help="the summary as one JSON document")
+
+
+_COMMANDS: Final = (
+    _Command(
+        "demo",
+        "tektree._cli.demo",
+        "five weeks in the life of a small community",
+        "Plays five weeks of a small community in memory, and tells what happened and why: awards, the day's cap, "
+        "levels, streaks saved and lost, achievements, a reversal, boards. It is the same story every time.",
+        _demo,
+    ),
+    _Command(
+        "import-activity",
+        "tektree._cli.imports",
+        "turn a file of past activity into the ledger it would have made",
+        "Reads who did what when from a CSV file and awards each row as of its own instant, in memory. The columns are "
+        "actor,at,source, or actor,at,merge (1: an insight published, 0: an answer posted); at is ISO 8601 with its "
+        "UTC offset. The same file gives the same ledger to the last field, however often it is imported.",
+        _import_activity,
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command that ``argv`` names (that of the process if None), and gives back its exit code."""
+    try:
+        code = _run(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go(sys.stdout)
+        return CLOSED
+    except OSError as error:
+        _complain(f"the output cannot be written: {error.strerror or error}")
+        _let_go(sys.stdout)
+        return FAILED
+    except TekTreeError as error:
+        _complain(error.message)
+        return FAILED if isinstance(error, BackendError) else USAGE
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as done:  # argparse has said what it had to say
+        return done.code if isinstance(done.code, int) else OK
+    run: Callable[[argparse.Namespace], int] = import_module(arguments.room).run
+    return run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tektree",
+        description="The data layer of a learning community: XP with a daily cap, levels, streaks and boards.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tektree {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for command in _COMMANDS:
+        its = commands.add_parser(
+            command.name,
+            help=command.help,
+            description=command.about,
+            epilog=_EXIT_CODES,
+            formatter_class=_Wrapped,
+            allow_abbrev=False,
+        )
+        its.set_defaults(room=command.room)
+        command.arguments(its)
+    return parser
+
+
+class _Wrapped(argparse.RawDescriptionHelpFormatter):
+    """Fills the description, and leaves the list of exit codes as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text == _EXIT_CODES:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, whatever is in it."""
+    line = "".join([char if char.isprintable() else ascii(char)[1:-1] for char in message])
+    with suppress(OSError, ValueError):
+        print(f"tektree: {line}", file=sys.stderr, flush=True)
+
+
+def _let_go(stream: TextIO | None) -> None:
+    """Sends what is still in the buffer to nowhere, or the interpreter would complain about it when it ends."""
+    with suppress(AttributeError, OSError, ValueError):
+        assert stream is not None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
