@@ -6,6 +6,7 @@ Skips are easy to overlook, and a lane that is skipped everywhere looks like one
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from os import environ
 
 import pytest
 
@@ -31,7 +32,23 @@ class Lane:
         return f"{self.name}: DID NOT RUN: {self.closed() or 'no test of this run enters it'}"
 
 
-LANES = {lane.name: lane for lane in [Lane("memory")]}
+MOCK = "mongomock"
+PYMONGO = "wire server: PyMongo"
+PYMONGO_ASYNC = "wire server: PyMongo Async"
+MOTOR = "wire server: Motor"
+REAL = "real MongoDB (TEKTREE_TEST_MONGO)"
+
+LANES = {
+    lane.name: lane
+    for lane in [
+        Lane("memory"),
+        Lane(MOCK, ("pymongo", "mongomock")),
+        Lane(PYMONGO, ("pymongo", "secantus")),
+        Lane(PYMONGO_ASYNC, ("pymongo", "secantus")),
+        Lane(MOTOR, ("motor", "secantus")),
+        Lane(REAL, ("pymongo",), None if "TEKTREE_TEST_MONGO" in environ else "TEKTREE_TEST_MONGO is not set"),
+    ]
+}
 
 
 def enter(name: str, lanes: dict[str, Lane] = LANES) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "async_loop",
     "async_offload",
     "async_sleep",
+    "async_stranger",
     "sync_backoff",
     "sync_call",
     "sync_databases",
@@ -30,6 +31,7 @@ __all__ = [
     "sync_loop",
     "sync_offload",
     "sync_sleep",
+    "sync_stranger",
 ]
 
 P = ParamSpec("P")
@@ -51,6 +53,13 @@ sync_databases: Final = {
     ("mongomock.database", "Database"): "mongomock",
 }
 """The classes of MongoDB databases that cannot be awaited."""
+
+async_stranger: Final = ("TekTree", sync_databases)
+"""The class for databases that cannot be awaited, and those."""
+
+sync_stranger: Final = ("AsyncTekTree", async_databases)
+"""The class for databases that can be awaited, and those."""
+
 
 
 class async_locks:  # noqa: N801 - one of a pair

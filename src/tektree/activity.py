@@ -3,7 +3,8 @@
 The law: what an import writes is a function of the file, the policy and the time zone, to the last field. Ids are
 derived: the uid is ``usr_`` and the actor, the key of an award is (actor, instant, source, how often that was there
 before). The clock is the row's own instant. So an import that was cut off is started again, and only what is missing
-is added.
+is added. Memory grows neither with the rows nor with the users: what has to be remembered of them is in a temporary
+file.
 
 >>> import io
 >>> clock = RowClock()
@@ -15,17 +16,17 @@ is added.
 
 import csv
 import re
-from array import array
-from bisect import bisect_left, bisect_right
+import sqlite3
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
+from weakref import finalize
 
 from tektree import AwardResult, Board, Outcome, Policy, Standing, TekTree
-from tektree.errors import InvalidInput
+from tektree.errors import InvalidInput, Unavailable
 from tektree.models.base import instant
 from tektree.models.gamification import Reason, Verification
 from tektree.rules.periods import zone
@@ -79,7 +80,7 @@ def read(stream: BinaryIO, name: str, policy: Policy | None = None) -> Iterator[
     columns = tuple(_fields(header, f"{name}:{number}"))
     if columns not in _COLUMNS:
         raise InvalidInput(f"{name}:{number}", _HEADER if header else f"is empty; {_HEADER}")
-    seen: dict[tuple[str, str], MutableSequence[int]] = {}
+    seen = _Notes()
     for number, line in lines:
         if not line:
             continue
@@ -89,7 +90,8 @@ def read(stream: BinaryIO, name: str, policy: Policy | None = None) -> Iterator[
             raise InvalidInput(where, f"must have the columns {','.join(columns)}; it has {len(fields)} of 3")
         actor, at = _actor(fields[0], where), _at(fields[1], where)
         source = _source(fields[2], where, sources) if columns[2] == "source" else _merge(fields[2], where)
-        yield Activity(number, actor, at, source, _nth(seen.setdefault((actor, source), array("q")), at))
+        nth = _nth(seen, f"{actor} {source} {round(at.timestamp() * 1000)}")
+        yield Activity(number, actor, at, source, nth)
 
 
 def _importable(policy: Policy) -> Collection[str]:
@@ -154,12 +156,50 @@ def _merge(value: str, where: str) -> str:
     raise InvalidInput(where, "merge must be 0 or 1")
 
 
-def _nth(seen: MutableSequence[int], at: datetime) -> int:
-    """How often this instant was there by now. Those ``seen`` stay sorted, in eight bytes each, in any order."""
-    milliseconds = round(at.timestamp() * 1000)
-    end = bisect_right(seen, milliseconds)
-    seen.insert(end, milliseconds)
-    return end - bisect_left(seen, milliseconds) + 1
+def _nth(seen: "_Notes", what: str) -> int:
+    """How often that was there by now."""
+    times = int(seen.get(what) or 0) + 1
+    seen.put(what, times)
+    return times
+
+
+class _Notes:
+    """Values by their keys, in a temporary file that is gone with this object. Little of it is ever in memory."""
+
+    def __init__(self) -> None:
+        # A database without a name is SQLite's own temporary file; it is never committed, so it is only written to
+        # where it outgrows its cache of two megabytes.
+        self._table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        finalize(self, self._table.close)
+        for command in (
+            "PRAGMA journal_mode = OFF",
+            "CREATE TABLE notes (key TEXT PRIMARY KEY, value)",
+            "BEGIN",
+        ):
+            self._run(command)
+
+    def get(self, key: str) -> Any:
+        """What was put there; None if nothing was."""
+        found = self._run("SELECT value FROM notes WHERE key = ?", key).fetchone()
+        return found[0] if found else None
+
+    def put(self, key: str, value: str | int) -> None:
+        """Puts ``value`` there, in place of what was."""
+        self._run("INSERT OR REPLACE INTO notes VALUES (?, ?)", key, value)
+
+    def values(self) -> Iterator[Any]:
+        """All of them, in the order in which they were put."""
+        for (value,) in self._run("SELECT value FROM notes ORDER BY rowid"):
+            yield value
+
+    def __len__(self) -> int:
+        return int(self._run("SELECT count(*) FROM notes").fetchone()[0])
+
+    def _run(self, command: str, *values: str | int) -> sqlite3.Cursor:
+        try:
+            return self._table.execute(command, values)
+        except sqlite3.Error:
+            raise Unavailable("the directory for temporary files", "is full or may not be written") from None
 
 
 class RowClock:
@@ -212,7 +252,7 @@ class ActivityImport:
     tek: TekTree
     clock: RowClock
     timezone: str = "UTC"
-    _users: dict[str, str] = field(default_factory=dict, init=False)
+    _users: _Notes = field(default_factory=_Notes, init=False)
     _outcomes: Counter[Outcome] = field(default_factory=Counter, init=False)
     _capped: int = field(default=0, init=False)
     _late: int = field(default=0, init=False)
@@ -228,7 +268,7 @@ class ActivityImport:
         user_id = self._users.get(activity.actor)
         if user_id is None:
             user_id = self.tek.gamification.enroll(activity.uid, timezone=self.timezone).user_id
-            self._users[activity.actor] = user_id
+            self._users.put(activity.actor, user_id)
         result = self.tek.gamification.award(user_id, activity.source, key=activity.key, at=at)
         self._outcomes[result.outcome] += 1
         row = result.transaction
@@ -239,34 +279,47 @@ class ActivityImport:
         self._last = at if self._last is None or at > self._last else self._last
         return result
 
+    def users(self) -> Iterator[str]:
+        """The ids of everybody who was in the file so far, in the order of their first rows."""
+        return self._users.values()
+
     def verify(self, progress: Callable[[int, int], Any] | None = None) -> list[Verification]:
         """Recounts the ledger of everybody who was in the file. Gives back those that do not hold: none, if all is
         well.
         """
         wrong = []
-        for done, user_id in enumerate(self._users.values(), start=1):
+        total = len(self._users)
+        for done, user_id in enumerate(self.users(), start=1):
             found = self.tek.gamification.verify(user_id)
             if not found:
                 wrong.append(found)
             if progress is not None:
-                progress(done, len(self._users))
+                progress(done, total)
         return wrong
 
     def summary(self) -> Summary:
-        """Where everybody stands at the newest instant of the file."""
+        """Where everybody stands at the newest instant of the file. Reads one profile after the other, and no row."""
         self.clock.at = self._last or self.clock.at
-        profiles = [self.tek.gamification.profile(user_id) for user_id in self._users.values()]
-        streaks = [(each.uid or "", each.streak.longest) for each in profiles]
+        ledger_rows = total_xp = 0
+        levels: Counter[int] = Counter()
+        streaks: list[tuple[str, int]] = []
+        for user_id in self.users():
+            profile = self.tek.gamification.profile(user_id)
+            ledger_rows += profile.seq
+            total_xp += profile.total_xp
+            levels[profile.current_level] += 1
+            streaks.append((profile.uid or "", profile.streak.longest))
+            streaks = sorted(streaks, key=lambda each: (-each[1], each[0]))[:_LONGEST_STREAKS]
         return Summary(
-            users=len(profiles),
+            users=len(self._users),
             rows=self._outcomes.total(),
             outcomes={outcome: self._outcomes[outcome] for outcome in Outcome},
             capped=self._capped,
             late=self._late,
-            ledger_rows=sum([each.seq for each in profiles]),
-            total_xp=sum([each.total_xp for each in profiles]),
-            levels=dict(sorted(Counter([each.current_level for each in profiles]).items())),
-            longest_streaks=sorted(streaks, key=lambda each: (-each[1], each[0]))[:_LONGEST_STREAKS],
+            ledger_rows=ledger_rows,
+            total_xp=total_xp,
+            levels=dict(sorted(levels.items())),
+            longest_streaks=streaks,
             board=self.tek.leaderboards.top(Board.GLOBAL, 10),
             first_at=self._first,
             last_at=self._last,

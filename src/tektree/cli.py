@@ -7,6 +7,7 @@ when they run, so ``--help`` needs nothing.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,11 +22,17 @@ __all__ = ["main"]
 
 OK, WRONG, USAGE, FAILED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
 
+_VARIABLE: Final = "TEKTREE_MONGO"
+"""The environment variable that stands for ``--mongo``; empty is not set."""
+
+_SECRET: Final = re.compile(r"(mongodb(?:\+srv)?://)(?!host/name\b)(?:.*@)?\S*|\S+:\S+@\S+", re.IGNORECASE)
+"""What may hold a password: a URI, or what looks like one that lost its beginning."""
+
 _EXIT_CODES: Final = f"""\
 exit codes:
   {OK:<4} all is well
-  {WRONG:<4} it ran, and what it verified does not hold
-  {USAGE:<4} a mistake in the arguments or in a file; one line on stderr says which
+  {WRONG:<4} it ran, and what it verified or checked does not hold
+  {USAGE:<4} a mistake in the arguments, in a file or in the set-up; one line on stderr says which
   {FAILED:<4} storage, or what the output is written to, failed
   {INTERRUPTED:<4} interrupted
   {CLOSED:<4} whoever read the output went away
@@ -50,7 +57,9 @@ class _Command:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    """It takes none."""
+    about = "play it in this database, such as mongodb://host/name (default: in memory, whatever the environment says)"
+    parser.add_argument("--mongo", metavar="URI", type=_given, help=about)
+    _json(parser)
 
 
 def _import_activity(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +76,54 @@ def _import_activity(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="recount every user's ledger afterwards (default: yes)",
     )
-    parser.add_argument("--json", action="store_true", help="the summary as one JSON document")
+    _mongo(parser, "memory")
+    _json(parser)
+
+
+def _setup(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(make=True)
+    _mongo(parser)
+    _json(parser)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(make=False)
+    _mongo(parser)
+    _json(parser)
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    _user(parser)
+    _mongo(parser)
+    _json(parser)
+
+
+def _rebuild(parser: argparse.ArgumentParser) -> None:
+    _user(parser)
+    parser.add_argument("--week", metavar="WEEK", help="also the board of this ISO week, such as 2025-W50")
+    _mongo(parser)
+    _json(parser)
+
+
+def _user(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", metavar="UID_OR_ID", help="only this user: a uid such as usr_ada, or an id")
+
+
+def _mongo(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    default = os.environ.get(_VARIABLE) or None
+    about = f"the database, such as mongodb://host/name (default: ${_VARIABLE}{otherwise and ', else ' + otherwise})"
+    needed = default is None and not otherwise
+    parser.add_argument("--mongo", metavar="URI", default=default, required=needed, type=_given, help=about)
+
+
+def _given(value: str) -> str:
+    if not value:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return value
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the outcome as one JSON document")
 
 
 _COMMANDS: Final = (
@@ -75,18 +131,52 @@ _COMMANDS: Final = (
         "demo",
         "tektree._cli.demo",
         "five weeks in the life of a small community",
-        "Plays five weeks of a small community in memory, and tells what happened and why: awards, the day's cap, "
-        "levels, streaks saved and lost, achievements, a reversal, boards. It is the same story every time.",
+        "Plays five weeks of a small community, and tells what happened and why: awards, the day's cap, levels, "
+        "streaks saved and lost, achievements, a reversal, boards. It is the same story every time. With --mongo its "
+        "users, usr_demo_…, stay in that database; one that has them already is refused.",
         _demo,
     ),
     _Command(
         "import-activity",
         "tektree._cli.imports",
         "turn a file of past activity into the ledger it would have made",
-        "Reads who did what when from a CSV file and awards each row as of its own instant, in memory. The columns are "
-        "actor,at,source, or actor,at,merge (1: an insight published, 0: an answer posted); at is ISO 8601 with its "
-        "UTC offset. The same file gives the same ledger to the last field, however often it is imported.",
+        "Reads who did what when from a CSV file and awards each row as of its own instant, in memory or in a "
+        "database, which it sets up first. The columns are actor,at,source, or actor,at,merge (1: an insight "
+        "published, 0: an answer posted); at is ISO 8601 with its UTC offset. The same file gives the same ledger to "
+        "the last field, however often it is imported; one that was cut off is finished by importing it again.",
         _import_activity,
+    ),
+    _Command(
+        "setup",
+        "tektree._cli.indexes",
+        "make the indexes that a database needs",
+        "Makes the indexes that are missing, and says what is still amiss. Again, or from many places at once: nothing "
+        "happens.",
+        _setup,
+    ),
+    _Command(
+        "check",
+        "tektree._cli.indexes",
+        "say which indexes of a database are missing or different",
+        "Compares the indexes with those that are needed: one line for each that is missing or different. Text indexes "
+        "are only noted, searches do without them. Nothing is written.",
+        _check,
+    ),
+    _Command(
+        "verify",
+        "tektree._cli.recounts",
+        "recount the ledgers",
+        "Recounts every user's ledger, row by row, and compares it with what rows and profile say. The first that do "
+        "not add up are printed. Nothing is written.",
+        _verify,
+    ),
+    _Command(
+        "rebuild",
+        "tektree._cli.rebuilds",
+        "write profiles and boards anew from the ledger",
+        "Writes all profiles and the board of all time anew from the ledger, while awards go on; with --user, only "
+        "that user's profile.",
+        _rebuild,
     ),
 )
 
@@ -156,8 +246,9 @@ class _Wrapped(argparse.RawDescriptionHelpFormatter):
 
 
 def _complain(message: str) -> None:
-    """One line on stderr, whatever is in it."""
+    """One line on stderr, whatever is in it, but for URIs: who puts one in the wrong place finds no password there."""
     line = "".join([char if char.isprintable() else ascii(char)[1:-1] for char in message])
+    line = _SECRET.sub(lambda found: f"{found[1] or ''}…", line)
     with suppress(OSError, ValueError):
         print(f"tektree: {line}", file=sys.stderr, flush=True)
 

@@ -214,7 +214,7 @@ class XP(Setting):
     def cap(self, tier: str) -> int | None:
         """The most XP that ``tier`` may earn a day from capped sources; None: no cap."""
         cap = self.daily_cap
-        return cap[tier] if isinstance(cap, Mapping) else cap  # type: ignore[index]
+        return cap if cap is None or isinstance(cap, int) else cap[tier]  # type: ignore[index]
 
 
 def _amended(old: Source | None, given: Any) -> Any:

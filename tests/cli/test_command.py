@@ -16,6 +16,7 @@ from tektree import cli
 from tektree.errors import Unavailable
 from tests.cli.conftest import Run
 from tests.lanes import enter
+from tests.servers import free_port
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 FULL = DATA / "activity.csv"
@@ -31,14 +32,37 @@ def test_the_version(run: Run) -> None:
     assert run("--version") == (0, f"tektree {tektree.__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("import-activity",)])
+COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild")
+NEEDING = ("setup", "check", "verify", "rebuild")
+"""Those that make no sense in memory."""
+
+
+@pytest.mark.parametrize("command", [(), *[(name,) for name in COMMANDS]])
 def test_help_names_what_there_is_and_every_exit_code(run: Run, command: tuple[str, ...]) -> None:
     code, out, err = run(*command, "--help")
     assert (code, err) == (0, "")
     codes = re.findall(r"^  (\d+) ", out.partition("exit codes:")[2], re.MULTILINE)
     assert codes == ["0", "1", "2", "3", "130", "141"]
     if not command:
-        assert {"demo", "import-activity"} <= set(re.findall(r"^    (\S+)", out, re.MULTILINE))
+        assert set(COMMANDS) <= set(re.findall(r"^    (\S+)", out, re.MULTILINE))
+    else:
+        assert "--json" in out
+        assert "--mongo" in out
+
+
+def test_the_reference_page_has_every_command_option_and_exit_code(run: Run) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## ([a-z-]+)$", page, re.MULTILINE) == list(COMMANDS)
+    for name in COMMANDS:
+        synopsis = re.search(rf"^`tektree {name} ?(.*)`$", page, re.MULTILINE)
+        assert synopsis
+        options = set(
+            re.findall(r"--[a-z-]+", run(name, "--help")[1].partition("options:")[2].partition("exit codes")[0])
+        )
+        assert options - set(re.findall(r"--[a-z-]+", synopsis[1])) <= {"--help", "--verify"}
+        assert set(re.findall(r"--[a-z-]+", synopsis[1])) <= options
+    codes = re.findall(r"^  (\d+) +(.+)$", cli._EXIT_CODES, re.MULTILINE)
+    assert re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE) == codes
 
 
 def test_every_command_has_its_room() -> None:
@@ -57,6 +81,10 @@ def test_every_command_has_its_room() -> None:
         ("import-activity", "a.csv", "b.csv"),
         ("import-activity", "a.csv", "--nonsense"),
         ("import-activity", "a.csv", "--zone"),
+        ("import-activity", "a.csv", "--mongo", ""),
+        *[(name,) for name in NEEDING],
+        *[(name, "--mongo", "") for name in NEEDING],
+        *[(name, "--mongo", "mongodb://host/name", "more") for name in NEEDING],
     ],
 )
 def test_a_mistake_in_the_arguments_is_one_line(run: Run, arguments: tuple[str, ...]) -> None:
@@ -75,6 +103,60 @@ def test_storage_at_fault_has_a_code_of_its_own(run: Run, monkeypatch: pytest.Mo
     assert err == "tektree: mongo could not be reached in time; nothing was done, try again later\n"
 
 
+@pytest.mark.parametrize("command", NEEDING)
+def test_a_server_that_does_not_answer_is_one_line(run: Run, command: str) -> None:
+    pytest.importorskip("pymongo")
+    code, out, err = run(command, "--mongo", f"mongodb://ada:s3cret@127.0.0.1:{free_port()}/name?timeoutMS=200")
+    assert (code, out) == (3, "")
+    assert err == "tektree: MongoDB could not be reached in time; nothing was done, try again later\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("setup", "mongodb://ada:s3cret@host/name"),
+        ("mongodb://ada:s3cret@host/name",),
+        ("setup", "mongodb://ada:a b@s3cret@host/name"),
+        ("setup", "MongoDB+SRV://ada:s3cret@host/name"),
+        ("setup", "ada:s3cret@host/name"),
+        ("setup", "--uri=mongodb://ada:s3cret@host/name"),
+        ("setup", "--mongo", "mongodb://ada:s3cret@host"),
+        ("setup", "--mongo", "ada:s3cret@host/name"),
+        ("setup", "--mongo", "mongodb://ada:s3cret@host:port/name"),
+        ("setup", "--mongo", "mongodb://ada:s3c@ret@host/name"),
+        ("verify", "--mongo", "mongodb://ada:s3cret@host/name", "--user", "nobody"),
+        ("verify", "--mongo", "mongodb://host/name", "--user", "mongodb://ada:s3cret@host/name"),
+        ("rebuild", "--mongo", "mongodb://ada:s3cret@host/name", "--week", "2025-W99"),
+        ("rebuild", "--mongo", "mongodb://ada:s3cret@host/name", "--week", "2025-W50", "--user", "usr_ada"),
+        ("import-activity", "mongodb://ada:s3cret@host/name"),
+        ("import-activity", "absent.csv", "--mongo", "mongodb://ada:s3cret@host/name", "--zone", "Mars/Olympus"),
+        ("import-activity", "absent.csv", "--mongo", "mongodb://ada:s3cret@host/name"),
+    ],
+)
+def test_no_password_is_repeated_wherever_a_uri_was_put(run: Run, arguments: tuple[str, ...]) -> None:
+    pytest.importorskip("pymongo")
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("tektree: ")
+    assert err.count("\n") == 1
+    assert not re.search("s3c|ret@", err)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_does_not_show_the_database_of_the_environment(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("TEKTREE_MONGO", "mongodb://ada:s3cret@host/name")
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert "s3cret" not in out
+
+
+def test_a_password_with_a_percent_sign_does_not_break_help(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEKTREE_MONGO", "mongodb://ada:%40%s%(x)s@host/name")
+    assert run("setup", "--help")[0] == 0
+
+
 def test_an_interrupt_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(arguments: object) -> int:
         raise KeyboardInterrupt
@@ -89,7 +171,11 @@ def test_an_interrupted_import_is_no_traceback(tmp_path: Path) -> None:
     fifo = tmp_path / "slow.csv"
     os.mkfifo(fifo)
     process = subprocess.Popen(
-        [*COMMAND, "import-activity", str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "import-activity", str(fifo)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
     )
     with open(fifo, "w", encoding="utf-8") as writer:  # opens when the reader has it open, so it is past its start
         writer.write("actor,at,merge\nada,2026-01-05T09:00:00Z,0\n")

@@ -1,6 +1,7 @@
 """``tektree demo``: it tells what it promises, the same every time, and only a terminal gets more than plain text."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -10,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tektree import NotFound, TekTree
 from tektree._cli.demo import _Story, _today
 from tektree._cli.drawing import ACTIVE, FROZEN, MISSED, PAUSED, curve, days_of
 from tektree._cli.screen import Screen
+from tektree.activity import RowClock
+from tektree.ids import user_id_of
 from tektree.rules.levels import Curve
-from tests.cli.conftest import Run
+from tests.cli.conftest import Database, Run
 from tests.lanes import enter
+
+MEMBERS = ("ada", "ben", "cleo", "dan", "tala")
 
 WITHOUT_RICH = """
 import sys
@@ -61,6 +67,14 @@ def separately(*flags: str, code: str = "", **environment: str) -> bytes:
     return done.stdout
 
 
+def told() -> _Story:
+    """The story, told in memory."""
+    clock = RowClock()
+    story = _Story(Screen(io.StringIO()), TekTree.in_memory(clock=clock), clock)
+    assert story.run()
+    return story
+
+
 def test_it_tells_every_thing_it_promises(run: Run) -> None:
     code, out, err = run("demo")
     assert (code, err) == (0, "")
@@ -69,11 +83,11 @@ def test_it_tells_every_thing_it_promises(run: Run) -> None:
         r"25 XP asked, 15 granted\. The cap of 500 XP",
         r"25 XP asked, 0 granted",
         r"reaches level 2 with 2\d\d XP",
-        r"a freeze is spent on 2011-12-12, 0 left",
-        r"the run of 5 is over; days missed: 1",
+        r"2011-12-12 cost a freeze\.",
+        r"The streak of 5 had ended\.",
         r"Unlocked: ach_first_steps",
-        r"unlocked\s+ach_week_warrior",
-        r"the milestone gives 10 XP",
+        r"Unlocked:\s+ach_week_warrior",
+        r"reaches a milestone of the streak: \+10 XP",
         r"reversal: -10 XP, which takes back xp_txn_",
         r"dan, number 2, opts out",
         r"level  2      200 XP  ",
@@ -82,11 +96,11 @@ def test_it_tells_every_thing_it_promises(run: Run) -> None:
     ]:
         assert re.search(promised, out), promised
     boards = out.partition("Board of all time")[2]
-    assert "usr_dan" not in boards
+    assert "usr_demo_dan" not in boards
     scores = [int(score.replace(",", "")) for score in re.findall(r"^  \d  usr_\w+ +([\d,]+) XP", boards, re.MULTILINE)]
     assert scores == sorted(scores, reverse=True)
     assert len(scores) == 4
-    assert 40 <= out.count("\n") <= 70
+    assert 40 <= out.count("\n") <= 75
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -113,8 +127,7 @@ def test_it_can_be_told_in_any_encoding(encoding: str) -> None:
 def test_the_pictures_are_those_of_the_ledger() -> None:
     """Calendars are drawn from rows, and agree with what the profile counted by itself."""
     enter("memory")
-    story = _Story(Screen(io.StringIO()))
-    assert story.run() == 0
+    story = told()
     for name, profile in story._profiles().items():
         rows = list(story._rows(name))
         days = days_of(rows, profile, _today(profile))
@@ -139,8 +152,7 @@ def _symbols(story: _Story, name: str) -> dict[str, str]:
 
 def test_a_gap_that_no_row_has_found_yet_is_drawn_as_the_profile_shows_it() -> None:
     enter("memory")
-    story = _Story(Screen(io.StringIO()))
-    story.run()
+    story = told()
     later = date(2012, 1, 14)
     story.clock.at = story.clock.at.replace(day=later.day)
     profile = story._profiles()["ada"]
@@ -195,3 +207,43 @@ def test_no_file_of_the_rooms_imports_rich_at_its_start() -> None:
     package = Path(sys.modules["tektree._cli.screen"].__file__ or "").parent
     for path in package.glob("*.py"):
         assert not re.search(r"^(from|import) rich", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
+def test_json_is_the_same_story(run: Run) -> None:
+    code, out, err = run("demo", "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert list(document) == ["story", "users", "boards", "verification"]
+    text = " ".join(run("demo")[1].split())
+    for each in document["story"]:
+        assert each["told"] in text
+        assert each["why"] is None or each["why"] in text
+    assert [each["uid"] for each in document["users"]] == [f"usr_demo_{name}" for name in MEMBERS]
+    assert [each["rank"] for each in document["boards"]["global"]] == [1, 2, 3, 4]
+    assert document["verification"]["ok"]
+
+
+def test_in_a_database_it_is_the_same_story_once(run: Run, database: Database) -> None:
+    first = run("demo", "--mongo", database.uri)
+    assert first == run("demo")
+    story, clock = told(), RowClock()
+    with TekTree.connect(database.uri, clock=clock) as tek:
+        clock.at = story.clock.at
+        for name, profile in story._profiles().items():
+            assert tek.gamification.profile(user_id_of(f"usr_demo_{name}")) == profile
+    rows = database.look.xp_transactions.count_documents({})
+    code, out, err = run("demo", "--mongo", database.uri)
+    assert (code, out) == (2, "")
+    assert err == "tektree: --mongo: has usr_demo_ada of the demo already; name an empty database\n"
+    assert database.look.xp_transactions.count_documents({}) == rows
+    assert run("verify", "--mongo", database.uri)[0] == 0
+
+
+def test_it_does_not_write_where_nobody_told_it_to(
+    run: Run, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEKTREE_MONGO", database.uri)
+    assert run("demo")[0] == 0
+    assert database.look.list_collection_names() == []
+    with TekTree.connect(database.uri) as tek, pytest.raises(NotFound):
+        tek.gamification.profile(user_id_of("usr_demo_ada"))

@@ -3,10 +3,14 @@
 import csv
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +18,10 @@ from typing import Any
 import pytest
 
 from tektree import Board, InvalidInput, Outcome, Policy, TekTree, XPTransaction
-from tektree.activity import Activity, ActivityImport, RowClock, read
+from tektree.activity import Activity, ActivityImport, RowClock, _Notes, read
 from tektree.ids import derived_id, user_id_of
 from tektree.models.gamification import Divergence, Verification
-from tests.cli.conftest import Run
+from tests.cli.conftest import Database, Run
 from tests.lanes import enter
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -41,7 +45,7 @@ def again(importing: ActivityImport, path: Path = SMALL) -> list[Outcome]:
 def ledger(importing: ActivityImport) -> dict[str, list[XPTransaction]]:
     """Everybody's rows, newest first."""
     found = {}
-    for user_id in importing._users.values():
+    for user_id in importing.users():
         rows: list[XPTransaction] = []
         after = None
         while True:
@@ -57,10 +61,11 @@ def ledger(importing: ActivityImport) -> dict[str, list[XPTransaction]]:
 def everything(importing: ActivityImport) -> list[Any]:
     """All that is stored: rows with the states they carry, profiles, events, and the board."""
     rows, tek = ledger(importing), importing.tek
-    uids = [f"usr_{actor}" for actor in importing._users]
     profiles = [tek._backends.gamification.profile(user_id) for user_id in rows]
-    events = [tek._backends.events.stream(f"user:{uid}:xp", 0, 10**9) for uid in uids]
-    return [rows, profiles, events, tek.leaderboards.top(Board.GLOBAL, 1000)]
+    events = [list(tek._backends.events.stream(f"user:{each.uid}:xp", 0, 10**9)) for each in profiles if each]
+    weeks = sorted({row.week for each in rows.values() for row in each if row.week})
+    boards = [tek.leaderboards.top(board, 1000) for board in [Board.GLOBAL, *map(Board, weeks)]]
+    return [rows, profiles, events, boards]
 
 
 def lines(*rows: str) -> io.BytesIO:
@@ -195,7 +200,7 @@ def test_the_summary_names_all_there_is_to_know(run: Run) -> None:
         r"levels +1: \d+",
         r"longest streaks +usr_a00001 \d+ days",
         r"speed +[\d,]+ rows a second",
-        rf"verified +all {summary.users} ledgers add up\n",
+        rf"verified +all {summary.users} ledgers add up; rows: 1,0\d\d\n",
         r"Board of all time\n +1  usr_a00001 +[\d,]+ XP\n",
     ]:
         assert re.search(promised, out), promised
@@ -217,6 +222,7 @@ def test_json_is_one_document_with_stable_keys(run: Run) -> None:
     assert list(documents[0]) == [
         "file",
         "zone",
+        "storage",
         "users",
         "rows",
         "first_at",
@@ -232,22 +238,24 @@ def test_json_is_one_document_with_stable_keys(run: Run) -> None:
         "verification",
     ]
     assert documents[0]["zone"] == "Europe/Berlin"
-    assert documents[0]["verification"] == {"ok": True, "users": documents[0]["users"], "divergent": []}
+    users, rows = documents[0]["users"], documents[0]["ledger_rows"]
+    assert documents[0]["verification"] == {"ok": True, "users": users, "rows": rows, "divergent": 0, "first": []}
     assert json.loads(run("import-activity", str(SMALL), "--json", "--no-verify")[1])["verification"] is None
 
 
 def test_what_does_not_verify_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     divergence = Divergence(seq=3, field="total_xp", expected="1", found="2")
     wrong = Verification(user_id="0" * 24, rows=3, divergence=divergence)
-    monkeypatch.setattr(ActivityImport, "verify", lambda self, progress=None: [wrong])
+    monkeypatch.setattr("tektree._sync.services.gamification.Gamification.verify", lambda self, user_id: wrong)
     code, out, _ = run("import-activity", str(SMALL))
     assert code == 1
-    assert "diverges at row 3 in total_xp" in " ".join(out.split())
+    assert "row 3, total_xp: 1 expected, 2 found" in " ".join(out.split())
+    assert "7 of 7 ledgers do not add up" in out
     code, out, _ = run("import-activity", str(SMALL), "--json")
     assert code == 1
     told = json.loads(out)["verification"]
-    assert not told["ok"]
-    assert told["divergent"] == [{"user_id": "0" * 24, "seq": 3, "field": "total_xp"}]
+    assert (told["ok"], told["divergent"], len(told["first"])) == (False, 7, 7)
+    assert (told["first"][0]["seq"], told["first"][0]["field"]) == (3, "total_xp")
 
 
 def test_a_file_of_sources(run: Run, tmp_path: Path) -> None:
@@ -382,6 +390,7 @@ def test_a_path_that_leads_nowhere_is_one_line(run: Run, tmp_path: Path) -> None
         assert err.count("\n") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
 def test_a_name_with_a_line_and_colours_in_it_is_still_one_line(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a\n\x1b[31mb\udcff.csv"
     code, _, err = run("import-activity", str(path))
@@ -391,6 +400,7 @@ def test_a_name_with_a_line_and_colours_in_it_is_still_one_line(run: Run, tmp_pa
     code, out, _ = run("import-activity", str(path))
     assert code == 0
     assert "a\\n\\x1b[31mb\\udcff.csv, days in UTC" in out
+    assert json.loads(run("import-activity", str(path), "--json")[1])["file"] == str(path)
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "localtime", "../UTC"])
@@ -455,7 +465,7 @@ def level(xp: int) -> int:
 
 def agrees(importing: ActivityImport, path: Path) -> None:
     oracle, summary = expected(path), importing.summary()
-    profiles = [importing.tek.gamification.profile(user_id) for user_id in importing._users.values()]
+    profiles = [importing.tek.gamification.profile(user_id) for user_id in importing.users()]
     assert {each.uid: each.total_xp for each in profiles} == oracle["totals"]
     assert {each.uid: each.streak.longest for each in profiles} == oracle["longest"]
     assert {each.uid: each.current_level for each in profiles} == {
@@ -493,3 +503,188 @@ def test_the_whole_file_comes_to_what_arithmetic_says() -> None:
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu"])
 def test_the_whole_file_verifies_in_any_zone(zone: str) -> None:
     assert imported(FULL, zone).verify() == []
+
+
+# Over MongoDB: the same file, the same ledger.
+
+
+def connected(database: Database, path: Path) -> Iterator[ActivityImport]:
+    """An import into ``database`` that is over, as one looks back on it."""
+    clock = RowClock()
+    with TekTree.connect(database.uri, clock=clock) as tek:
+        importing = ActivityImport(tek, clock)
+        for activity in read(io.BytesIO(path.read_bytes()), path.name):
+            if not importing._users.get(activity.actor):
+                importing._users.put(activity.actor, user_id_of(activity.uid))
+            clock.at = max(clock.at, activity.at)
+        yield importing
+
+
+def is_as_in_memory(database: Database, path: Path) -> None:
+    """Every profile, every row, every event and all boards: equal to what the same file makes in memory."""
+    expected = imported(path)
+    expected.summary()  # puts the clock at the newest row
+    for importing in connected(database, path):
+        rows, profiles, events, boards = everything(importing)
+        rows_expected, profiles_expected, events_expected, boards_expected = everything(expected)
+        assert profiles == profiles_expected
+        for user_id, ledger_expected in rows_expected.items():
+            assert rows[user_id] == ledger_expected
+        assert events == events_expected
+        assert boards == boards_expected
+        assert list(map(len, (rows, profiles, events))) == [expected.summary().users] * 3
+    look = database.look
+    assert look.gamification_profiles.count_documents({}) == len(profiles_expected)
+    assert look.xp_transactions.count_documents({}) == sum(map(len, rows_expected.values()))
+    assert look.xp_transactions.count_documents({"_outbox": {"$exists": True}}) == 0
+    assert look.events.count_documents({}) == sum(map(len, events_expected))
+
+
+def beginning(path: Path, rows: int) -> Path:
+    """A file of the first ``rows`` rows of the real one."""
+    path.write_text("".join(FULL.read_text(encoding="utf-8").splitlines(keepends=True)[: rows + 1]), encoding="utf-8")
+    return path
+
+
+def document(said: tuple[int, str, str]) -> dict[str, Any]:
+    code, out, err = said
+    assert (code, err) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    del found["timing"]
+    return found
+
+
+def test_over_mongo_the_excerpt_comes_to_the_same_to_the_last_field(run: Run, database: Database) -> None:
+    stored = document(run("import-activity", str(SMALL), "--mongo", database.uri, "--json"))
+    is_as_in_memory(database, SMALL)
+    in_memory = document(run("import-activity", str(SMALL), "--json"))
+    assert (stored.pop("storage"), in_memory.pop("storage")) == ("MongoDB", "memory")
+    assert stored == in_memory
+
+
+@pytest.mark.long
+def test_over_mongo_the_whole_file_comes_to_the_same_to_the_last_field_twice(run: Run, database: Database) -> None:
+    stored = document(run("import-activity", str(FULL), "--mongo", database.uri, "--json"))
+    is_as_in_memory(database, FULL)
+    again = document(run("import-activity", str(FULL), "--mongo", database.uri, "--json"))
+    is_as_in_memory(database, FULL)
+    outcomes = again.pop("outcomes")
+    assert outcomes["duplicate"] == stored["rows"] == sum(stored.pop("outcomes").values())
+    assert again == stored
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+def test_an_import_cut_off_in_the_middle_is_finished_by_another(
+    run: Run, database: Database, tmp_path: Path, how: str
+) -> None:
+    path = beginning(tmp_path / "past.csv", 160)
+    command = [sys.executable, "-W", "error", "-m", "tektree", "import-activity", str(path)]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "TEKTREE_MONGO": database.uri},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while database.look.xp_transactions.estimated_document_count() < 60 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.Signals[how])
+    said = process.communicate(timeout=30)
+    assert (process.returncode, *said) == {"SIGINT": (130, "", "tektree: interrupted\n"), "SIGKILL": (-9, "", "")}[how]
+    there = database.look.xp_transactions.count_documents({"source": {"$in": ["answer_posted", "insight_published"]}})
+    assert 50 <= there < 160
+    outcomes = document(run("import-activity", str(path), "--mongo", database.uri, "--json"))["outcomes"]
+    assert outcomes["duplicate"] == there
+    assert sum(outcomes.values()) == 160
+    is_as_in_memory(database, path)
+
+
+def test_a_bad_line_leaves_what_was_before_it_and_mended_it_goes_on(
+    run: Run, database: Database, tmp_path: Path
+) -> None:
+    path = beginning(tmp_path / "past.csv", 20)
+    good = path.read_bytes()
+    lines = good.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:11], b"nonsense\n", *lines[11:]]))
+    code, out, err = run("import-activity", str(path), "--mongo", database.uri)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"tektree: {path}:12: ")
+    path.write_bytes(good)
+    assert document(run("import-activity", str(path), "--mongo", database.uri, "--json"))["outcomes"] == {
+        "granted": 10,
+        "clamped": 0,
+        "duplicate": 10,
+        "denied": 0,
+    }
+    is_as_in_memory(database, path)
+
+
+def test_the_environment_names_the_database_and_empty_names_none(
+    run: Run, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = beginning(tmp_path / "past.csv", 3)
+    monkeypatch.setenv("TEKTREE_MONGO", "")
+    assert "imported into memory" in run("import-activity", str(path))[1]
+    assert database.look.list_collection_names() == []
+    monkeypatch.setenv("TEKTREE_MONGO", database.uri)
+    out = run("import-activity", str(path))[1]
+    assert "imported into MongoDB" in out
+    assert "mongodb://" not in out
+    is_as_in_memory(database, path)
+
+
+# Memory does not grow.
+
+GROWTH = """
+import io, resource, sys
+from types import SimpleNamespace
+from tektree.activity import ActivityImport, RowClock, read
+
+class Endless(io.RawIOBase):
+    '''Every row is of somebody new.'''
+    def __init__(self): self.count, self.rest = 0, b"actor,at,merge\\n"
+    def readable(self): return True
+    def readinto(self, buffer):
+        if not self.rest:
+            self.rest = b"a%029d,2026-01-05T09:00:00Z,0\\n" % self.count
+            self.count += 1
+        size = min(len(buffer), len(self.rest))
+        buffer[:size], self.rest = self.rest[:size], self.rest[size:]
+        return size
+
+class Nobody:
+    '''Storage that keeps nothing.'''
+    gamification = property(lambda self: self)
+    def enroll(self, uid, timezone): return SimpleNamespace(user_id=uid)
+    def award(self, *arguments, **named): return SimpleNamespace(outcome="granted", transaction=None)
+
+importing = ActivityImport(Nobody(), RowClock())
+for line, activity in enumerate(read(io.BufferedReader(Endless()), "endless.csv")):
+    importing.add(activity)
+    if line == 20_000:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if line == 80_000:
+        break
+assert sum(1 for _ in importing.users()) == 80_001
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise elsewhere")
+def test_memory_grows_neither_with_rows_nor_with_users() -> None:
+    enter("memory")
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) < 2048  # KiB; a dictionary of so many would take 10 MB
+
+
+def test_where_temporary_files_have_no_room_it_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: _Notes, key: str, value: str | int) -> None:
+        self._run("INSERT INTO no_such_table VALUES (1)")
+
+    monkeypatch.setattr(_Notes, "put", full)
+    code, out, err = run("import-activity", str(SMALL))
+    assert (code, out) == (3, "")
+    assert err.startswith("tektree: the directory for temporary files is full or may not be written")

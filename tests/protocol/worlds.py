@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.sdk import memory_backends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.leaderboards import AsyncLeaderboards
-from tektree.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from tektree.errors import Conflict, OutcomeUnknown, Unavailable
+from tektree.ids import transaction_id
 from tektree.models.accounts import Principal
-from tektree.models.gamification import AwardResult, GamificationProfile, Outcome, XPTransaction
+from tektree.models.gamification import AwardResult, EntityRef, GamificationProfile, Outcome, XPTransaction
 from tektree.models.leaderboards import Board, Standing
 from tektree.policy import Policy
 from tektree.rules import leaderboards, projections
@@ -27,8 +29,22 @@ NOW = datetime(2025, 12, 16, 14, tzinfo=UTC)
 POLICY = Policy()
 
 Command = Callable[[AsyncGamification], Awaitable[object]]
-Variant = Callable[[AsyncBackends], AsyncBackends]
-"""Makes storages wrong: what one worker gets, from what all share."""
+
+
+def _as_it_is(backends: AsyncBackends) -> AsyncBackends:
+    return backends
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to do it wrong: in the store that all share, or in the order of what each worker calls."""
+
+    name: str
+    store: Callable[[AsyncBackends], AsyncBackends] = _as_it_is
+    worker: Callable[[AsyncBackends], AsyncBackends] = _as_it_is
+
+
+RIGHT = Variant("as it is")
 
 
 def services(backends: AsyncBackends, policy: Policy = POLICY) -> AsyncGamification:
@@ -57,12 +73,8 @@ def _driven(coroutine: Awaitable[Any]) -> Any:
         return stop.value
 
 
-def copied(value: Any) -> Any:
-    """Stores with containers of their own. What they hold is frozen and shared."""
-    return _copied(value, {})
-
-
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """Stores with containers of their own. What they hold is frozen and shared."""
     if id(value) in memo:
         return memo[id(value)]
     if type(value) is dict:
@@ -88,9 +100,8 @@ class Plot:
         name: str,
         *commands: Command,
         before: Sequence[Command] = (),
-        variant: Variant = lambda backends: backends,
+        variant: Variant = RIGHT,
         policy: Policy = POLICY,
-        repeated: Sequence[bool] | None = None,
     ) -> None:
         self.name, self.commands, self.variant, self.policy = name, commands, variant, policy
         self.base = memory_backends()
@@ -112,13 +123,16 @@ class PlayedPlot:
 
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
-        parts = _copied([plot.base.gamification, plot.base.ledger, plot.base.leaderboards, plot.base.events], {})
-        self.parts = parts
-        # The ledger knows the profiles: one memo for all four keeps that one object.
-        self.store = AsyncBackends(*parts)
-        self.own = [plot.variant(stepping(self.store)) for _ in plot.commands]
+        base, variant = plot.base, plot.variant
+        # One memo for all four: the ledger knows the profiles.
+        self.parts = _copied([base.gamification, base.ledger, base.leaderboards, base.events], {})
+        self.store = AsyncBackends(*self.parts)
+        shared = variant.store(self.store)
+        self.plain = variant.worker(shared)
+        """The same, without a stop at every call."""
+        each = [variant.worker(stepping(shared)) for _ in plot.commands]
         self.workers: Sequence[Coroutine[Any, Any, object]] = [
-            _run(command, services(own, plot.policy)) for command, own in zip(plot.commands, self.own, strict=True)
+            _run(command, services(own, plot.policy)) for command, own in zip(plot.commands, each, strict=True)
         ]
 
     def state(self) -> object:
@@ -126,11 +140,12 @@ class PlayedPlot:
 
     def judge(self, ends: Sequence[End]) -> Iterator[str]:
         yield from self._errors(ends)
+        yield from self._forgotten(ends)
         if not any(end.struck or end.error for end in ends):
             yield from [f"with nothing amiss: {said}" for said in self._whole()]
         yield from self._retried(ends)
         yield from [f"after the retry: {said}" for said in self._whole()]
-        done(services(self.store, self.plot.policy).rebuild(self.plot.user))
+        done(services(self.plain, self.plot.policy).rebuild(self.plot.user))
         yield from [f"after rebuild: {said}" for said in self._whole()]
 
     def _errors(self, ends: Sequence[End]) -> Iterator[str]:
@@ -138,14 +153,25 @@ class PlayedPlot:
             if end.error is not None and not isinstance(end.error, Conflict | OutcomeUnknown | Unavailable):
                 yield f"a worker raised {end.error!r}"
 
+    def _forgotten(self, ends: Sequence[End]) -> Iterator[str]:
+        """A setting whose change was confirmed is in force: no other worker of a plot sets it to anything else."""
+        now = done(self.plain.gamification.profile(self.plot.user))
+        for end in ends:
+            if isinstance(end.value, GamificationProfile):
+                if end.value.leaderboard_opt_out and not now.leaderboard_opt_out:
+                    yield "who opted out is no longer opted out"
+                if end.value.timezone not in {"UTC", now.timezone}:
+                    yield "who moved is back where they were"
+
     def _retried(self, ends: Sequence[End]) -> Iterator[str]:
         """Every command again with the same key: one row, and the first result comes back."""
         rows = {row.transaction_id for row in self._rows()}
         for number, (command, end) in enumerate(zip(self.plot.commands, ends, strict=True)):
             try:
-                found = done(command(services(self.store, self.plot.policy)))
+                found = done(command(services(self.plain, self.plot.policy)))
             except Conflict as error:
-                if type(error) is not type(end.error) and not end.struck and not isinstance(end.error, Unavailable | OutcomeUnknown):
+                cut_off = end.struck or isinstance(end.error, Unavailable | OutcomeUnknown)
+                if type(error) is not type(end.error) and not cut_off:
                     yield f"the retry of command {number} raised {error!r}, the first time it was {end!r}"
                 continue
             if not isinstance(found, AwardResult):
@@ -159,7 +185,7 @@ class PlayedPlot:
                 yield f"the retry of command {number} told events again"
 
     def _rows(self) -> list[XPTransaction]:
-        return list(done(self.store.ledger.rows(self.plot.user, 0, 1000)))
+        return list(done(self.plain.ledger.rows(self.plot.user, 0, 1000)))
 
     def _whole(self) -> Iterator[str]:
         """All that must be true when nobody is at work."""
@@ -171,7 +197,7 @@ class PlayedPlot:
             divergence = projections.compared(state, profile)
             if divergence:
                 yield f"the profile's {divergence.field} is {divergence.found}, its rows say {divergence.expected}"
-        if not done(services(self.store, self.plot.policy).verify(self.plot.user)):
+        if not done(services(self.plain, self.plot.policy).verify(self.plot.user)):
             yield "verify says no"
         if profile.owed:
             yield f"still owed: {profile.owed}"
@@ -194,7 +220,8 @@ class PlayedPlot:
 
     def _board_faults(self, rows: Sequence[XPTransaction], profile: GamificationProfile) -> Iterator[str]:
         boards = AsyncLeaderboards(self.store, lambda: NOW)
-        shown = [] if profile.leaderboard_opt_out or profile.total_xp <= 0 else [Standing(1, profile.uid, profile.total_xp)]
+        seen = not profile.leaderboard_opt_out and profile.total_xp > 0
+        shown = [Standing(1, profile.uid or "", profile.total_xp)] if seen else []
         found = done(boards.top(Board.GLOBAL))
         if rows and found != shown:
             yield f"the board shows {found}, the profile {shown}"
@@ -243,8 +270,6 @@ def activity(days: int) -> Command:
 
 
 def answered(id: str) -> Command:
-    from tektree.models.gamification import EntityRef
-
     return lambda tek: tek.award(ADA, "answer_posted", about=EntityRef("answer", id))
 
 
@@ -277,9 +302,4 @@ PRINCIPAL = Principal(id=ADA, uid="usr_ada")
 
 
 def row_id(key: str) -> str:
-    from tektree.ids import transaction_id
-
     return transaction_id(ADA, key)
-
-
-__all__ = [name for name in dir() if not name.startswith("_")]

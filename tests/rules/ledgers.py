@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tektree.ids import derived_id, transaction_id, user_id_of
@@ -63,13 +64,12 @@ def room_is_kept(rows: Sequence[XPTransaction], limited: Callable[[XPTransaction
         assert booked[row.day] <= cap, f"{booked[row.day]} XP are booked to {row.day} after row {row.seq}"
 
 
-def room_comes_back_on_its_day_only(rows: Sequence[XPTransaction]) -> None:
-    """A row with negative room is a reversal, made while the award's day was the current one."""
-    for row in rows:
+def room_comes_back_on_its_day_only(rows: Sequence[XPTransaction], written: Sequence[tuple[datetime, str]]) -> None:
+    """A row with negative room is a reversal, ``written`` (when, and where the user was) on the award's own day."""
+    for row, (now, timezone) in zip(rows, written, strict=True):
         if row.room < 0:
             assert row.reverses, "only a reversal row gives room back"
-            assert row.recorded_at is not None
-            today = row.recorded_at.astimezone(ZoneInfo(row.timezone or "UTC")).date().isoformat()
+            today = now.astimezone(ZoneInfo(timezone)).date().isoformat()
             assert today <= (row.day or ""), f"row {row.seq} gave back room of {row.day} on {today}"
 
 
@@ -102,6 +102,7 @@ class Ledger:
         self.policy, self.pays = policy, pays
         self.profile = profile or enrolled(policy, timezone, tier)
         self.rows: list[XPTransaction] = []
+        self.written: list[tuple[datetime, str]] = []
         self.events: list[Event] = []
         self.boards: dict[str, BoardEntry] = {}
         self.random = 0
@@ -120,7 +121,7 @@ class Ledger:
         ref = EntityRef("thing", about) if isinstance(about, str) else about
         named = key or xp.key_of(USER, source, ref, self.policy) or self._random()
         request = AwardRequest(user_id=USER, source=source, key=named, at=at or now, about=ref, amount=amount)
-        return self._write(named, lambda dated: xp.award(self.profile, request, self.policy, now, dated))
+        return self._write(named, now, lambda dated: xp.award(self.profile, request, self.policy, now, dated))
 
     def gives(self, source: str, now: datetime, **asked: object) -> XPTransaction:
         """The row of an award that must have one."""
@@ -133,13 +134,13 @@ class Ledger:
         """As `gamification.record_activity`."""
         key = xp.activity_key(self.profile, at or now)
         request = AwardRequest(user_id=USER, source="activity", key=key, at=at or now)
-        return self._write(key, lambda dated: xp.activity(self.profile, request, self.policy, now, dated))
+        return self._write(key, now, lambda dated: xp.activity(self.profile, request, self.policy, now, dated))
 
     def freezes(self, freezes: int, now: datetime, key: str | None = None) -> xp.Decision | XPTransaction:
         """As `gamification.grant_freezes`."""
         key = key or self._random()
         request = AwardRequest(user_id=USER, source="freezes_granted", key=key, at=now, amount=freezes)
-        return self._write(key, lambda dated: xp.freezes(self.profile, request, self.policy, now, dated))
+        return self._write(key, now, lambda dated: xp.freezes(self.profile, request, self.policy, now, dated))
 
     def reverse(self, row: XPTransaction, now: datetime, note: str = "undone") -> xp.Decision | XPTransaction:
         """As `gamification.reverse`: of what is reversed, the row that did it."""
@@ -170,7 +171,7 @@ class Ledger:
         """Rows for all that is owed."""
         while self.profile.owed:
             owed = self.profile.owed[0]
-            self._commit(self._decided(lambda dated: xp.payout(self.profile, owed, self.policy, now, dated)))
+            self._commit(self._decided(lambda dated: xp.payout(self.profile, owed, self.policy, now, dated)), now)
 
     def shown(self, now: datetime) -> GamificationProfile:
         """As `gamification.profile`."""
@@ -186,10 +187,10 @@ class Ledger:
             return standing.linked or row
         request = xp.LinkRequest(standing, note, xp.link_key(standing))
         rule = xp.restore if restoring else xp.reverse
-        return self._write(request.key, lambda dated: rule(self.profile, request, self.policy, now, dated))
+        return self._write(request.key, now, lambda dated: rule(self.profile, request, self.policy, now, dated))
 
     def _write(
-        self, key: str, decide: Callable[[Mapping[str, datetime]], xp.Decision]
+        self, key: str, now: datetime, decide: Callable[[Mapping[str, datetime]], xp.Decision]
     ) -> xp.Decision | XPTransaction:
         for row in self.rows:
             if row.transaction_id == transaction_id(USER, key):
@@ -200,9 +201,9 @@ class Ledger:
             assert decision.reason is not None
             assert not decision.events
             return decision
-        self._commit(decision)
+        self._commit(decision, now)
         if self.pays:
-            self.pay(decision.row.recorded_at or NOON)
+            self.pay(now)
         return decision
 
     def _decided(self, decide: Callable[[Mapping[str, datetime]], xp.Decision]) -> xp.Decision:
@@ -212,28 +213,28 @@ class Ledger:
         dated = achievements.since(self.policy.achievements, decision.earlier, self.rows)
         return decide({id: dated.get(id, self.profile.updated_at) for id in decision.earlier})
 
-    def _commit(self, decision: xp.Decision) -> None:
-        row, before = decision.row, self.profile
+    def _commit(self, decision: xp.Decision, now: datetime) -> None:
+        row, before, told = decision.row, self.profile, tuple(decision.events)
         assert row is not None
         self.rows.append(row)
-        self.events += decision.events
+        self.written.append((now, before.timezone))
+        self.events += told
         self.profile = decision.profile
         sound(row)
         sound(self.profile)
-        for event in decision.events:
+        for event in told:
             sound(event)
         events_are_gapless(self.events)
         assert row.seq == len(self.rows)
-        assert row.told == len(decision.events) >= 1
-        assert [event.event_type for event in decision.events if event.event_type in {"xp.awarded", "xp.revoked"}] == [
-            decision.events[0].event_type
-        ]
+        assert row.told == len(told) >= 1
+        about_xp = [event.event_type for event in told if event.event_type in {"xp.awarded", "xp.revoked"}]
+        assert about_xp == [told[0].event_type]
         folds(self.rows, self.profile, self.policy)
         assert projections.row_divergence(_state(before), row, projections.fold(self.rows, self.policy)) is None
         assert self.profile.streak.longest >= self.profile.streak.current
         assert max(self.profile.day or "", row.day or "") == self.profile.day
         assert (before.day or "") <= self.profile.day
-        room_comes_back_on_its_day_only(self.rows)
+        room_comes_back_on_its_day_only(self.rows, self.written)
         for entry in leaderboards.entries(row, self.profile):
             assert (self.boards.get(entry.board.name) or entry).seq <= entry.seq
             self.boards[entry.board.name] = entry
@@ -241,3 +242,85 @@ class Ledger:
 
 def _state(profile: GamificationProfile) -> Folded:
     return Folded.model_construct(**{name: getattr(profile, name) for name in Folded.model_fields})
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["award"] * 6 + ["reverse"] * 4 + ["restore"] * 4 + ["activity", "freezes", "move", "pay"]),
+        st.sampled_from([0, 0, 1, 5, 13, 24, 24, 50, 24 * 8]),
+        st.integers(0, 11),
+        st.integers(1, 60),
+    ),
+    max_size=30,
+)
+"""Random lives: what happens, how many hours later, to which row or from which source, and how much."""
+
+SOURCES = (
+    "manual",
+    "answer_posted",
+    "answer_upvoted",
+    "answer_downvoted",
+    "answer_accepted",
+    "insight_published",
+    "email_verified",
+    "insight_liked",
+)
+HOMES = ("UTC", "Asia/Kolkata", "Pacific/Apia", "America/Santiago", "Pacific/Kiritimati", "Etc/GMT+12")
+
+POLICIES = (
+    Policy(xp={"daily_cap": 30}),
+    Policy(
+        xp={
+            "daily_cap": {"free": 50, "pro": 60, "team": 0, "enterprise": "unlimited"},
+            "multipliers": [{"name": "double", "factor": 2}, {"name": "long", "factor": "3/2", "min_streak": 2}],
+            "sources": {"streak_milestone": {"capped": True}},
+        },
+        levels={"kind": "linear", "first": 40, "rewards": {2: 5, 3: 9}, "down": "high_water"},
+        streaks={"freeze_every": 2, "max_freezes": 2, "late_days": 3, "milestones": [2, 3]},
+        achievements=[
+            {"id": "ach_tiers", "name": "Tiers", "metric": "total_xp", "tiers": [10, 60, 200], "xp": [3, 0, 7]},
+            {"id": "ach_now", "name": "Now", "metric": "level", "tiers": [2], "revoke": "while_true", "xp": [4]},
+            {"id": "ach_posts", "name": "Posts", "metric": "count", "source": "answer_posted", "tiers": [2, 3]},
+        ],
+    ),
+    Policy(xp={"daily_cap": "unlimited"}, streaks={"freeze_every": 1}),
+)
+
+
+def limited(policy: Policy) -> Callable[[Sequence[XPTransaction]], Callable[[XPTransaction], bool]]:
+    """Which rows hold XP that the cap limits: those of capped sources, and what takes it back or gives it again."""
+
+    def of(rows: Sequence[XPTransaction]) -> Callable[[XPTransaction], bool]:
+        sources = {row.transaction_id: row.source for row in rows}
+
+        def is_limited(row: XPTransaction) -> bool:
+            source = policy.xp.sources.get(sources.get(row.reverses or row.restores or row.transaction_id, ""))
+            return source is not None and source.capped
+
+        return is_limited
+
+    return of
+
+
+def play(ledger: Ledger, steps: Sequence[tuple[str, int, int, int]], start: datetime = NOON) -> datetime:
+    """Lives ``steps``. What the ledger checks, it checks after each. Gives the time at the end."""
+    now = start
+    for kind, hours, which, amount in steps:
+        now += HOUR * hours
+        awards = [row for row in ledger.rows if not row.reverses and not row.restores]
+        if kind == "award":
+            source = SOURCES[which % len(SOURCES)]
+            named = amount if source == "manual" or amount % 5 == 0 and not source.endswith("downvoted") else None
+            ledger.award(source, now, amount=named, about=str(amount % 13), at=now - HOUR * (which // 8) * 9)
+        elif kind in {"reverse", "restore"} and awards:
+            row = awards[-1 - which % len(awards)]
+            (ledger.reverse if kind == "reverse" else ledger.restore)(row, now)
+        elif kind == "activity":
+            ledger.activity(now, now - DAY * (which % 5))
+        elif kind == "freezes":
+            ledger.freezes(which + 1, now)
+        elif kind == "move":
+            ledger.moves(HOMES[which % len(HOMES)], now)
+        elif kind == "pay":
+            ledger.pay(now)
+    return now

@@ -39,8 +39,8 @@ def test_ours_guard_the_ledger_the_profiles_and_the_log() -> None:
     assert {
         ("user_id", "day", "seq"),
         ("user_id", "week", "seq"),
-        ("user_id", "reverses"),
-        ("user_id", "restores"),
+        ("user_id", "reverses", "seq"),
+        ("user_id", "restores", "seq"),
     } <= set(rows)
     assert ours("gamification_profiles")[("uid",)] == Index((("uid", 1),), True, {"uid": {"$gt": ""}}, ours=True)
     stream = ours("events")[("metadata.stream", "metadata.seq")]

@@ -4,16 +4,14 @@ Run it: ``python tools/bench/codec.py``. The ratios are what counts; times depen
 Peers (beanie, odmantic, mongoengine) are measured where they are installed.
 """
 
-import argparse
-import statistics
-import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import bson
 from bson import ObjectId
+from measuring import Work, arguments, medians, optional, show
+from pydantic import BaseModel, Field, create_model
 
 from tektree.models.questions import Question
 from tektree.wire.documents import from_document, to_document
@@ -44,21 +42,6 @@ WRITTEN = SAMPLE | {
 }
 DOCUMENTS = {"the data model's sample": SAMPLE, "one as people write them (1.4 kB)": WRITTEN}
 
-Work = Callable[[], object]
-
-
-def medians(works: dict[str, Work], rounds: int, calls: int = 50) -> dict[str, float]:
-    """Microseconds per call of each of ``works``: the median of ``rounds`` turns of ``calls`` calls each."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            start = time.perf_counter()
-            for _ in range(calls):
-                work()
-            taken[name].append((time.perf_counter() - start) / calls * 1e6)
-    return {name: statistics.median(times) for name, times in taken.items()}
-
-
 def reading(document: dict[str, Any]) -> dict[str, Work]:
     """Ways from bytes to objects; the first is the measure of the others."""
     raw = bson.encode(document)
@@ -87,10 +70,9 @@ def peers() -> dict[str, Callable[[dict[str, Any]], object]]:
     """How other libraries read a question, those of them that are here."""
     found: dict[str, Callable[[dict[str, Any]], object]] = {"model_validate (ids made text first)": _validated}
     for name, peer in {"beanie": _beanie, "odmantic": _odmantic, "mongoengine": _mongoengine}.items():
-        try:
-            found[name] = peer()
-        except ImportError:
-            print(f"not installed, so not measured: {name}", file=sys.stderr)
+        module = optional(name)
+        if module is not None:
+            found[name] = peer(module)
     return found
 
 
@@ -107,21 +89,17 @@ def _plain(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _beanie() -> Callable[[dict[str, Any]], object]:
-    from beanie import PydanticObjectId
-    from pydantic import BaseModel, Field, create_model
-
-    kinds = {ObjectId: PydanticObjectId, list: list[Any]}
+def _beanie(beanie: Any) -> Callable[[dict[str, Any]], object]:
+    kinds = {ObjectId: beanie.PydanticObjectId, list: list[Any]}
     shape: dict[str, Any] = {
         key: (kinds.get(type(value), type(value)), ...) for key, value in SAMPLE.items() if key != "_id"
     }
-    model = create_model("Question", __base__=BaseModel, id=(PydanticObjectId, Field(alias="_id")), **shape)
+    shape["id"] = (beanie.PydanticObjectId, Field(alias="_id"))
+    model = create_model("Question", __base__=BaseModel, **shape)
     return model.model_validate  # what beanie's parse_obj does for a model without links
 
 
-def _odmantic() -> Callable[[dict[str, Any]], object]:
-    import odmantic
-
+def _odmantic(odmantic: Any) -> Callable[[dict[str, Any]], object]:
     kinds = {ObjectId: odmantic.ObjectId, list: list[Any]}
     shape = {key: kinds.get(type(value), type(value)) for key, value in SAMPLE.items() if key != "_id"}
     model: Any = type("Question", (odmantic.Model,), {"__annotations__": shape, "__module__": __name__})
@@ -129,9 +107,7 @@ def _odmantic() -> Callable[[dict[str, Any]], object]:
     return read
 
 
-def _mongoengine() -> Callable[[dict[str, Any]], object]:
-    import mongoengine as me
-
+def _mongoengine(me: Any) -> Callable[[dict[str, Any]], object]:
     kinds = {str: me.StringField, int: me.IntField, datetime: me.DateTimeField, list: me.ListField}
     fields = {key: kinds.get(type(value), me.ObjectIdField)() for key, value in SAMPLE.items() if key != "_id"}
     model: Any = type("Question", (me.Document,), fields)
@@ -141,16 +117,13 @@ def _mongoengine() -> Callable[[dict[str, Any]], object]:
 
 def main() -> None:
     """Prints the tables."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=400, help="turns of 50 calls (default: %(default)s)")
-    rounds = arguments.parse_args().rounds
+    rounds = 5 if arguments(__doc__).quick else 400
+    peers()  # says what is not here before the tables, not among them
     for title, document in DOCUMENTS.items():
         for ways in (reading(document), writing(document)):
-            taken = medians(ways, rounds)
+            taken = medians(ways, rounds, 50)
             measure = next(iter(taken.values()))
-            print(f"\n{title}\n{'µs':>8} {'ratio':>6}")
-            for name, microseconds in taken.items():
-                print(f"{microseconds:8.2f} {microseconds / measure:6.2f}  {name}")
+            show(title, ("µs", "ratio", "way"), [(each, each / measure, name) for name, each in taken.items()])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
-"""``tektree demo``: five weeks of a small community, played in memory by a clock of its own.
+"""``tektree demo``: five weeks of a small community, played by a clock of its own, in memory or in a database.
 
 The dates are real: Apia had no 30 December 2011. What is told is what the package answered; nothing here computes XP.
 """
 
 import argparse
+import io
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 from tektree import AwardResult, Board, EntityRef, GamificationProfile, Principal, Standing, TekTree, XPTransaction
 from tektree._cli.drawing import Calendar, calendars, curve, days_of
 from tektree._cli.screen import Screen
+from tektree._cli.storage import opened
 from tektree.activity import RowClock
-from tektree.models.events import Event
+from tektree.errors import ConfigurationError, NotFound
+from tektree.ids import user_id_of
 from tektree.rules.levels import Curve
 from tektree.rules.periods import zone
 
@@ -36,7 +41,7 @@ class _Member:
 
     @property
     def uid(self) -> str:
-        return f"usr_{self.name}"
+        return _uid(self.name)
 
 
 _MEMBERS: Final = (
@@ -86,20 +91,28 @@ class _Deed:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0, or 1 when the ledgers of the story do not verify."""
-    return _Story(Screen()).run()
+    """0, or 1 when the ledgers of the story do not verify. Raises `ConfigurationError` where it was told before."""
+    clock = RowClock()
+    with opened(arguments.mongo, clock, make=True) as tek:
+        story = _Story(Screen(io.StringIO() if arguments.json else None), tek, clock)
+        good = story.run()
+    if arguments.json:
+        print(json.dumps(story.document, indent=2))
+    return 0 if good else 1
 
 
 class _Story:
-    """One telling: it does what it says, and draws what came of it."""
+    """One telling: it does what it says, and draws what came of it. ``document`` is the same in JSON's terms."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, tek: TekTree, clock: RowClock) -> None:
         self.screen = screen
-        self.clock = RowClock()
-        self.tek = TekTree.in_memory(clock=self.clock)
+        self.clock = clock
+        self.tek = tek
         self.ids: dict[str, str] = {}
+        self.document: dict[str, Any] = {"story": []}
 
-    def run(self) -> int:
+    def run(self) -> bool:
+        self._only_once()
         self.clock.at = datetime.combine(_MONDAY, time(), UTC)
         for member in _MEMBERS:
             self.ids[member.name] = self.tek.gamification.enroll(member.uid, timezone=member.timezone).user_id
@@ -111,6 +124,13 @@ class _Story:
         self._streaks()
         self._boards()
         return self._verified()
+
+    def _only_once(self) -> None:
+        """Told again, all its awards would be duplicates, so nothing would happen; and somebody may have gone on."""
+        for member in _MEMBERS:
+            with suppress(NotFound):
+                self.tek.gamification.profile(user_id_of(member.uid))
+                raise ConfigurationError("--mongo", f"has {member.uid} of the demo already; name an empty database")
 
     def _weeks(self) -> None:
         self.screen.line()
@@ -126,18 +146,20 @@ class _Story:
         result = self.tek.gamification.award(self.ids[name], deed.source, about=deed.about)
         told = _TOLD.get((name, deed.day, deed.number))
         if told:
-            self._tell(deed.day, told, result)
+            self._say(deed.day, told, why=result)
         for event in result.events:
+            news = event.payload
+            if event.event_type == "xp.awarded" and news["source"] == "streak_milestone":
+                self._say(deed.day, f"{name} reaches a milestone of the streak: {news['amount']:+d} XP.")
             if event.event_type == "level.up":
-                text = f"{name} reaches level {event.payload['new_level']} with {event.payload['total_xp']} XP."
-                self.screen.told(_when(deed.day), text, "bold magenta")
+                text = f"{name} reaches level {news['new_level']} with {news['total_xp']} XP."
+                self._say(deed.day, text, "bold magenta")
 
-    def _tell(self, day: str, text: str, result: AwardResult) -> None:
-        self.screen.told(_when(day), text, "bold")
-        said = [words for words in [_words(event) for event in result.events] if words]
-        if said and result.transaction is not None:
-            said += [f"unlocked {each.id}" for each in result.transaction.unlocked]
-        self.screen.told(" " * len(_when(day)), f"{'; '.join(said)}." if said else result.explanation.text, "dim")
+    def _say(self, day: str, text: str, style: str = "bold", why: AwardResult | None = None) -> None:
+        said = why.explanation.text if why is not None else None
+        self.document["story"].append({"day": day, "told": text, "why": said})
+        self.screen.told(_when(day), text, style)
+        self.screen.told(" " * len(_when(day)), said or "", "dim")
 
     def _vote(self, deed: _Deed) -> None:
         """Somebody votes for an answer, and thinks better of it."""
@@ -145,25 +167,31 @@ class _Story:
         about = EntityRef("vote", "cleo:ben-2011-12-15-0")
         given = self.tek.gamification.award(self.ids[deed.member.name], "answer_upvoted", about=about)
         assert given.transaction is not None
-        self.screen.told(_when(deed.day), f"cleo votes for ben's answer: {given.amount:+d} XP.", "bold")
+        self._say(deed.day, f"cleo votes for ben's answer: {given.amount:+d} XP.")
         self.clock.at = deed.at + timedelta(minutes=5)
         taken = self.tek.gamification.reverse(given.transaction.transaction_id, "the vote was withdrawn")
-        self._tell(deed.day, "She takes her vote back, which is a row of its own.", taken)
+        self._say(deed.day, "She takes her vote back, which is a row of its own.", why=taken)
 
     def _opt_out(self, name: str) -> None:
-        uid = f"usr_{name}"
+        uid = _uid(name)
         standing = self.tek.leaderboards.rank(Board.GLOBAL, uid)
         assert standing is not None
         self.tek.gamification.opt_out(Principal(id=self.ids[name], uid=uid))
         gone = "nowhere" if self.tek.leaderboards.rank(Board.GLOBAL, uid) is None else "still there"
         text = f"{name}, number {standing.rank}, opts out of the boards. Now he is {gone}; ranks close up."
-        self.screen.told(_when(self.clock.at.date().isoformat()), text, "bold")
+        self._say(self.clock.at.date().isoformat(), text)
 
     def _levels(self) -> None:
         self.screen.title("The level curve, and who stands where")
         who: dict[int, list[str]] = {}
+        users = []
         for name, profile in self._profiles().items():
             who.setdefault(profile.current_level, []).append(f"{name} {profile.total_xp}")
+            level, streak = profile.current_level, profile.streak
+            users.append(
+                {"uid": profile.uid, "total_xp": profile.total_xp, "level": level, "longest_streak": streak.longest}
+            )
+        self.document["users"] = users
         curve(self.screen, Curve(self.tek.policy.levels), max(_LEVELS_SHOWN, *who), who)
 
     def _streaks(self) -> None:
@@ -181,17 +209,22 @@ class _Story:
         titles = [f"{'Board of all time' if each.week is None else f'Board of {each.week}':<36}" for each in boards]
         self.screen.title("".join(titles))
         tops = [self.tek.leaderboards.top(board, 5) for board in boards]
+        self.document["boards"] = {
+            board.name: [{"rank": each.rank, "uid": each.uid, "score": each.score} for each in top]
+            for board, top in zip(boards, tops, strict=True)
+        }
         for row in zip_longest(*[[_place(each) for each in top] for top in tops], fillvalue=" " * 36):
             self.screen.line("".join(row))
 
-    def _verified(self) -> int:
+    def _verified(self) -> bool:
         found = [self.tek.gamification.verify(user_id) for user_id in self.ids.values()]
         rows = sum([each.rows for each in found])
         good = all(found)
         self.screen.line()
         verdict = "add up" if good else "DO NOT add up"
         self.screen.line((f"The {len(found)} ledgers {verdict}: {rows} rows, recounted.", "green" if good else "red"))
-        return 0 if good else 1
+        self.document["verification"] = {"ok": good, "users": len(found), "rows": rows}
+        return good
 
     def _profiles(self) -> dict[str, GamificationProfile]:
         return {name: self.tek.gamification.profile(user_id) for name, user_id in self.ids.items()}
@@ -219,22 +252,11 @@ def _deeds() -> Iterator[_Deed]:
 
 
 def _place(standing: Standing) -> str:
-    return f"{standing.rank:>3}  {standing.uid:<12}{standing.score:>7,} XP".ljust(36)
+    return f"{standing.rank:>3}  {standing.uid:<16}{standing.score:>7,} XP".ljust(36)
 
 
-def _words(event: Event) -> str | None:
-    """What an event says of streaks and freezes; None for what the explanation says better."""
-    told = event.payload
-    match event.event_type:
-        case "streak.broken":
-            return f"the run of {told['length']} is over; days missed: {told['missed_days']}"
-        case "streak.frozen":
-            return f"a freeze is spent on {told['day']}, {told['freezes_left']} left"
-        case "streak.freeze_granted":
-            return f"freezes {told['reason']}: {told['granted']}, at hand: {told['freezes_available']}"
-        case "xp.awarded" if told["source"] == "streak_milestone":
-            return f"the milestone gives {told['amount']} XP"
-    return None
+def _uid(name: str) -> str:
+    return f"usr_demo_{name}"
 
 
 def _when(day: str) -> str:

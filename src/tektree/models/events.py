@@ -39,46 +39,47 @@ class Told(Sequence[Event]):
     """Events of one stream that are made when somebody looks. It equals the tuple of them, and never changes.
 
     All that they say stands on the ledger row that tells them, and most of them nobody in this process ever looks at.
-    ``tell`` makes them of frozen values, so two threads that look at once see equal ones.
+    ``tell`` makes them of frozen ``facts``, so two threads that look at once see equal ones.
     """
 
-    __slots__ = ("_events", "_length", "_tell", "stream")
+    __slots__ = ("_events", "_facts", "_length", "_tell", "stream")
 
-    def __init__(self, stream: str, length: int, tell: Callable[[], tuple[Event, ...]]) -> None:
+    def __init__(
+        self, stream: str, length: int, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]
+    ) -> None:
         self.stream = stream
         self._length = length
         self._tell = tell
+        self._facts = facts
         self._events: tuple[Event, ...] | None = None
 
-    @property
-    def all(self) -> tuple[Event, ...]:
-        """The events."""
+    def _all(self) -> tuple[Event, ...]:
         events = self._events
         if events is None:
-            self._events = events = self._tell()
+            self._events = events = self._tell(*self._facts)
         return events
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Event]:
-        return iter(self.all)
+        return iter(self._all())
 
     @overload
     def __getitem__(self, at: int) -> Event: ...
     @overload
     def __getitem__(self, at: slice) -> tuple[Event, ...]: ...
     def __getitem__(self, at: int | slice) -> Event | tuple[Event, ...]:
-        return self.all[at]
+        return self._all()[at]
 
     def __eq__(self, other: object) -> bool:
-        return self.all == (other.all if isinstance(other, Told) else other)
+        return self._all() == (other._all() if isinstance(other, Told) else other)
 
     def __hash__(self) -> int:
-        return hash(self.all)
+        return hash(self._all())
 
     def __repr__(self) -> str:
-        return repr(self.all)
+        return repr(self._all())
 
     def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[Event, ...]]]:
-        return tuple, (self.all,)
+        return tuple, (self._all(),)

@@ -4,7 +4,7 @@ The ledger is the truth. A row carries the state after it (`Folded`), so the new
 row alone brings a profile up to date.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -365,7 +365,7 @@ class AwardResult:
     profile: GamificationProfile
     transaction: XPTransaction | None = None
     reason: Reason | None = None
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
     explain: Callable[[], Explanation] = field(repr=False, compare=False, kw_only=True)
 
     @property

@@ -11,6 +11,7 @@ from tektree.errors import InvalidInput
 
 __all__ = ["Board", "BoardEntry", "Standing", "ranked"]
 
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_WEEKS: Final = 8
 _WEEK: Final = re.compile(r"([0-9]{4})-W([0-9]{2})")
 
@@ -112,9 +113,9 @@ class BoardEntry(NamedTuple):
     hidden: bool = False
 
     @property
-    def order(self) -> tuple[int, float, str]:
+    def order(self) -> tuple[int, datetime, str]:
         """The one total order of all boards: score descending, then who reached it first, then uid."""
-        return -self.score, self.reached_at.timestamp() if self.reached_at else 0.0, self.uid
+        return -self.score, self.reached_at or _EARLIEST, self.uid
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ the next award, silently and dated when its condition came true, for those who h
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache, partial
+from math import inf
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from tektree.errors import ConfigurationError, InvalidInput
 from tektree.models.gamification import Folded, XPTransaction
@@ -71,6 +73,8 @@ def holds(definitions: Sequence[Achievement], state: Folded) -> Iterator[str]:
 def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -> Changes:
     """What is gained and lost between two states; ``after.achievements`` are still those of ``before``."""
     have = after.achievements
+    if not _near(definitions, have, after):
+        return NONE
     gained: list[str] = []
     lost: list[str] = []
     for definition in definitions:
@@ -88,6 +92,61 @@ def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -
     known = {each.id for each in before.unlocked}
     early = frozenset(holds(definitions, before)) - known if gained else frozenset[str]()
     return Changes(tuple(gained), tuple(lost), tuple([id for id in gained if id in early]))
+
+
+class _Nearest(NamedTuple):
+    """The least that brings a user with certain marks another one. Most awards do not, and this tells it quickly."""
+
+    total_xp: float
+    level: float
+    streak: float
+    longest_streak: float
+    counts: tuple[tuple[str, int], ...]
+    always: bool
+    """Whether some definition has to be looked at in any case."""
+
+
+class _Near:
+    """Whether a state may gain or lose a mark. The last definitions are known by identity, as curves are."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Sequence[Achievement], Callable[[tuple[str, ...]], _Nearest]] = ((), partial(_nearest, ()))
+
+    def __call__(self, definitions: Sequence[Achievement], have: tuple[str, ...], state: Folded) -> bool:
+        last = self._last
+        if last[0] is not definitions:
+            self._last = last = (definitions, lru_cache(maxsize=1024)(partial(_nearest, definitions)))
+        total_xp, level, streak, longest, counts, always = last[1](have)
+        if always or state.total_xp >= total_xp or state.current_level >= level:
+            return True
+        if state.streak.longest >= longest or state.streak.current >= streak:
+            return True
+        counters = state.counters
+        for source, least in counts:
+            if source in counters and counters[source].count >= least:
+                return True
+        return False
+
+
+def _nearest(definitions: Sequence[Achievement], have: tuple[str, ...]) -> _Nearest:
+    least = {"total_xp": inf, "level": inf, "streak": inf, "longest_streak": inf}
+    counts: dict[str, int] = {}
+    always = False
+    for definition in definitions:
+        open_tiers = [tier for id, tier in zip(tier_ids(definition), definition.tiers, strict=True) if id not in have]
+        if definition.revoke == "while_true" or not isinstance(definition.metric, str):
+            always = True
+        elif not open_tiers or definition.id in have:
+            continue
+        elif definition.metric == "count":
+            source = definition.source or ""
+            counts[source] = min(counts.get(source, open_tiers[0]), open_tiers[0])
+        else:
+            least[definition.metric] = min(least[definition.metric], open_tiers[0])
+    return _Nearest(**least, counts=tuple(counts.items()), always=always)
+
+
+_near: Final = _Near()
 
 
 def criteria(definitions: Sequence[Achievement], id: str) -> dict[str, object]:

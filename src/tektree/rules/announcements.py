@@ -5,38 +5,41 @@ derived from the row, so a step that is repeated tells the same events. Within t
 numbered without gaps.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 from tektree.ids import event_id
 from tektree.models.base import Frozen, made
-from tektree.models.events import Event
-from tektree.models.gamification import GamificationProfile, Reason, StreakEffect
+from tektree.models.events import Event, Told
+from tektree.models.gamification import Folded, GamificationProfile, Reason, StreakEffect, XPTransaction
 from tektree.policy import Policy
 from tektree.rules import achievements
 from tektree.rules.periods import ordinal_of
 
-__all__ = ["SERVICE", "Said", "events", "told"]
+__all__ = ["SERVICE", "Said", "also", "events", "told"]
 
 SERVICE: Final = "gamification-service"
 
 Said = tuple[str, dict[str, Any]]
 
 
-def told(
+def also(
     before: GamificationProfile,
     row: Mapping[str, Any],
     after: Mapping[str, Any],
     policy: Policy,
     earlier: Collection[str],
-) -> list[Said]:
-    """The types and payloads of a row's events, in order. ``earlier`` are marks that are granted silently."""
-    said = [_xp(before, row, after)]
+) -> Sequence[Said]:
+    """The types and payloads of what a row tells behind its XP. ``earlier`` are marks that are granted silently."""
+    level = after["current_level"] != before.current_level
+    if not (level or row["reason"] or row["streak"] or row["unlocked"] or row["lost"]):
+        return ()
+    said: list[Said] = []
     if row["reason"] is Reason.DAILY_CAP:
         said.append(("xp.capped", _capped(row, after)))
-    if after["current_level"] != before.current_level:
+    if level:
         said.append(_level(before, after))
     if row["streak"] is not None:
         said += _streak(row["streak"], before, after, row["activity"])
@@ -52,20 +55,28 @@ def told(
     return said
 
 
-def events(said: list[Said], before: GamificationProfile, row: Mapping[str, Any], producer: str) -> tuple[Event, ...]:
-    """The envelopes of ``said``."""
+def told(before: GamificationProfile, row: XPTransaction, also: Sequence[Said], producer: str) -> Told:
+    """The events of ``row``, made when they are looked at: they say nothing that does not stand on it, or in ``also``."""
     uid = before.uid or before.user_id
-    stream, cause = f"user:{uid}:xp", row["transaction_id"]
-    recorded, first = _iso(row["recorded_at"]), None
+    return Told(_stream(uid), 1 + len(also), events, (row, uid, before.settings_version, also, producer))
+
+
+@lru_cache(maxsize=1024)
+def _stream(uid: str) -> str:
+    return f"user:{uid}:xp"
+
+
+def events(
+    row: XPTransaction, uid: str, settings_version: int, also: Sequence[Said], producer: str
+) -> tuple[Event, ...]:
+    """The envelopes of what a row tells: its XP, and ``also``."""
+    assert row.state is not None
+    cause, recorded, first = row.transaction_id, _iso(row.recorded_at), None
+    stream, before = _stream(uid), row.state.event_seq - row.told
     made_events = []
-    for at, (kind, payload) in enumerate(said):
+    for at, (kind, payload) in enumerate([_xp(row, row.state, settings_version), *also]):
         id = event_id(cause, kind, str(at))
-        metadata = {
-            "stream": stream,
-            "seq": before.event_seq + at + 1,
-            "recorded_at": recorded,
-            "idempotency_key": row["key"],
-        }
+        metadata = {"stream": stream, "seq": before + at + 1, "recorded_at": recorded, "idempotency_key": row.key}
         if first:
             metadata["causation_id"] = first
         fields = {
@@ -73,7 +84,7 @@ def events(said: list[Said], before: GamificationProfile, row: Mapping[str, Any]
             "event_id": id,
             "event_type": kind,
             "event_version": "1.0.0",
-            "timestamp": row["timestamp"],
+            "timestamp": row.timestamp,
             "trace_id": "",
             "correlation_id": "",
             "source_service": SERVICE,
@@ -91,31 +102,31 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _xp(before: GamificationProfile, row: Mapping[str, Any], after: Mapping[str, Any]) -> Said:
+def _xp(row: XPTransaction, after: Folded, settings_version: int) -> Said:
     payload = {
-        "transaction_id": row["transaction_id"],
-        "amount": row["amount"],
-        "requested_amount": row["requested"],
-        "source": row["source"],
-        "related_entity_type": row["related_entity_type"],
-        "related_entity_id": row["related_entity_id"],
-        "daily_total": row["daily_total"],
-        "daily_cap": row["daily_cap"],
-        "total_xp": after["total_xp"],
-        "day": row["day"],
-        "week": row["week"],
-        "weekly_xp": row["weekly_xp"],
-        "row_seq": row["seq"],
-        "reached_at": _iso(after["reached_at"]),
-        "weekly_reached_at": _iso(row["weekly_reached_at"]),
-        "settings_version": before.settings_version,
-        "at": _iso(row["timestamp"]),
-        "is_activity": row["activity"],
+        "transaction_id": row.transaction_id,
+        "amount": row.amount,
+        "requested_amount": row.requested,
+        "source": row.source,
+        "related_entity_type": row.related_entity_type,
+        "related_entity_id": row.related_entity_id,
+        "daily_total": row.daily_total,
+        "daily_cap": row.daily_cap,
+        "total_xp": after.total_xp,
+        "day": row.day,
+        "week": row.week,
+        "weekly_xp": row.weekly_xp,
+        "row_seq": row.seq,
+        "reached_at": _iso(after.reached_at),
+        "weekly_reached_at": _iso(row.weekly_reached_at),
+        "settings_version": settings_version,
+        "at": _iso(row.timestamp),
+        "is_activity": row.activity,
     }
-    if row["reverses"]:
-        return "xp.revoked", {**payload, "reverses": row["reverses"], "reason": row["note"]}
-    if row["restores"]:
-        payload |= {"restores": row["restores"], "reason": row["note"]}
+    if row.reverses:
+        return "xp.revoked", {**payload, "reverses": row.reverses, "reason": row.note}
+    if row.restores:
+        payload |= {"restores": row.restores, "reason": row.note}
     return "xp.awarded", payload
 
 
@@ -149,7 +160,7 @@ def _streak(
     if effect.broke:
         yield "streak.broken", _broken(effect, before)
     for used, day in enumerate(effect.spent, start=1):
-        yield "streak.frozen", {"day": day, "freezes_used": 1, "freezes_left": held - used}
+        yield "streak.frozen", {"day": day, "freezes_used": 1, "freezes_left": max(0, held - used)}
     if (activity and effect.current != before.streak.current) or (effect.broke and activity):
         record = effect.longest > before.streak.longest
         payload = {"current": effect.current, "longest": effect.longest, "day": effect.day, "is_record": record}

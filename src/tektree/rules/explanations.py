@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tektree.models.base import INT53, Frozen
-from tektree.models.gamification import AwardRequest, Explanation, Reason, XPTransaction
+from tektree.models.gamification import AwardRequest, Explanation, Reason, StreakEffect, XPTransaction
 from tektree.rules.periods import day_end
 
 __all__ = ["of_denial", "of_row"]
@@ -68,10 +68,34 @@ def _sentences(row: XPTransaction, resets: datetime | None) -> list[str]:
     if effect is not None and not effect.counted:
         said.append(f"Its date, {effect.day}, is too far in the past to count for the streak.")
     elif effect is not None:
-        said.append(f"The streak is {effect.current}.")
+        said += _streak(effect)
     if row.unlocked:
         said.append(f"Unlocked: {', '.join([each.id for each in row.unlocked])}.")
     return said
+
+
+def _streak(effect: StreakEffect) -> list[str]:
+    said = []
+    if effect.spent:
+        said.append(
+            f"{_days(effect.spent)} cost a freeze each."
+            if len(effect.spent) > 1
+            else f"{_days(effect.spent)} cost a freeze."
+        )
+    if effect.broke:
+        said.append(f"The streak of {effect.broke} had ended.")
+    if effect.returned:
+        said.append(f"The freezes of {_days(effect.returned)} came back.")
+    said.append(f"The streak is {effect.current}.")
+    if effect.earned:
+        said.append("It earned a freeze." if effect.earned == 1 else f"It earned {effect.earned} freezes.")
+    if effect.milestones:
+        said.append(f"It reached {' and '.join([str(each.length) for each in effect.milestones])}.")
+    return said
+
+
+def _days(days: tuple[str, ...]) -> str:
+    return " and ".join(days) if len(days) < 4 else f"{days[0]} to {days[-1]}"
 
 
 def _main(row: XPTransaction) -> str:

@@ -18,24 +18,22 @@ __all__ = ["ahead", "entries", "global_entry", "standings"]
 
 def entries(row: XPTransaction, profile: GamificationProfile) -> tuple[BoardEntry, ...]:
     """What ``row`` says of the boards, ``profile`` being the user's state after it. Nothing for who has no uid."""
-    if profile.uid is None or row.week is None:
+    said, settings = row.__dict__, profile.__dict__
+    uid, week = settings["uid"], said["week"]
+    if uid is None or week is None:
         return ()
-    version, hidden = profile.settings_version, profile.leaderboard_opt_out
-    week = BoardEntry(_board(row.week), profile.uid, row.weekly_xp, row.weekly_reached_at, row.seq, version, hidden)
-    return global_entry(profile, profile.uid), week
+    version, hidden = settings["settings_version"], settings["leaderboard_opt_out"]
+    return (
+        global_entry(profile, uid),
+        BoardEntry(_board(week), uid, said["weekly_xp"], said["weekly_reached_at"], said["seq"], version, hidden),
+    )
 
 
 def global_entry(profile: GamificationProfile, uid: str) -> BoardEntry:
     """What ``profile`` says of the board of all time."""
-    return BoardEntry(
-        Board.GLOBAL,
-        uid,
-        profile.total_xp,
-        profile.reached_at,
-        profile.seq,
-        profile.settings_version,
-        profile.leaderboard_opt_out,
-    )
+    state = profile.__dict__
+    version, hidden = state["settings_version"], state["leaderboard_opt_out"]
+    return BoardEntry(Board.GLOBAL, uid, state["total_xp"], state["reached_at"], state["seq"], version, hidden)
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ strictly; all of it in whole numbers. So ``level_at(threshold(n)) == n`` and ``l
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -67,6 +68,10 @@ class Curve:
 
     def place(self, xp: int) -> tuple[int, int]:
         """Level and XP to the next, of a total that is known to be an int."""
+        level = bisect_right(self._low, xp) or 1
+        if level < len(self._low):  # as `_at`, for all that people reach
+            missing = self._low[level] - (xp if xp > 0 else 0)
+            return level, missing if missing < INT53 else INT53
         level, following = self._at(xp)
         return level, 0 if following is None else min(INT53, following - max(0, xp))
 
@@ -139,7 +144,7 @@ class _Curves:
     """
 
     def __init__(self) -> None:
-        self._made = cache(Curve)
+        self._made: Callable[[Levels], Curve] = cache(Curve)
         self._last: tuple[Levels | None, Curve] = (None, Curve())
 
     def __call__(self, levels: Levels) -> Curve:

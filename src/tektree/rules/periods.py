@@ -49,7 +49,7 @@ def local_day(at: datetime, timezone: str) -> str:
     if timezone != "UTC":
         with suppress(OverflowError):  # on the first and the last day of the calendar
             at = at.astimezone(zone(timezone))
-    return at.isoformat()[:10]
+    return day_of(at.toordinal())
 
 
 def ordinal_of(day: str) -> int:
@@ -57,6 +57,7 @@ def ordinal_of(day: str) -> int:
     return date.fromisoformat(day).toordinal()
 
 
+@lru_cache(maxsize=4096)
 def day_of(ordinal: int) -> str:
     """The date of a number; past the calendar's last it is the last."""
     return date.fromordinal(min(max(ordinal, 1), date.max.toordinal())).isoformat()

@@ -91,32 +91,33 @@ def opened(state: Mapping[str, Any], opening: Opening) -> Mapping[str, Any]:
 
 def following(state: Mapping[str, Any], row: Mapping[str, Any], curve: Curve, high_water: bool) -> dict[str, Any]:
     """The fields of a state after ``row``. Award and fold both come here, so they cannot part."""
-    amount = row["amount"]
-    total = state["total_xp"] + amount
-    level, missing = _level(state["peak_level"], total, curve, high_water)
+    total = state["total_xp"] + row["amount"]
+    peak = state["peak_level"]
+    level, missing = _level(peak, total, curve, high_water)
     linked = row["reverses"] is not None or row["restores"] is not None
+    day, earned, reset_at = _daily(state, row, linked)
+    week, weekly_xp, weekly_reached_at = _weekly(state, row, linked)
     after = {
         "total_xp": total,
         "current_level": level,
         "xp_to_next_level": missing,
-        "daily_xp_earned": state["daily_xp_earned"],
-        "daily_xp_reset_at": state["daily_xp_reset_at"],
+        "daily_xp_earned": earned,
+        "daily_xp_reset_at": reset_at,
         "streak": _streak(state["streak"], row),
         "achievements": state["achievements"],
         "updated_at": row["recorded_at"] or row["timestamp"],
         "seq": row["seq"],
         "event_seq": state["event_seq"] + row["told"],
-        "day": state["day"],
-        "week": state["week"],
-        "weekly_xp": state["weekly_xp"],
-        "reached_at": _reached(state["reached_at"], row, linked),
-        "weekly_reached_at": state["weekly_reached_at"],
+        "day": day,
+        "week": week,
+        "weekly_xp": weekly_xp,
+        "reached_at": row["reached_at"] if linked else row["timestamp"] if row["amount"] else state["reached_at"],
+        "weekly_reached_at": weekly_reached_at,
         "counters": state["counters"] if linked else _counted(state["counters"], row),
         "unlocked": state["unlocked"],
         "owed": state["owed"],
-        "peak_level": max(state["peak_level"], level),
+        "peak_level": peak if peak > level else level,
     }
-    _booked(after, row, linked)
     if row["unlocked"] or row["lost"] or row["owes"] or row["pays"]:
         settled(after, row)
     return after
@@ -139,30 +140,22 @@ def _level(peak: int, total: int, curve: Curve, high_water: bool) -> tuple[int, 
     return level, missing
 
 
-def _booked(after: dict[str, Any], row: Mapping[str, Any], linked: bool) -> None:
-    """Day and week. A reversal or a restore is booked to the award's own, which may be over."""
-    day, week = row["day"], row["week"]
-    if day == after["day"]:
-        after["daily_xp_earned"] += row["room"]
-        after["daily_xp_reset_at"] = day_end(day, row["timezone"])
-    elif not linked:
-        after["day"] = day
-        after["daily_xp_earned"] = row["room"]
-        after["daily_xp_reset_at"] = day_end(day, row["timezone"])
-    if week == after["week"]:
-        after["weekly_xp"] += row["amount"]
-        after["weekly_reached_at"] = row["weekly_reached_at"]
-    elif not linked:
-        after["week"] = week
-        after["weekly_xp"] = row["amount"]
-        after["weekly_reached_at"] = row["weekly_reached_at"]
-
-
-def _reached(before: datetime | None, row: Mapping[str, Any], linked: bool) -> datetime | None:
+def _daily(state: Mapping[str, Any], row: Mapping[str, Any], linked: bool) -> tuple[str, int, datetime | None]:
+    """The cap's day, its room taken and its end. A reversal or restore is booked to the award's day, if it is over."""
+    if row["day"] == state["day"]:
+        return row["day"], state["daily_xp_earned"] + row["room"], day_end(row["day"], row["timezone"])
     if linked:
-        reached: datetime | None = row["reached_at"]
-        return reached
-    return row["timestamp"] if row["amount"] else before
+        return state["day"], state["daily_xp_earned"], state["daily_xp_reset_at"]
+    return row["day"], row["room"], day_end(row["day"], row["timezone"])
+
+
+def _weekly(state: Mapping[str, Any], row: Mapping[str, Any], linked: bool) -> tuple[str, int, datetime | None]:
+    """The week, its XP and when that was reached, in the same way."""
+    if row["week"] == state["week"]:
+        return row["week"], state["weekly_xp"] + row["amount"], row["weekly_reached_at"]
+    if linked:
+        return state["week"], state["weekly_xp"], state["weekly_reached_at"]
+    return row["week"], row["amount"], row["weekly_reached_at"]
 
 
 def _streak(streak: Streak, row: Mapping[str, Any]) -> Streak:
@@ -178,12 +171,11 @@ def _counted(counters: Mapping[str, Counter], row: Mapping[str, Any]) -> Mapping
     if source in RESERVED:
         return counters
     old, at, day = counters.get(source), row["timestamp"], row["day"]
-    fields = {
-        "count": old.count + 1 if old else 1,
-        "today": old.today + 1 if old and old.day == day else 1,
-        "day": day,
-        "last_at": at if old is None or at > old.last_at else old.last_at,
-    }
+    if old is None:
+        fields = {"count": 1, "today": 1, "day": day, "last_at": at}
+    else:
+        today = old.today + 1 if old.day == day else 1
+        fields = {"count": old.count + 1, "today": today, "day": day, "last_at": max(at, old.last_at)}
     return Frozen({**counters, source: made(Counter, fields)})
 
 
@@ -197,9 +189,10 @@ def profile_with(profile: GamificationProfile, state: Folded) -> GamificationPro
 
 def as_of(profile: GamificationProfile, now: datetime, policy: Policy) -> GamificationProfile:
     """``profile`` as it is to be shown at ``now``: a day that is over shows 0, and the streak is evaluated."""
-    today = max(local_day(now, profile.timezone), profile.day or "", profile.streak.day or "")
+    local = local_day(now, profile.timezone)
     paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
-    streak = streaks.as_of(profile.streak, today, policy.streaks, paused)
+    streak = streaks.as_of(profile.streak, max(local, profile.streak.day or ""), policy.streaks, paused)
+    today = max(local, profile.day or "")  # the cap's day, which may be later than the streak's
     stale = profile.day != today
     if not stale and streak is profile.streak:
         return profile

@@ -12,7 +12,7 @@ is newer.
   a restore leaves everything as if nothing had been reversed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -57,8 +57,6 @@ __all__ = [
     "week_of_row",
 ]
 
-_BLANK: Final[Mapping[str, Any]] = {name: info.default for name, info in XPTransaction.model_fields.items()}
-
 
 class Decision(NamedTuple):
     """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after. Denied: no row, and
@@ -70,7 +68,7 @@ class Decision(NamedTuple):
     outcome: Outcome
     profile: GamificationProfile
     row: XPTransaction | None = None
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
     reason: Reason | None = None
     again_at: datetime | None = None
     earlier: tuple[str, ...] = ()
@@ -108,24 +106,6 @@ class LinkRequest:
     standing: Standing
     note: str
     key: str
-
-
-class _Entry(NamedTuple):
-    """The decisions of one row, before what follows from them."""
-
-    source: str
-    key: str
-    at: datetime
-    day: str
-    amount: int = 0
-    requested: int | None = None
-    asked: int | None = None
-    room: int = 0
-    reason: Reason | None = None
-    about: EntityRef | None = None
-    activity: bool = False
-    effect: StreakEffect | None = None
-    extra: Mapping[str, Any] = Frozen()
 
 
 def source_of(policy: Policy, name: str) -> Source:
@@ -169,13 +149,19 @@ def award(
     """
     source = source_of(policy, request.source)
     base = _base(request, source)
-    day = max(profile.day or "", local_day(request.at, profile.timezone))
+    today = local_day(request.at, profile.timezone)
+    day = max(profile.day or "", today)
     denied = _denial(profile, request, source, day, now)
     if denied:
         return Decision(Outcome.DENIED, profile, reason=denied[0], again_at=denied[1])
     requested = _multiplied(base, profile, request, policy.xp) if policy.xp.multipliers and base > 0 else base
+    if requested > INT53:
+        raise InvalidInput("amount", "would come to more than 2**53 with its multipliers")
     amount, room = _clamped(requested, source.capped, profile, day, policy)
-    entry = _Entry(
+    row = _row(
+        profile,
+        policy,
+        now,
         source=request.source,
         key=request.key,
         at=request.at,
@@ -187,9 +173,9 @@ def award(
         reason=Reason.DAILY_CAP if amount < requested else None,
         about=request.about,
         activity=source.own,
-        effect=_effect(profile, request.at, day, policy) if source.own else None,
+        effect=_effect(profile, request.at, today, day, policy) if source.own else None,
     )
-    return _entered(profile, entry, policy, now, dated)
+    return _entered(profile, row, policy, dated)
 
 
 def activity(
@@ -202,10 +188,20 @@ def activity(
     """A row of amount 0 that says the user was active at ``request.at``; its key is `activity_key`."""
     if request.at > now:
         return Decision(Outcome.DENIED, profile, reason=Reason.FUTURE_EVENT, again_at=request.at)
-    day = max(profile.day or "", local_day(request.at, profile.timezone))
-    effect = _effect(profile, request.at, day, policy)
-    entry = _Entry("activity", request.key, request.at, day, activity=True, effect=effect)
-    return _entered(profile, entry, policy, now, dated)
+    today = local_day(request.at, profile.timezone)
+    day = max(profile.day or "", today)
+    row = _row(
+        profile,
+        policy,
+        now,
+        source="activity",
+        key=request.key,
+        at=request.at,
+        day=day,
+        activity=True,
+        effect=_effect(profile, request.at, today, day, policy),
+    )
+    return _entered(profile, row, policy, dated)
 
 
 def activity_key(profile: GamificationProfile, at: datetime) -> str:
@@ -226,8 +222,18 @@ def freezes(
     paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
     fact = streaks.Fact(today, request.at, day, request.amount)
     effect = streaks.record(profile.streak, fact, policy.streaks, paused)
-    entry = _Entry("freezes_granted", request.key, request.at, day, asked=request.amount, effect=effect)
-    return _entered(profile, entry, policy, now, dated)
+    row = _row(
+        profile,
+        policy,
+        now,
+        source="freezes_granted",
+        key=request.key,
+        at=request.at,
+        day=day,
+        asked=request.amount,
+        effect=effect,
+    )
+    return _entered(profile, row, policy, dated)
 
 
 def payout(
@@ -237,7 +243,10 @@ def payout(
     source = policy.xp.sources.get(owed.source)
     day = max(profile.day or "", local_day(owed.at, profile.timezone))
     amount, room = _clamped(owed.amount, source is not None and source.capped, profile, day, policy)
-    entry = _Entry(
+    row = _row(
+        profile,
+        policy,
+        now,
         source=owed.source,
         key=owed.key,
         at=owed.at,
@@ -247,9 +256,9 @@ def payout(
         room=room,
         reason=Reason.DAILY_CAP if amount < owed.amount else None,
         about=owed.about,
-        extra={"pays": owed.key},
     )
-    return _entered(profile, entry, policy, now, dated)
+    row["pays"] = owed.key
+    return _entered(profile, row, policy, dated)
 
 
 def reverse(
@@ -265,7 +274,10 @@ def reverse(
     day = day_of_row(row, profile)
     current = day == profile.day and local_day(now, profile.timezone) <= day
     before = force.state.total_xp - force.amount if force.state else None
-    entry = _Entry(
+    fields = _row(
+        profile,
+        policy,
+        now,
         source="reversal",
         key=request.key,
         at=now,
@@ -274,15 +286,11 @@ def reverse(
         requested=-force.amount,
         room=-force.room if current else 0,
         about=row.about,
-        extra={
-            "reverses": row.transaction_id,
-            "note": request.note,
-            "daily_cap": row.daily_cap,
-            "timezone": row.timezone or profile.timezone,
-            **_taken_back(profile, standing, -force.amount, now, force, before),
-        },
+        standing=standing,
     )
-    return _entered(profile, entry, policy, now, dated, standing)
+    fields |= _taken_back(profile, standing, -force.amount, now, force, before)
+    fields |= {"reverses": row.transaction_id, "note": request.note}
+    return _entered(profile, fields, policy, dated)
 
 
 def restore(
@@ -305,7 +313,10 @@ def restore(
     used = profile.daily_xp_earned if day == profile.day else standing.used
     amount = min(row.amount, max(0, row.daily_cap - used)) if gave else -undone.amount
     before = undone.state.total_xp - undone.amount if undone.state else None
-    entry = _Entry(
+    fields = _row(
+        profile,
+        policy,
+        now,
         source="restore",
         key=request.key,
         at=now,
@@ -315,15 +326,11 @@ def restore(
         room=amount if gave else 0,
         reason=Reason.DAILY_CAP if gave and amount < row.amount else None,
         about=row.about,
-        extra={
-            "restores": row.transaction_id,
-            "note": request.note,
-            "daily_cap": row.daily_cap,
-            "timezone": row.timezone or profile.timezone,
-            **_taken_back(profile, standing, amount, now, undone, before),
-        },
+        standing=standing,
     )
-    return _entered(profile, entry, policy, now, dated, standing)
+    fields |= _taken_back(profile, standing, amount, now, undone, before)
+    fields |= {"restores": row.transaction_id, "note": request.note}
+    return _entered(profile, fields, policy, dated)
 
 
 def day_of_row(row: XPTransaction, profile: GamificationProfile) -> str:
@@ -352,15 +359,17 @@ def _denial(
         return Reason.EXCLUDED, None
     if source.up_to_level is not None and profile.current_level > source.up_to_level:
         return Reason.LEVEL_CAP, None
+    if source.in_all == 0 or source.per_day == 0:
+        return Reason.SOURCE_MAX, None
     counter = profile.counters.get(request.source)
     if counter is None:
-        none_left = 0 in {source.in_all, source.per_day}
-        return (Reason.SOURCE_MAX, None) if none_left else None
+        return None
     if source.once == "user":
         return Reason.NON_REPEATABLE, None
-    rest = timedelta(seconds=source.cooldown_seconds)
-    if rest and abs(request.at - counter.last_at) < rest:
-        return Reason.COOLDOWN, counter.last_at + rest
+    if source.cooldown_seconds:
+        rest = timedelta(seconds=source.cooldown_seconds)
+        if abs(request.at - counter.last_at) < rest:
+            return Reason.COOLDOWN, counter.last_at + rest
     if source.in_all is not None and counter.count >= source.in_all:
         return Reason.SOURCE_MAX, None
     if source.per_day is not None and counter.day == day and counter.today >= source.per_day:
@@ -409,12 +418,11 @@ def _clamped(requested: int, capped: bool, profile: GamificationProfile, day: st
     return amount, amount
 
 
-def _effect(profile: GamificationProfile, at: datetime, day: str, policy: Policy) -> StreakEffect | None:
-    own = local_day(at, profile.timezone)
-    if own == profile.streak.day:
+def _effect(profile: GamificationProfile, at: datetime, today: str, newest: str, policy: Policy) -> StreakEffect | None:
+    if today == profile.streak.day:
         return None
     paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
-    return streaks.record(profile.streak, streaks.Fact(own, at, day), policy.streaks, paused)
+    return streaks.record(profile.streak, streaks.Fact(today, at, newest), policy.streaks, paused)
 
 
 def _taken_back(
@@ -450,90 +458,113 @@ def week_of_row(row: XPTransaction, profile: GamificationProfile) -> str:
 
 
 def _entered(
-    profile: GamificationProfile,
-    entry: _Entry,
-    policy: Policy,
-    now: datetime,
-    dated: Mapping[str, datetime],
-    standing: Standing | None = None,
+    profile: GamificationProfile, row: dict[str, Any], policy: Policy, dated: Mapping[str, datetime]
 ) -> Decision:
-    """The row of ``entry``, and all that follows from it."""
-    if abs(profile.total_xp + entry.amount) > INT53:
-        raise InvalidInput("amount", "would take the total past 2**53")
-    row = _row(profile, entry, policy, now, standing)
-    state = profile.__dict__
+    """What follows from ``row``, which is finished here."""
+    total, weekly = profile.total_xp + row["amount"], row["weekly_xp"]
+    if not (-INT53 <= total <= INT53 and -INT53 <= weekly <= INT53 and row["daily_total"] <= INT53):
+        raise InvalidInput("amount", "would take the total, the week's or the day's past 2**53")
+    levels, state = policy.levels, profile.__dict__
     found = projections.opened(state, row["opening"]) if row["opening"] else state
-    after = projections.following(found, row, curve_of(policy.levels), policy.levels.down == "high_water")
+    after = projections.following(found, row, curve_of(levels), levels.down == "high_water")
     folded = made(Folded, after)  # its fields are this very dict, which is finished below
     changes = achievements.changes(policy.achievements, profile, folded)
     if changes is not achievements.NONE:
-        row["unlocked"] = projections.unlocked(changes.gained, entry.at, dated)
+        row["unlocked"] = projections.unlocked(changes.gained, row["timestamp"], dated)
         row["lost"] = changes.lost
-    row["owes"] = _owes(profile, row, after, policy)
-    if row["unlocked"] or row["lost"] or row["owes"]:
+    row["owes"] = owes = _owes(profile, row, after, policy)
+    if owes or row["unlocked"] or row["lost"]:
         projections.settled(after, row)
-    said = announcements.told(profile, row, after, policy, changes.earlier)
-    row["told"] = len(said)
-    after["event_seq"] += len(said)
+    also = announcements.also(profile, row, after, policy, changes.earlier)
+    row["told"] = told = 1 + len(also)
+    after["event_seq"] += told
     row["state"] = folded
+    written, reason = made(XPTransaction, row), row["reason"]
     return Decision(
-        Outcome.CLAMPED if entry.reason is Reason.DAILY_CAP else Outcome.GRANTED,
+        Outcome.CLAMPED if reason is Reason.DAILY_CAP else Outcome.GRANTED,
         projections.profile_with(profile, folded),
-        made(XPTransaction, row),
-        announcements.events(said, profile, row, policy.events.producer_id),
-        entry.reason,
-        earlier=tuple([id for id in changes.earlier if id not in dated]),
+        written,
+        announcements.told(profile, written, also, policy.events.producer_id),
+        reason,
+        None,
+        tuple([id for id in changes.earlier if id not in dated]) if changes.earlier else (),
     )
 
 
 def _row(
-    profile: GamificationProfile, entry: _Entry, policy: Policy, now: datetime, standing: Standing | None
+    profile: GamificationProfile,
+    policy: Policy,
+    now: datetime,
+    *,
+    source: str,
+    key: str,
+    at: datetime,
+    day: str,
+    amount: int = 0,
+    requested: int | None = None,
+    asked: int | None = None,
+    room: int = 0,
+    reason: Reason | None = None,
+    about: EntityRef | None = None,
+    activity: bool = False,
+    effect: StreakEffect | None = None,
+    standing: Standing | None = None,
 ) -> dict[str, Any]:
-    id = transaction_id(profile.user_id, entry.key)
-    cap = policy.xp.cap(profile.tier)
-    day, week = entry.day, iso_week(entry.day)
-    this_week = week == profile.week
-    used = profile.daily_xp_earned if day == profile.day else standing.used if standing else 0
-    weekly_reached = profile.weekly_reached_at if this_week else None
+    """The fields of a row that says this much, in one display: what follows from it is filled in behind."""
+    id, week = transaction_id(profile.user_id, key), iso_week(day)
+    state = profile.__dict__
+    cap = policy.xp.cap(state["tier"])
+    this_week = week == state["week"]
+    used = state["daily_xp_earned"] if day == state["day"] else standing.used if standing else 0
+    reached, weekly_reached = state["reached_at"], state["weekly_reached_at"] if this_week else None
     return {
-        **_BLANK,
         "id": id[7:],
         "transaction_id": id,
-        "user_id": profile.user_id,
-        "amount": entry.amount,
-        "source": entry.source,
-        "related_entity_type": entry.about.type if entry.about else None,
-        "related_entity_id": entry.about.id if entry.about else None,
-        "daily_total": used + entry.room,
-        "daily_cap": INT53 if cap is None else cap,
-        "timestamp": entry.at,
+        "user_id": state["user_id"],
+        "amount": amount,
+        "source": source,
+        "related_entity_type": about.type if about else None,
+        "related_entity_id": about.id if about else None,
+        "daily_total": used + room,
+        "daily_cap": standing.row.daily_cap if standing else INT53 if cap is None else cap,
+        "timestamp": at,
         "recorded_at": now,
-        "requested": entry.requested,
-        "asked": entry.asked,
-        "reason": entry.reason,
-        "key": entry.key,
+        "requested": requested,
+        "asked": asked,
+        "reason": reason,
+        "note": None,
+        "key": key,
         "day": day,
-        "timezone": profile.timezone,
+        "timezone": standing.row.timezone if standing and standing.row.timezone else state["timezone"],
         "week": week,
-        "seq": profile.seq + 1,
+        "seq": state["seq"] + 1,
         "policy_version": policy.version,
-        "room": entry.room,
-        "weekly_xp": (profile.weekly_xp if this_week else 0) + entry.amount,
-        "weekly_reached_at": entry.at if entry.amount else weekly_reached,
-        "reached_at": entry.at if entry.amount else profile.reached_at,
-        "reached_before": profile.reached_at,
+        "room": room,
+        "reverses": None,
+        "restores": None,
+        "weekly_xp": (state["weekly_xp"] if this_week else 0) + amount,
+        "weekly_reached_at": at if amount else weekly_reached,
+        "reached_at": at if amount else reached,
+        "reached_before": reached,
         "weekly_reached_before": weekly_reached,
-        "opening": adoption.opening_of(profile) if profile.seq == 0 else None,
-        "activity": entry.activity,
-        "streak": entry.effect,
-        **entry.extra,
+        "activity": activity,
+        "streak": effect,
+        "unlocked": (),
+        "lost": (),
+        "owes": (),
+        "pays": None,
+        "opening": None if state["seq"] else adoption.opening_of(profile),
+        "told": 0,
+        "state": None,
     }
 
 
 def _owes(profile: GamificationProfile, row: dict[str, Any], after: dict[str, Any], policy: Policy) -> tuple[Owed, ...]:
     """What a row makes due: milestones of the streak, achievements that carry XP, levels that have a reward."""
-    due: list[tuple[str, str, int, EntityRef]] = []
     effect = row["streak"]
+    if effect is None and not row["unlocked"] and after["peak_level"] == profile.peak_level:
+        return ()
+    due: list[tuple[str, str, int, EntityRef]] = []
     milestone = policy.xp.sources.get("streak_milestone")
     if effect is not None and effect.milestones and milestone is not None and milestone.enabled and milestone.amount:
         for each in effect.milestones:

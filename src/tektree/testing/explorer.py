@@ -5,12 +5,12 @@ call next, and what befalls it, is chosen here, and every choice is tried. Betwe
 another could see, so that is all there is to choose.
 
 Two ways that lead to the same state are followed once. A state is what storage holds and, of each worker, what it was
-told so far: a coroutine depends on nothing else. So nothing is left out, and what is counted as `Exploration.schedules`
+told so far, or how it ended: a coroutine depends on nothing else. So nothing is left out, and what is counted as `Exploration.schedules`
 are the schedules that were covered, not those that were run.
 """
 
 from asyncio import Runner
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -185,6 +185,10 @@ class _Worker:
         except Exception as error:
             self.point, self.end = None, End(error=error)
 
+    def known(self) -> object:
+        """What it is about to do depends on this alone; when it has ended, how is all that is left of it."""
+        return self.told if self.end is None else tuple([digest(each) for each in self.end])
+
     def leave(self) -> None:
         """Throws the coroutine away; what its clean-up would call is not made."""
         self._coroutine.close()
@@ -199,7 +203,7 @@ class _Run:
         self.left = strikes
 
     def key(self) -> object:
-        return digest(self.world.state()), self.left, *[(each.told, each.end is None) for each in self.workers]
+        return digest(self.world.state()), self.left, *[each.known() for each in self.workers]
 
     def choices(self, strikes: Sequence[Strike]) -> list[Choice]:
         found = []
@@ -296,25 +300,31 @@ class _Search:
 
 def digest(value: object) -> object:
     """``value`` as something hashable that is equal for equal contents: of stores, a fingerprint of what they hold."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if value is None or kind is str:
+        return value
+    if kind.__hash__ not in {None, object.__hash__}:
+        try:
+            return hash(value)
+        except TypeError:  # a tuple of what cannot be hashed
+            pass
+    if isinstance(value, dict):
         return frozenset([(key, digest(item)) for key, item in value.items()])
     if isinstance(value, list | tuple):
         return tuple([digest(item) for item in value])
-    if isinstance(value, set | frozenset):
+    if isinstance(value, set):
         return frozenset([digest(item) for item in value])
     if isinstance(value, BaseException):
-        return type(value), str(value)
+        return kind, str(value)
     if isinstance(value, _LOCK):
         return None
-    if type(value).__hash__ not in {None, object.__hash__}:
-        return hash(value)
-    inside = vars(value) if hasattr(value, "__dict__") else {name: getattr(value, name) for name in _slots(value)}
-    return type(value), digest(inside)
+    inside = vars(value) if hasattr(value, "__dict__") else {name: getattr(value, name) for name in _slots(kind)}
+    return kind, digest(inside)
 
 
 _LOCK: Final = type(Lock())
 
 
-def _slots(value: object) -> Sequence[str]:
-    found = getattr(type(value), "__slots__", ())
+def _slots(kind: type) -> Sequence[str]:
+    found = getattr(kind, "__slots__", ())
     return (found,) if isinstance(found, str) else tuple(found)

@@ -141,7 +141,8 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("-total_xp"),
             _index("-current_level"),
             _ours("uid", covers="uid", unique=True),
-            _ours("-total_xp reached_at uid", covers="total_xp", above=0),  # the board of all time, ties in order
+            # The board of all time, ties in order; who opted out is passed over without a look at the profile.
+            _ours("-total_xp reached_at uid user_id leaderboard_opt_out", covers="total_xp", above=0),
         ),
         XP_TRANSACTIONS: (
             _index("user_id -timestamp"),
@@ -151,9 +152,9 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("user_id key", covers="key", unique=True),  # one key, one row
             _ours("user_id day seq", covers="seq", above=0),  # what was taken of a past day's cap
             _ours("user_id week seq", covers="seq", above=0),  # a user's sum of a past week
-            _ours("week user_id", covers="week"),  # a weekly board without Redis
-            _ours("user_id reverses", covers="reverses"),
-            _ours("user_id restores", covers="restores"),
+            _ours("week user_id -seq", covers="week"),  # a weekly board without Redis
+            _ours("user_id reverses seq", covers="reverses"),  # the newest link of a row
+            _ours("user_id restores seq", covers="restores"),
             _OUTBOX,
         ),
         SUBSCRIPTIONS: (

@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.ports.gamification import Committed
 from tektree.errors import NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
 from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile, XPTransaction
+from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
@@ -28,10 +28,15 @@ _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
 
 _PAGE: Final = 500
+_UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
 Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransaction]]
 """What to write, given the user's state; or the row that did it already."""
+
+
+_Told = tuple[XPTransaction, Sequence[Event]]
+"""A row with its events: what `Committed` is, too."""
 
 
 class Written(NamedTuple):
@@ -40,7 +45,7 @@ class Written(NamedTuple):
     profile: GamificationProfile
     decision: xp.Decision | None = None
     first: XPTransaction | None = None
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class AsyncCommits:
             if profile.owed:
                 profile, _ = await self._pay(profile, now, attempts)
             decision = await self._decided(profile, decide)
-            if isinstance(decision, XPTransaction):
+            if not isinstance(decision, xp.Decision):
                 return await self._finished(profile, decision, now, attempts)
             if decision.row is None:
                 first = await self._ledger.row(transaction_id(user_id, key))
@@ -103,8 +108,8 @@ class AsyncCommits:
             except Stale:
                 await attempts.lost()
                 profile = await self.catch_up(user_id, now)
-        await self._follow([Committed(decision.row, decision.events)], decision.profile, now)
         profile, events = decision.profile, decision.events
+        await self._follow([(decision.row, events)], profile, now)
         if profile.owed:
             profile, more = await self._pay(profile, now, attempts)
             events = (*events, *more)
@@ -130,18 +135,21 @@ class AsyncCommits:
         await self._follow(tail, profile, now)
         return profile
 
-    async def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime) -> None:
+    async def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
-        if self._inline:
-            events = [event for each in committed for event in each.outbox]
-            if events:
-                await self._log.append(events)
-        entries = [entry for each in committed for entry in leaderboards.entries(each.row, profile)]
+        told: list[XPTransaction] = []
+        entries: list[BoardEntry] = []
+        for row, outbox in committed:
+            entries += leaderboards.entries(row, profile)
+            if outbox and self._inline:
+                told.append(row)
+        if told:
+            await self._log.append(_events(committed))
         if entries:
             await self._boards.put(entries, now)
+        if told:
+            await self._ledger.told(told)
         newest = committed[-1].row.state
-        if self._inline:
-            await self._ledger.told([each.row for each in committed if each.outbox])
         if newest is not None:
             await self._profiles.project(profile.user_id, newest)
 
@@ -165,13 +173,13 @@ class AsyncCommits:
                 await attempts.lost()
                 profile = await self.catch_up(profile.user_id, now)
                 continue
-            await self._follow([Committed(decision.row, decision.events)], decision.profile, now)
             profile, events = decision.profile, (*events, *decision.events)
+            await self._follow([(decision.row, decision.events)], profile, now)
         return profile, events
 
     async def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
-        decision = await decide(profile, Frozen())
-        if isinstance(decision, XPTransaction) or not decision.earlier:
+        decision = await decide(profile, _UNDATED)
+        if not isinstance(decision, xp.Decision) or not decision.earlier:
             return decision
         return await decide(profile, await self._since(profile.user_id, decision.earlier, profile.updated_at))
 
@@ -184,3 +192,8 @@ class AsyncCommits:
             found |= achievements.since(self._policy.achievements, missing, rows)
             after = rows[-1].seq
         return {id: found.get(id, otherwise) for id in ids}
+
+
+def _events(committed: Sequence[_Told]) -> Sequence[Event]:
+    """Their events in one sequence. Those of a single row stay as they are, which may be yet to be made."""
+    return committed[0][1] if len(committed) == 1 else [event for _, outbox in committed for event in outbox]

@@ -19,7 +19,6 @@ from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Sta
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
-from tektree.models.base import made
 from tektree.models.gamification import (
     EPOCH,
     AwardRequest,
@@ -121,16 +120,13 @@ class AsyncGamification:
         inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)
-        request = made(
-            AwardRequest,
-            {
-                "user_id": user_id,
-                "source": source,
-                "key": named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
-                "at": inputs.at(at, now),
-                "about": about,
-                "amount": inputs.amount(amount),
-            },
+        request = AwardRequest(
+            user_id=user_id,
+            source=source,
+            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+            at=inputs.at(at, now),
+            about=about,
+            amount=inputs.amount(amount),
         )
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
@@ -218,6 +214,17 @@ class AsyncGamification:
             rows += await self._ledger.older(user_id, last, limit + 1 - len(rows))
         items = tuple(rows[:limit])
         return Page(items, _cursor(items[-1], user_id) if len(rows) > limit else None)
+
+    async def users(self, after: str | None = None, limit: int = 100) -> Page[str]:
+        """The ids of all who are enrolled, ascending. ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
+
+        Raises `InvalidInput`.
+        """
+        inputs.whole(limit, "limit", 1, _PAGE)
+        if after is not None:
+            hex_id(after, "after")
+        found = await self._profiles.users(after, limit + 1)
+        return Page(tuple(found[:limit]), found[limit - 1] if len(found) > limit else None)
 
     async def explain(self, transaction_id: str) -> Explanation:
         """Why a ledger row holds what it holds, in words and numbers. Raises `InvalidInput`, `NotFound`."""
@@ -374,10 +381,11 @@ class AsyncGamification:
             after = rows[-1].seq
 
     async def _rebuild(self, user_id: str, now: datetime) -> None:
-        await self._commits.catch_up(user_id, now)
+        whole = await self._commits.catch_up(user_id, now)
         state = projections.START
         async for row in self._rows(user_id):
-            state = projections.step(state, row, self._policy)
+            if row.seq <= whole.seq:  # a newer one is left to its writer: the profile must lag until its events are told
+                state = projections.step(state, row, self._policy)
         if state.seq:
             await self._profiles.project(user_id, state, repair=True)
 

@@ -82,7 +82,7 @@ def higher_scores_stand_first_then_the_earlier_then_the_smaller_uid(backends: Ba
         entry("usr_soon", 50, at=1.999),
         entry("usr_late", 50, at=2.001),
         entry("usr_old", 50, reached_at=None),
-        entry("usr_ancient", 50, at=-2_000_000_000),
+        entry("usr_ancient", 50, at=-1_700_000_000),
         entry("usr_high", 51, at=99),
     ]
     backends.leaderboards.put(entries, NOW)

@@ -19,7 +19,7 @@ class Committed(NamedTuple):
     """A row of the ledger and those of its events that are not known to be in the event log."""
 
     row: XPTransaction
-    outbox: tuple[Event, ...] = ()
+    outbox: Sequence[Event] = ()
 
 
 class WeekSum(NamedTuple):

@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.ports.gamification import Committed
 from tektree.errors import NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
 from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile, XPTransaction
+from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
@@ -29,10 +29,15 @@ _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
 
 _PAGE: Final = 500
+_UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
 Decide = Callable[[GamificationProfile, Dated], xp.Decision | XPTransaction]
 """What to write, given the user's state; or the row that did it already."""
+
+
+_Told = tuple[XPTransaction, Sequence[Event]]
+"""A row with its events: what `Committed` is, too."""
 
 
 class Written(NamedTuple):
@@ -41,7 +46,7 @@ class Written(NamedTuple):
     profile: GamificationProfile
     decision: xp.Decision | None = None
     first: XPTransaction | None = None
-    events: tuple[Event, ...] = ()
+    events: Sequence[Event] = ()
 
 
 @dataclass(slots=True)
@@ -85,7 +90,7 @@ class Commits:
             if profile.owed:
                 profile, _ = self._pay(profile, now, attempts)
             decision = self._decided(profile, decide)
-            if isinstance(decision, XPTransaction):
+            if not isinstance(decision, xp.Decision):
                 return self._finished(profile, decision, now, attempts)
             if decision.row is None:
                 first = self._ledger.row(transaction_id(user_id, key))
@@ -104,8 +109,8 @@ class Commits:
             except Stale:
                 attempts.lost()
                 profile = self.catch_up(user_id, now)
-        self._follow([Committed(decision.row, decision.events)], decision.profile, now)
         profile, events = decision.profile, decision.events
+        self._follow([(decision.row, events)], profile, now)
         if profile.owed:
             profile, more = self._pay(profile, now, attempts)
             events = (*events, *more)
@@ -131,18 +136,21 @@ class Commits:
         self._follow(tail, profile, now)
         return profile
 
-    def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime) -> None:
+    def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
-        if self._inline:
-            events = [event for each in committed for event in each.outbox]
-            if events:
-                self._log.append(events)
-        entries = [entry for each in committed for entry in leaderboards.entries(each.row, profile)]
+        told: list[XPTransaction] = []
+        entries: list[BoardEntry] = []
+        for row, outbox in committed:
+            entries += leaderboards.entries(row, profile)
+            if outbox and self._inline:
+                told.append(row)
+        if told:
+            self._log.append(_events(committed))
         if entries:
             self._boards.put(entries, now)
+        if told:
+            self._ledger.told(told)
         newest = committed[-1].row.state
-        if self._inline:
-            self._ledger.told([each.row for each in committed if each.outbox])
         if newest is not None:
             self._profiles.project(profile.user_id, newest)
 
@@ -166,13 +174,13 @@ class Commits:
                 attempts.lost()
                 profile = self.catch_up(profile.user_id, now)
                 continue
-            self._follow([Committed(decision.row, decision.events)], decision.profile, now)
             profile, events = decision.profile, (*events, *decision.events)
+            self._follow([(decision.row, decision.events)], profile, now)
         return profile, events
 
     def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
-        decision = decide(profile, Frozen())
-        if isinstance(decision, XPTransaction) or not decision.earlier:
+        decision = decide(profile, _UNDATED)
+        if not isinstance(decision, xp.Decision) or not decision.earlier:
             return decision
         return decide(profile, self._since(profile.user_id, decision.earlier, profile.updated_at))
 
@@ -185,3 +193,8 @@ class Commits:
             found |= achievements.since(self._policy.achievements, missing, rows)
             after = rows[-1].seq
         return {id: found.get(id, otherwise) for id in ids}
+
+
+def _events(committed: Sequence[_Told]) -> Sequence[Event]:
+    """Their events in one sequence. Those of a single row stay as they are, which may be yet to be made."""
+    return committed[0][1] if len(committed) == 1 else [event for _, outbox in committed for event in outbox]

@@ -8,7 +8,7 @@ from datetime import datetime
 from tektree._async.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
 from tektree.models.base import made
-from tektree.models.events import Event
+from tektree.models.events import Event, Told
 from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 
@@ -74,30 +74,35 @@ class AsyncMemoryLedger:
         self._profiles = profiles
         self._rows: dict[str, list[XPTransaction]] = {}
         self._by_id: dict[str, XPTransaction] = {}
-        self._outbox: dict[str, tuple[Event, ...]] = {}
+        self._outbox: dict[str, Sequence[Event]] = {}
         self._linked: dict[str, XPTransaction] = {}
         self._days: dict[tuple[str, str], XPTransaction] = {}
         self._weeks: dict[str, dict[str, XPTransaction]] = {}
 
     async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
         with self._lock:
-            rows = self._rows.setdefault(row.user_id, [])
-            if row.transaction_id in self._by_id:
+            id, rows = row.transaction_id, self._rows.get(row.user_id)
+            if id in self._by_id:
                 raise Taken("key")
-            if row.seq != len(rows) + 1:
+            if row.seq != (len(rows) if rows else 0) + 1:
                 raise Stale("ledger", row.user_id)
+            if rows is None:
+                rows = self._rows[row.user_id] = []
             rows.append(row)
-            self._by_id[row.transaction_id] = row
-            self._outbox[row.transaction_id] = tuple(events)
+            self._by_id[id] = row
+            self._outbox[id] = events if type(events) is Told else tuple(events)
             self._index(row)
 
     def _index(self, row: XPTransaction) -> None:
         link = row.reverses or row.restores
         if link:
             self._linked[link] = row
-        if row.day and row.week:
-            self._days[row.user_id, row.day] = row
-            self._weeks.setdefault(row.week, {})[row.user_id] = row
+        user_id, day, week = row.user_id, row.day, row.week
+        if day and week:
+            self._days[user_id, day] = row
+            if week not in self._weeks:
+                self._weeks[week] = {}
+            self._weeks[week][user_id] = row
 
     async def told(self, rows: Sequence[XPTransaction]) -> None:
         with self._lock:

@@ -1,73 +1,71 @@
 """The one place that knows the drivers: PyMongo, PyMongo Async, Motor, and mongomock for tests.
 
-Collections are used by the calls whose shape all of them share; `AsyncMongo` bridges the rest, sets what our promises
-need (majority reads and writes, a deadline for every command), and turns whatever a driver or BSON raises into one of
-our errors.
+Collections are used by the calls whose shape all of them share; `AsyncMongo` bridges the rest, and sets what our
+promises need: majority reads and writes, a deadline for every command, one process, one event loop.
 """
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import pymongo
-from bson import CodecOptions
-from bson.errors import BSONError, InvalidBSON
-from pymongo.errors import (
-    ConnectionFailure,
-    DocumentTooLarge,
-    DuplicateKeyError,
-    ExecutionTimeout,
-    InvalidOperation,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-    WaitQueueTimeoutError,
-    WriteConcernError,
-    WriteError,
-)
+from bson import CodecOptions, DatetimeConversion
+from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from tektree._flavour import async_databases, async_loop
-from tektree.errors import (
-    ConfigurationError,
-    CorruptDocument,
-    InvalidInput,
-    OutcomeUnknown,
-    TekTreeError,
-    Unavailable,
+from tektree._async.backends.mongo.faults import RAISED, read_fault, write_fault
+from tektree._flavour import async_databases, async_loop, async_stranger
+from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError
+
+__all__ = [
+    "DEADLINE",
+    "AsyncMongo",
+    "driver_of",
+    "duplicates_only",
+    "key_of",
+    "stranger",
+    "text",
+    "warn_of_motor",
+    "whole",
+]
+
+DEADLINE: Final = 10.0
+"""Seconds that a command may take, from choosing a server to its reply."""
+
+_PLAIN: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    tz_aware=False, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-
-__all__ = ["STORE", "AsyncMongo", "driver_of", "duplicates_only", "key_of", "warn_of_motor"]
-
-STORE: Final = "MongoDB"
-
-_PLAIN: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
-"""Naive datetimes are UTC and cheaper to decode; the models make them aware."""
-
-_UNAUTHORIZED: Final = frozenset({13, 18})
-_INTERRUPTED: Final = frozenset({50, 262, 11601})
-"""Codes of commands that were cut off: they may have had their effect."""
+"""Naive datetimes are UTC and cheaper to decode; the models make them aware. What is out of their range stays a
+number, so the document that holds it can be named.
+"""
 
 
 class AsyncMongo:
     """A database, as our backends use it."""
 
-    def __init__(self, database: Any, deadline: float = 10.0) -> None:
-        self.database = database
-        self.deadline = deadline
+    def __init__(
+        self, database: Any, deadline: float = DEADLINE, close: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        driver = driver_of(database)
+        self.mocked = driver == "mongomock"
+        """Whether this is mongomock, which has neither concerns nor options, and proves nothing about races."""
+        options = None if self.mocked else (database.delegate if driver == "Motor" else database).client.options
+        self.deadline = min(deadline, (options.timeout if options else None) or deadline)
+        """The seconds that a command may take; a client with a shorter ``timeoutMS`` is asked for no more."""
+        self._retries = options is not None and options.retry_writes
+        self._database = database
+        self._close = close
         self._pid = os.getpid()
         self._loop: object | None = None
-        self.mocked = driver_of(database) == "mongomock"
-        """Whether this is mongomock, which has neither concerns nor options, and proves nothing about races."""
 
     def collection(self, name: str) -> Any:
         """The collection ``name``, with majority reads and writes."""
         if self.mocked:
-            return self.database[name]
-        return self.database.get_collection(
+            return self._database[name]
+        return self._database.get_collection(
             name,
             codec_options=_PLAIN,
             read_preference=pymongo.ReadPreference.PRIMARY,
@@ -76,7 +74,7 @@ class AsyncMongo:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self, collection: str) -> Iterator[None]:
         """Around commands that only read: what fails has done nothing."""
         self._at_home()
         try:
@@ -84,11 +82,11 @@ class AsyncMongo:
                 yield
         except TekTreeError:
             raise
-        except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError, RuntimeError) as error:
-            raise self._read_error(error) from None
+        except RAISED as error:
+            raise read_fault(error, collection) from None
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, collection: str) -> Iterator[None]:
         """Around one command that writes:
 
         when its reply is lost, the outcome is unknown. Duplicate keys pass through.
@@ -99,8 +97,8 @@ class AsyncMongo:
                 yield
         except (TekTreeError, DuplicateKeyError):
             raise
-        except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError, RuntimeError) as error:
-            raise self._write_error(error) from None
+        except RAISED as error:
+            raise write_fault(error, collection, self._retries) from None
 
     async def listed(self, cursor: Any) -> list[dict[str, Any]]:
         """All documents of a cursor."""
@@ -112,6 +110,11 @@ class AsyncMongo:
         if hasattr(cursor, "__await__"):
             cursor = await cursor
         return await self.listed(cursor)
+
+    async def close(self) -> None:
+        """Closes the client that was opened for us, if one was."""
+        if self._close is not None and os.getpid() == self._pid:
+            await self._close()
 
     def _at_home(self) -> None:
         """A client belongs to the process and, when async, to the event loop that opened it:
@@ -125,46 +128,6 @@ class AsyncMongo:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("mongo", "belongs to another event loop; connect once per event loop")
-
-    def _read_error(self, error: Exception) -> TekTreeError:
-        if isinstance(error, InvalidBSON):
-            return CorruptDocument(self.database.name, "", "(document)", "is not valid BSON for this driver")
-        return self._fault(error) or Unavailable(STORE, _reason(error))
-
-    def _write_error(self, error: Exception) -> TekTreeError:
-        if isinstance(error, DocumentTooLarge):
-            return InvalidInput("document", "is larger than MongoDB stores (16 MB)")
-        if isinstance(error, BSONError | OverflowError | UnicodeEncodeError):
-            return InvalidInput("document", "holds a value that BSON cannot store")
-        if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
-            return Unavailable(STORE)
-        if isinstance(error, ConnectionFailure | ExecutionTimeout | WriteConcernError):
-            return OutcomeUnknown(STORE)
-        if isinstance(error, OperationFailure) and (error.code in _INTERRUPTED or _concern(error)):
-            return OutcomeUnknown(STORE)
-        return self._fault(error) or Unavailable(STORE, _reason(error))
-
-    def _fault(self, error: Exception) -> TekTreeError | None:
-        """What is wrong with the set-up, if that is it."""
-        if isinstance(error, OperationFailure) and error.code in _UNAUTHORIZED:
-            return ConfigurationError(
-                "mongo", "the server does not let this user do that; check the user and its roles"
-            )
-        if isinstance(error, InvalidOperation):
-            return ConfigurationError("mongo", "is closed; connect again")
-        if isinstance(error, RuntimeError) and "loop" in str(error).lower():
-            return ConfigurationError("mongo", "belongs to another event loop; connect once per event loop")
-        return None
-
-
-def _reason(error: Exception) -> str:
-    code = getattr(error, "code", None)
-    return f"refused the command (code {code})" if isinstance(code, int) else "could not be reached in time"
-
-
-def _concern(error: OperationFailure) -> bool:
-    """Whether a write was done but not confirmed by as many as asked."""
-    return not isinstance(error, WriteError) and "writeConcernError" in str(error.details or "")
 
 
 def key_of(error: DuplicateKeyError) -> frozenset[str] | None:
@@ -182,13 +145,43 @@ def duplicates_only(error: OperationFailure) -> bool:
     )
 
 
+def whole(document: Mapping[str, Any], field: str, collection: str) -> int:
+    """A whole number of a document that is not read as a record; 0 where there is none.
+
+    Raises `CorruptDocument`.
+    """
+    value = document.get(field)
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise CorruptDocument(collection, str(document.get("_id", ""))[:64], field, "must be a whole number")
+    return int(value)
+
+
+def text(document: Mapping[str, Any], field: str) -> str | None:
+    """A text of a document that is not read as a record; None where there is none."""
+    value = document.get(field)
+    return value if type(value) is str and value else None
+
+
 def driver_of(database: object) -> str | None:
     """Which driver's database this is, of those that this flavour can use; None for anything else."""
+    return _named(database, async_databases)
+
+
+def stranger(database: object) -> str | None:
+    """What to do instead with a database of the other flavour; None for anything else."""
+    tektree, databases = async_stranger
+    driver = _named(database, databases)
+    return None if driver is None else f"is a database of {driver}; {tektree} takes it"
+
+
+def _named(database: object, databases: Mapping[tuple[str, str], str]) -> str | None:
     classes = [(each.__module__, each.__qualname__) for each in type(database).__mro__]
-    return next((async_databases[each] for each in classes if each in async_databases), None)
+    return next((databases[each] for each in classes if each in databases), None)
 
 
 def warn_of_motor() -> None:
-    """Says once per call site that Motor has had its day."""
-    message = "Motor is deprecated; pass a database of pymongo.AsyncMongoClient to AsyncTekTree.connect instead"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    """Says, of the line that called ``connect``, that Motor has had its day."""
+    message = "Motor is deprecated; give AsyncTekTree.connect a URI, or a database of pymongo.AsyncMongoClient instead"
+    warnings.warn(message, DeprecationWarning, stacklevel=4)

@@ -1,11 +1,12 @@
 """Collections and indexes: made, and compared with what is there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree.errors import ConfigurationError
@@ -13,8 +14,8 @@ from tektree.wire.collections import INDEXES, Index
 
 __all__ = ["AsyncMongoSetup", "Drift"]
 
-_CONFLICT = frozenset({85, 86})
-_DUPLICATES = 11000
+_CONFLICT: Final = frozenset({67, 85, 86})
+_DUPLICATES: Final = 11000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,48 +45,90 @@ class AsyncMongoSetup:
         documents break a unique one.
         """
         for name, indexes in INDEXES.items():
-            collection = self._mongo.collection(name)
-            for index in indexes:
-                await self._make(collection, name, index)
+            there = await self._there(name)
+            kinds = [(index, self._state(index, there)) for index in indexes]
+            for index, state in kinds:
+                if state == "different" and not index.text:
+                    raise _in_the_way(name, index)
+            missing = [index for index, state in kinds if state == "missing"]
+            await self._make(name, [index for index in missing if not index.text])
+            for index in missing:
+                if index.text:
+                    await self._make_text(name, index)
 
-    async def _make(self, collection: Any, name: str, index: Index) -> None:
-        try:
-            with self._mongo.writing():
-                try:
-                    await collection.create_indexes([_model(index)])
-                except OperationFailure as error:
-                    if index.text:
-                        return
-                    if error.code in _CONFLICT:
-                        reason = f"has an index on {_keys(index)} that is not ours; drop it, then set up again"
-                        raise ConfigurationError(f"mongo.{name}", reason) from None
-                    if error.code == _DUPLICATES:
-                        reason = f"holds documents that are not unique in {_keys(index)}; mend them, then set up again"
-                        raise ConfigurationError(f"mongo.{name}", reason) from None
-                    raise
-        except NotImplementedError:  # mongomock has no text indexes
-            if not index.text:
-                raise
+    async def _make(self, name: str, indexes: Sequence[Index]) -> None:
+        """All in one command; where the server refuses, one after the other, to find out which."""
+        if not indexes:
+            return
+        with self._mongo.writing(name):
+            try:
+                await self._mongo.collection(name).create_indexes([_model(index) for index in indexes])
+                return
+            except (OperationFailure, DuplicateKeyError) as error:
+                reason = _why(name, indexes[0], error)
+                if len(indexes) == 1:
+                    raise reason or error from None
+        for index in indexes:
+            await self._make(name, [index])
+
+    async def _make_text(self, name: str, index: Index) -> None:
+        """Where the server has such indexes; mongomock has none. Search does without."""
+        with suppress(NotImplementedError), self._mongo.writing(name), suppress(OperationFailure):
+            await self._mongo.collection(name).create_indexes([_model(index)])
 
     async def drift(self) -> list[Drift]:
         """The indexes that are missing or different. Nothing is written."""
         found = []
         for name, indexes in INDEXES.items():
-            with self._mongo.reading():
-                there = await self._mongo.collection(name).index_information()
-            known = {_known(each): _kind(each) for each in there.values()}
-            for index in indexes:
-                keys = _keys(index)
-                what = "missing" if keys not in known else "different" if known[keys] != _wanted(index) else ""
-                if what:
-                    found.append(Drift(name, keys, what, not index.text))
+            there = await self._there(name)
+            states = [(index, self._state(index, there)) for index in indexes]
+            found += [Drift(name, _keys(index), state, not index.text) for index, state in states if state]
         return found
+
+    async def _there(self, name: str) -> dict[str, list[Mapping[str, Any]]]:
+        """The indexes of a collection, by their keys."""
+        with self._mongo.reading(name):
+            information = await self._mongo.collection(name).index_information()
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for each in information.values():
+            found.setdefault(_known(each), []).append(each)
+        return found
+
+    def _state(self, index: Index, there: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+        """``missing``, ``different``, or nothing."""
+        alike = there.get(_keys(index), ())
+        if any(self._is(index, each) for each in alike):
+            return ""
+        return "different" if alike else "missing"
+
+    def _is(self, index: Index, found: Mapping[str, Any]) -> bool:
+        """Whether a stored index is what it should be. What narrows it further (sparse, collation) is not."""
+        if bool(found.get("unique")) is not index.unique or found.get("sparse") or found.get("hidden"):
+            return False
+        if index.text or self._mongo.mocked:  # mongomock does not say what an index covers
+            return True
+        return not found.get("collation") and _plain(found.get("partialFilterExpression")) == _plain(index.partial)
+
+
+def _why(name: str, index: Index, error: OperationFailure) -> ConfigurationError | None:
+    """What stands against this index, if that is known."""
+    if error.code in _CONFLICT:
+        return _in_the_way(name, index)
+    if error.code == _DUPLICATES:
+        reason = f"holds documents that are not unique in {_keys(index)}; mend them, then set up again"
+        return ConfigurationError(f"mongo.{name}", reason)
+    return None
+
+
+def _in_the_way(name: str, index: Index) -> ConfigurationError:
+    reason = f"has an index on {_keys(index)} that is not as it should be; drop it, then set up again"
+    return ConfigurationError(f"mongo.{name}", reason)
 
 
 def _model(index: Index) -> IndexModel:
     options: dict[str, Any] = {"unique": True} if index.unique else {}
     if index.partial is not None:
-        options["partialFilterExpression"] = {field: dict(rule) for field, rule in index.partial.items()}
+        options["partialFilterExpression"] = _plain(index.partial)
     return IndexModel(list(index.keys), **options)
 
 
@@ -102,13 +145,8 @@ def _known(found: Mapping[str, Any]) -> str:
 
 
 def _direction(direction: Any) -> Any:
-    return int(direction) if isinstance(direction, float) else direction
+    return int(direction) if isinstance(direction, float | int) else direction
 
 
-def _kind(found: Mapping[str, Any]) -> tuple[bool, Any]:
-    partial = found.get("partialFilterExpression")
-    return bool(found.get("unique")), {name: dict(rule) for name, rule in partial.items()} if partial else None
-
-
-def _wanted(index: Index) -> tuple[bool, Any]:
-    return index.unique, {name: dict(rule) for name, rule in index.partial.items()} if index.partial else None
+def _plain(partial: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return {name: dict(rule) for name, rule in partial.items()} if partial else None

@@ -11,7 +11,8 @@ from tektree.models.leaderboards import Board, BoardEntry, Standing
 
 __all__ = ["MemoryLeaderboards"]
 
-_Key = tuple[int, float, str]
+_Key = tuple[int, datetime, str, int]
+"""`BoardEntry.order`, with the entry's ``seq`` behind it: uids differ, so it never takes part in the order."""
 
 _BLOCK = 512
 """Keys in one block before it is cut in two: insertion moves at most this many."""
@@ -63,8 +64,12 @@ class Ranked:
             self.remove(old)
             self.add(new)
             return
-        del block[bisect_left(block, old)]
-        insort(block, new)
+        stood = bisect_left(block, old)
+        if new < old and (stood == 0 or block[stood - 1] < new):  # nobody is overtaken
+            block[stood] = new
+        else:
+            del block[stood]
+            insort(block, new)
         self._lasts[at] = block[-1]
 
     def rank(self, key: _Key) -> int:
@@ -115,9 +120,9 @@ class Ranked:
 
 @dataclass(slots=True)
 class _Place:
-    """A board: what was written of every user, and the order of those who are seen."""
+    """A board: the newest key of every user, and the order of those who are seen."""
 
-    entries: dict[str, BoardEntry] = field(default_factory=dict)
+    keys: dict[str, _Key] = field(default_factory=dict)
     ranked: Ranked = field(default_factory=Ranked)
 
 
@@ -126,7 +131,8 @@ class MemoryLeaderboards:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: dict[Board, _Place] = {}
+        self._places: dict[str | None, _Place] = {}
+        """By week; None: of all time."""
         self._settings: dict[str, tuple[int, bool]] = {}
 
     def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
@@ -148,51 +154,49 @@ class MemoryLeaderboards:
     def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
         with self._lock:
             place = self._place(board, now)
-            entry = self._seen(place, uid)
-            return Standing(place.ranked.rank(entry.order) + 1, uid, entry.score) if place and entry else None
+            key = self._seen(place, uid)
+            return Standing(place.ranked.rank(key) + 1, uid, -key[0]) if place and key else None
 
     def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         with self._lock:
             place = self._place(board, now)
-            entry = self._seen(place, uid)
-            if not place or not entry:
+            key = self._seen(place, uid)
+            if not place or not key:
                 return []
-            rank = place.ranked.rank(entry.order)
+            rank = place.ranked.rank(key)
             return _standings(place, max(0, rank - span), rank + span + 1)
 
     def _place(self, board: Board, now: datetime) -> _Place | None:
-        return None if board.is_over(now) else self._places.get(board)
+        return None if board.is_over(now) else self._places.get(board.week)
 
-    def _seen(self, place: _Place | None, uid: str) -> BoardEntry | None:
-        entry = place.entries.get(uid) if place else None
-        return entry if entry and entry.score > 0 and not self._hidden(uid) else None
+    def _seen(self, place: _Place | None, uid: str) -> _Key | None:
+        key = place.keys.get(uid) if place else None
+        return key if key and key[0] < 0 and not self._hidden(uid) else None
 
     def _hidden(self, uid: str) -> bool:
         return self._settings.get(uid, (0, False))[1]
 
     def _put(self, entry: BoardEntry, now: datetime) -> None:
-        board, uid, score = entry[:3]
-        place = self._places.get(board)
+        board, uid, score, _, seq, _, _ = entry
+        place = self._places.get(board.week)
         if place is None:
             if board.is_over(now):
                 return
             self._forget(now)
-            place = self._places[board] = _Place()
-        old = place.entries.get(uid)
-        if old is not None and old.seq > entry.seq:
+            place = self._places[board.week] = _Place()
+        old = place.keys.get(uid)
+        if old is not None and old[3] > seq:
             return
-        place.entries[uid] = entry
-        if self._hidden(uid):
+        place.keys[uid] = key = (*entry.order, seq)
+        if uid in self._settings and self._hidden(uid):
             return
-        stood = old is not None and old.score > 0
-        if stood and score > 0:
-            assert old is not None
-            place.ranked.replace(old.order, entry.order)
-        elif stood:
-            assert old is not None
-            place.ranked.remove(old.order)
+        if old is None or old[0] >= 0:
+            if score > 0:
+                place.ranked.add(key)
         elif score > 0:
-            place.ranked.add(entry.order)
+            place.ranked.replace(old, key)
+        else:
+            place.ranked.remove(old)
 
     def _hide(self, uid: str, version: int, hidden: bool) -> None:
         known, was = self._settings.get(uid, (0, False))
@@ -202,15 +206,15 @@ class MemoryLeaderboards:
         if hidden is was:
             return
         for place in self._places.values():
-            entry = place.entries.get(uid)
-            if entry is not None and entry.score > 0:
-                place.ranked.remove(entry.order) if hidden else place.ranked.add(entry.order)
+            key = place.keys.get(uid)
+            if key is not None and key[0] < 0:
+                place.ranked.remove(key) if hidden else place.ranked.add(key)
 
     def _forget(self, now: datetime) -> None:
-        for board in [board for board in self._places if board.is_over(now)]:
-            del self._places[board]
+        for week in [week for week in self._places if Board(week).is_over(now)]:
+            del self._places[week]
 
 
 def _standings(place: _Place, start: int, stop: int) -> list[Standing]:
     keys = place.ranked.slice(start, stop)
-    return [Standing(rank, uid, -score) for rank, (score, _, uid) in enumerate(keys, start=start + 1)]
+    return [Standing(rank, uid, -score) for rank, (score, _, uid, _) in enumerate(keys, start=start + 1)]

@@ -22,7 +22,7 @@ class MongoEventLog:
 
     def append(self, events: Sequence[Event]) -> None:
         documents = [to_document(event) for event in events]
-        with self._mongo.writing():
+        with self._mongo.writing(EVENTS):
             try:
                 if len(documents) == 1:
                     self._events.insert_one(documents[0])
@@ -36,7 +36,7 @@ class MongoEventLog:
 
     def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         query = {"metadata.stream": stream, "metadata.seq": {"$gt": after}}
-        with self._mongo.reading():
+        with self._mongo.reading(EVENTS):
             found = self._events.find(query).sort("metadata.seq", 1).limit(limit)
             documents = self._mongo.listed(found)
         return [from_document(Event, document) for document in documents]

@@ -7,96 +7,126 @@ skipped.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from tektree._sync.backends.mongo.driver import Mongo, key_of
+from tektree._sync.backends.mongo.driver import Mongo, key_of, text, whole
+from tektree._sync.backends.mongo.uids import MongoUids
 from tektree._sync.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
 from tektree.models.events import Event
 from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
-from tektree.wire.collections import GAMIFICATION_PROFILES, USERS, XP_TRANSACTIONS
+from tektree.wire.collections import GAMIFICATION_PROFILES, XP_TRANSACTIONS
 from tektree.wire.documents import from_document, to_document, to_update
 
 __all__ = ["MongoGamification", "MongoLedger"]
 
-_FOLDED = frozenset(Folded.model_fields) - {"updated_at"}
+_FOLDED: Final = frozenset(Folded.model_fields) - {"updated_at"}
+_FIRST_ID: Final = ObjectId("0" * 24)
 
 
 class MongoGamification:
     """Profiles in ``gamification_profiles``."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, uids: MongoUids) -> None:
         self._mongo = mongo
         self._profiles = mongo.collection(GAMIFICATION_PROFILES)
-        self._users = mongo.collection(USERS)
-        self._uids: dict[str, str] = {}
-        """Uids of adopted profiles that lack theirs, until their first write stores it."""
+        self._uids = uids
 
     def enroll(self, profile: GamificationProfile) -> GamificationProfile:
         try:
-            with self._mongo.writing():
+            with self._mongo.writing(GAMIFICATION_PROFILES):
                 self._profiles.insert_one(to_document(profile))
             return profile
-        except DuplicateKeyError:  # a second command, for who is enrolled already
-            either = [{"user_id": ObjectId(profile.user_id)}, {"uid": profile.uid}]
-            with self._mongo.reading():
-                found = self._mongo.listed(self._profiles.find({"$or": either}).limit(2))
-            stored = [from_document(GamificationProfile, document) for document in found]
-            return next((each for each in stored if each.uid == profile.uid), stored[0])
+        except DuplicateKeyError:
+            pass
+        return self._enrolled(profile)
+
+    def _enrolled(self, profile: GamificationProfile) -> GamificationProfile:
+        """The profile that is there: by the uid, or else by the id. One that was adopted is given the uid it lacks."""
+        with self._mongo.reading(GAMIFICATION_PROFILES):
+            document = self._profiles.find_one({"uid": profile.uid})
+            if document is None:
+                document = self._profiles.find_one({"user_id": ObjectId(profile.user_id)})
+        if document is None:  # it went away in between
+            raise Stale("profile", profile.user_id)
+        stored = from_document(GamificationProfile, document)
+        return stored if stored.uid else self._named(stored, profile)
+
+    def _named(self, stored: GamificationProfile, profile: GamificationProfile) -> GamificationProfile:
+        uid = self._uids.of(stored.user_id) or profile.uid
+        try:
+            with self._mongo.writing(GAMIFICATION_PROFILES):
+                query = {"user_id": ObjectId(stored.user_id), "uid": None}
+                self._profiles.update_one(query, {"$set": {"uid": uid}})
+        except DuplicateKeyError:
+            raise Taken("uid") from None
+        self._uids.stored(stored.user_id)
+        return stored.evolve(uid=uid)
 
     def profile(self, user_id: str) -> GamificationProfile | None:
-        with self._mongo.reading():
+        with self._mongo.reading(GAMIFICATION_PROFILES):
             document = self._profiles.find_one({"user_id": ObjectId(user_id)})
         if document is None:
             return None
         profile = from_document(GamificationProfile, document)
-        return profile if profile.uid else self._with_uid(profile)
-
-    def _with_uid(self, profile: GamificationProfile) -> GamificationProfile:
-        """An adopted profile does not name its uid: the user does, in one more command."""
-        with self._mongo.reading():
-            user = self._users.find_one({"_id": ObjectId(profile.user_id)}, {"uid": 1})
-        uid = user.get("uid") if user else None
-        if type(uid) is not str:
+        if profile.uid:
             return profile
-        self._uids[profile.user_id] = uid
-        return profile.evolve(uid=uid)
+        uid = self._uids.of(user_id)  # one more command, until the first write
+        return profile.evolve(uid=uid) if uid else profile
 
     def project(self, user_id: str, state: Folded, repair: bool = False) -> None:
         newer = {"$not": {"$gt" if repair else "$gte": state.seq}}
         update = to_update(state)
-        uid = self._uids.pop(user_id, None)
+        query = {"user_id": ObjectId(user_id), "seq": newer}
+        uid = self._uids.due(user_id)
         if uid is not None:
-            update["$set"]["uid"] = uid
-        with self._mongo.writing():
-            self._profiles.update_one({"user_id": ObjectId(user_id), "seq": newer}, update)
+            self._project_with_uid(query, update, user_id, uid)
+            return
+        with self._mongo.writing(GAMIFICATION_PROFILES):
+            self._profiles.update_one(query, update)
+
+    def _project_with_uid(self, query: Mapping[str, Any], update: Mapping[str, Any], user_id: str, uid: str) -> None:
+        """An adopted profile's first write. Where another one has the uid already, it goes without."""
+        named = {**update, "$set": {**update["$set"], "uid": uid}}
+        try:
+            with self._mongo.writing(GAMIFICATION_PROFILES):
+                self._profiles.update_one(query, named)
+        except DuplicateKeyError:
+            with self._mongo.writing(GAMIFICATION_PROFILES):
+                self._profiles.update_one(query, update)
+        self._uids.stored(user_id)
 
     def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
         update = {
             operator: {name: value for name, value in fields.items() if name not in _FOLDED}
             for operator, fields in to_update(new).items()
         }
-        same = {"$not": {"$gt": old.settings_version}}
-        with self._mongo.writing():
-            result = self._profiles.update_one(
-                {"user_id": ObjectId(old.user_id), "settings_version": same},
-                {operator: fields for operator, fields in update.items() if fields},
-            )
+        update["$max"] = {"updated_at": update["$set"].pop("updated_at")}
+        version = old.settings_version or {"$not": {"$gt": 0}}
+        try:
+            with self._mongo.writing(GAMIFICATION_PROFILES):
+                result = self._profiles.update_one(
+                    {"user_id": ObjectId(old.user_id), "settings_version": version},
+                    {operator: fields for operator, fields in update.items() if fields},
+                )
+        except DuplicateKeyError:
+            raise Taken("uid") from None
         if result.matched_count == 0:
             raise Stale("profile", old.user_id)
+        self._uids.stored(old.user_id)
 
     def users(self, after: str | None, limit: int) -> Sequence[str]:
-        behind = {"user_id": {"$gt": ObjectId(after)}} if after else {}
-        with self._mongo.reading():
+        behind = {"user_id": {"$gt": ObjectId(after)} if after else {"$gte": _FIRST_ID}}
+        with self._mongo.reading(GAMIFICATION_PROFILES):
             found = self._profiles.find(behind, {"user_id": 1}).sort("user_id", 1).limit(limit)
             return [str(document["user_id"]) for document in self._mongo.listed(found)]
 
     def count(self) -> int:
-        with self._mongo.reading():
+        with self._mongo.reading(GAMIFICATION_PROFILES):
             number: int = self._profiles.estimated_document_count()
             return number
 
@@ -104,8 +134,9 @@ class MongoGamification:
 class MongoLedger:
     """The ledger in ``xp_transactions``. A row carries its events in ``_outbox`` until they are in the log."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, uids: MongoUids) -> None:
         self._mongo = mongo
+        self._uids = uids
         self._rows = mongo.collection(XP_TRANSACTIONS)
 
     def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
@@ -113,7 +144,7 @@ class MongoLedger:
         if events:
             document["_outbox"] = [to_document(event) for event in events]
         try:
-            with self._mongo.writing():
+            with self._mongo.writing(XP_TRANSACTIONS):
                 self._rows.insert_one(document)
         except DuplicateKeyError as error:
             taken = self._is_taken(row, key_of(error))
@@ -126,20 +157,20 @@ class MongoLedger:
     def told(self, rows: Sequence[XPTransaction]) -> None:
         if not rows:
             return
-        ids = [ObjectId(row.id) for row in rows]
-        with self._mongo.writing():
-            if len(ids) == 1:
-                self._rows.update_one({"_id": ids[0]}, {"$unset": {"_outbox": ""}})
+        user_id, keys, told = ObjectId(rows[0].user_id), [row.key for row in rows], {"$unset": {"_outbox": ""}}
+        with self._mongo.writing(XP_TRANSACTIONS):
+            if len(keys) == 1:
+                self._rows.update_one({"user_id": user_id, "key": keys[0]}, told)
             else:
-                self._rows.update_many({"_id": {"$in": ids}}, {"$unset": {"_outbox": ""}})
+                self._rows.update_many({"user_id": user_id, "key": {"$in": keys}}, told)
 
     def row(self, transaction_id: str) -> XPTransaction | None:
-        with self._mongo.reading():
+        with self._mongo.reading(XP_TRANSACTIONS):
             document = self._rows.find_one({"transaction_id": transaction_id})
         return None if document is None else from_document(XPTransaction, document)
 
     def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
-        with self._mongo.reading():
+        with self._mongo.reading(XP_TRANSACTIONS):
             found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1)
             documents = self._mongo.listed(found)
         return [_committed(document) for document in documents]
@@ -152,24 +183,33 @@ class MongoLedger:
         return self._found({"user_id": ObjectId(user_id), "seq": behind}, -1, limit)
 
     def older(self, user_id: str, before: tuple[datetime, str] | None, limit: int) -> Sequence[XPTransaction]:
-        query: dict[str, Any] = {"user_id": ObjectId(user_id), "seq": None}
+        query: dict[str, Any] = {"user_id": ObjectId(user_id)}
+        rest: dict[str, Any] = {"seq": None}
         if before is not None:
             at, id = before
-            query["$or"] = [{"timestamp": {"$lt": at}}, {"timestamp": at, "_id": {"$lt": ObjectId(id)}}]
-        with self._mongo.reading():
-            found = self._rows.find(query).sort([("timestamp", -1), ("_id", -1)]).limit(limit)
-            documents = self._mongo.listed(found)
+            query["timestamp"] = {"$lte": at}
+            rest["$or"] = [{"timestamp": {"$lt": at}}, {"timestamp": at, "_id": {"$lt": ObjectId(id)}}]
+        order = {"$sort": {"timestamp": -1, "_id": -1}}
+        with self._mongo.reading(XP_TRANSACTIONS):
+            pipeline: list[dict[str, Any]] = [{"$match": query}, {"$match": rest}, order, {"$limit": limit}]
+            documents = self._mongo.aggregate(self._rows, pipeline)
         return [from_document(XPTransaction, document) for document in documents]
 
     def _found(self, query: Mapping[str, Any], order: int, limit: int) -> list[XPTransaction]:
-        with self._mongo.reading():
+        with self._mongo.reading(XP_TRANSACTIONS):
             documents = self._mongo.listed(self._rows.find(query).sort("seq", order).limit(limit))
         return [from_document(XPTransaction, document) for document in documents]
 
     def linked(self, user_id: str, transaction_id: str) -> XPTransaction | None:
-        either = [{"user_id": ObjectId(user_id), link: transaction_id} for link in ("reverses", "restores")]
-        with self._mongo.reading():
-            documents = self._mongo.listed(self._rows.find({"$or": either}))
+        """The newest of either kind: one command, where the server can join pipelines."""
+        reversal, restoring = [_newest(user_id, link, transaction_id) for link in ("reverses", "restores")]
+        with self._mongo.reading(XP_TRANSACTIONS):
+            if self._mongo.mocked:  # mongomock joins none
+                documents = self._mongo.aggregate(self._rows, reversal)
+                documents += self._mongo.aggregate(self._rows, restoring)
+            else:
+                union = {"$unionWith": {"coll": XP_TRANSACTIONS, "pipeline": restoring}}
+                documents = self._mongo.aggregate(self._rows, [*reversal, union])
         rows = [from_document(XPTransaction, document) for document in documents]
         return max(rows, key=lambda row: row.seq, default=None)
 
@@ -183,7 +223,7 @@ class MongoLedger:
 
     def standings(self, week: str) -> Sequence[BoardEntry]:
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"week": week, "seq": {"$gt": 0}}},
+            {"$match": {"week": week}},
             {"$sort": {"user_id": 1, "seq": -1}},
             {"$group": {"_id": "$user_id", **{name: {"$first": f"${name}"} for name in _SUMS}}},
             {
@@ -195,12 +235,19 @@ class MongoLedger:
                 }
             },
         ]
-        with self._mongo.reading():
+        with self._mongo.reading(XP_TRANSACTIONS):
             documents = self._mongo.aggregate(self._rows, pipeline)
-        return [entry for document in documents for entry in _entries(Board(week), document)]
+        lacking = [each["_id"] for each in documents if any(not text(profile, "uid") for profile in each["profile"])]
+        uids = self._uids.of_all([id for id in lacking if isinstance(id, ObjectId)])
+        return [entry for each in documents for entry in _entries(Board(week), each, uids.get(each["_id"]))]
 
 
-_SUMS = ("seq", "weekly_xp", "weekly_reached_at")
+def _newest(user_id: str, link: str, transaction_id: str) -> list[dict[str, Any]]:
+    match = {"user_id": ObjectId(user_id), link: transaction_id}
+    return [{"$match": match}, {"$sort": {"seq": -1}}, {"$limit": 1}]
+
+
+_SUMS: Final = ("seq", "weekly_xp", "weekly_reached_at")
 
 
 def _committed(document: Mapping[str, Any]) -> Committed:
@@ -208,20 +255,22 @@ def _committed(document: Mapping[str, Any]) -> Committed:
     return Committed(from_document(XPTransaction, document), outbox)
 
 
-def _entries(board: Board, document: Mapping[str, Any]) -> list[BoardEntry]:
+def _entries(board: Board, document: Mapping[str, Any], adopted: str | None) -> list[BoardEntry]:
     """What the newest row of a user's week says, with the settings of the profile; nothing for who has no uid."""
-    reached: datetime | None = document.get("weekly_reached_at")
-    if reached is not None and reached.tzinfo is None:
+    xp, seq = [whole(document, field, XP_TRANSACTIONS) for field in ("weekly_xp", "seq")]
+    reached = document.get("weekly_reached_at")
+    if isinstance(reached, datetime) and reached.tzinfo is None:
         reached = reached.replace(tzinfo=UTC)
-    sums = document.get("weekly_xp") or 0, reached, document["seq"]
     return [
         BoardEntry(
             board,
-            profile["uid"],
-            *sums,
-            profile.get("settings_version") or 0,
-            profile.get("leaderboard_opt_out") or False,
+            uid,
+            xp,
+            reached if isinstance(reached, datetime) else None,
+            seq,
+            whole(profile, "settings_version", GAMIFICATION_PROFILES),
+            profile.get("leaderboard_opt_out") is True,
         )
         for profile in document["profile"]
-        if profile.get("uid")
+        if (uid := text(profile, "uid") or adopted)
     ]

@@ -1,0 +1,190 @@
+"""What is sent: how many commands, none of the kinds that are not safe or not fast, each served by an index."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from tektree import Board, EntityRef, Principal
+from tektree.testing import SeededIds
+from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.records import sample
+
+pytestmark = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
+
+PROFILES, ROWS, EVENTS, USERS = "gamification_profiles", "xp_transactions", "events", "users"
+AWARD = [f"find {PROFILES}", f"insert {ROWS}", f"insert {EVENTS}", f"update {ROWS}", f"update {PROFILES}"]
+
+
+async def listened(world: World) -> tuple[Any, Heard, str]:
+    heard = Heard()
+    tek = world.tek(world.client(event_listeners=[heard]))
+    profile = await tek.gamification.enroll("usr_ada")
+    heard.names()
+    return tek, heard, profile.user_id
+
+
+def test_round_trips(world: World) -> None:
+    async def counted(world: World) -> None:
+        tek, heard, ada = await listened(world)
+        game, boards = tek.gamification, tek.leaderboards
+
+        await game.award(ada, "answer_posted", EntityRef("answer", "1"))
+        assert heard.names() == AWARD  # 3, and 2 for the drain
+        await game.award(ada, "answer_posted", EntityRef("answer", "2"))
+        assert heard.names() == AWARD
+        await game.record_activity(ada)
+        assert heard.names() == [f"find {PROFILES}", *AWARD]  # the date is the user's own
+        await game.profile(ada)
+        assert heard.names() == [f"find {PROFILES}"]
+        await game.history(ada, limit=1)
+        assert heard.names() == [f"find {ROWS}"]
+        page = await game.history(ada, limit=1)
+        await game.history(ada, after=page.next, limit=1)
+        assert heard.names() == [f"find {ROWS}"] * 2
+
+        await game.award((await game.enroll("usr_ben")).user_id, "answer_posted", EntityRef("answer", "3"))
+        heard.names()
+        await boards.top(Board.GLOBAL)
+        assert heard.names() == [f"aggregate {PROFILES}"]
+        await boards.rank(Board.GLOBAL, "usr_ben")
+        assert heard.names() == [f"find {PROFILES}", f"aggregate {PROFILES}"]
+        await boards.around(Board.GLOBAL, "usr_ben")
+        assert heard.names() == [f"find {PROFILES}", f"aggregate {PROFILES}", f"aggregate {PROFILES}"]
+        week = Board.weekly(world.clock())
+        for reading in (boards.top(week), boards.rank(week, "usr_ben"), boards.around(week, "usr_ben")):
+            await reading
+            assert heard.names() == [f"aggregate {ROWS}"]
+        await game.opt_out(Principal(ada, "usr_ada"))
+        assert heard.names() == [f"find {PROFILES}", f"find {PROFILES}", f"update {PROFILES}"]
+
+    world.run(counted)
+
+
+async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
+    """All commands of a community in which everything happens once: also what is rare, and what was adopted."""
+    world.look[USERS].insert_one(sample("users"))
+    world.look[PROFILES].insert_one(sample("gamification_profiles"))
+    world.look[ROWS].insert_one(sample("xp_transactions"))
+    old = str(sample("gamification_profiles")["user_id"])
+    heard = Heard()
+    tek = world.tek(world.client(event_listeners=[heard]), ids=SeededIds(1))
+    game, boards = tek.gamification, tek.leaderboards
+    ada = (await game.enroll("usr_ada")).user_id
+    await game.enroll("usr_ada")
+    await game.enroll("usr_abc123", old)
+    for turn in range(3):
+        first = await game.award(ada, "manual", amount=7, key=f"k{turn}")
+        await game.award(old, "manual", amount=7, key=f"k{turn}")
+        world.clock.advance(timedelta(days=1))
+    await game.award(ada, "manual", amount=7, key="k1")
+    world.clock.advance(timedelta(days=9))
+    await game.reverse(first.transaction.transaction_id, "a test")
+    await game.restore(first.transaction.transaction_id, "a test")
+    await game.reverse("xp_txn_abc123", "a test")
+    await game.explain(first.transaction.transaction_id)
+    await game.grant_freezes(ada, 1, "f")
+    await game.set_timezone(ada, "Asia/Tokyo")
+    await game.opt_out(Principal(ada, "usr_ada"))
+    await game.opt_in(Principal(ada, "usr_ada"))
+    await game.verify(ada)
+    await game.rebuild()
+    world.look[PROFILES].update_one({"uid": "usr_ada"}, {"$set": {"seq": 1}})
+    await game.award(ada, "manual", amount=7, key="k9")  # the profile lags: the ledger's tail is read
+    after = None
+    while True:
+        page = await game.history(old, after, limit=1)
+        after = page.next
+        if after is None:
+            break
+    for board in (Board.GLOBAL, Board.weekly(world.clock())):
+        await boards.top(board)
+        for uid in ("usr_ada", "usr_nobody"):
+            await boards.rank(board, uid)
+            await boards.around(board, uid)
+        await boards.rebuild(board)
+    ports = world.backends(world.client(event_listeners=[heard]))
+    found = ports.events.stream("user:usr_ada:xp", 0, 9)
+    assert await found if world.is_async else found
+    return heard.commands
+
+
+def test_nothing_is_skipped_upserted_or_found_and_modified(world: World) -> None:
+    commands = world.run(everything)
+    assert {name for name, _ in commands} == {"find", "insert", "update", "aggregate", "count"}
+    for name, command in commands:
+        told = repr(command)
+        assert "'skip':" not in told
+        assert "$skip" not in told
+        assert "upsert': True" not in told
+        if name in {"insert", "update"}:
+            assert command["writeConcern"] == {"w": "majority", "j": True}
+        elif name != "count" or "readConcern" in command:
+            assert command["readConcern"]["level"] == "majority"
+
+
+def test_every_write_and_what_it_depends_on_carries_the_shard_key(world: World) -> None:
+    """Of ``gamification_profiles`` and ``xp_transactions`` that is ``user_id``."""
+    for name, command in world.run(everything):
+        if name == "insert" and command["insert"] in {PROFILES, ROWS}:
+            assert all("user_id" in each for each in command["documents"])
+        if name == "update":
+            assert all("user_id" in each["q"] for each in command["updates"])
+
+
+def queries(commands: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The collections and filters of all that looks for something, those inside of pipelines too."""
+    for name, command in commands:
+        if name == "find":
+            yield command["find"], command["filter"]
+        elif name == "update":
+            yield from [(command["update"], each["q"]) for each in command["updates"]]
+        elif name == "aggregate":
+            yield from _of_pipeline(command["aggregate"], command["pipeline"])
+
+
+def _of_pipeline(collection: str, pipeline: list[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield collection, pipeline[0]["$match"]
+    for stage in pipeline:
+        if "$unionWith" in stage:
+            yield from _of_pipeline(stage["$unionWith"]["coll"], stage["$unionWith"]["pipeline"])
+        if "$lookup" in stage:
+            yield stage["$lookup"]["from"], {stage["$lookup"]["foreignField"]: ObjectId()}
+
+
+def test_every_query_is_served_by_an_index(world: World) -> None:
+    """The wire server names an index for the clauses it looks up; others only narrow down what was found.
+
+    So some of the clauses have to be served there, and a real server has to serve the query as it is.
+    """
+    commands = world.run(everything)
+    distinct = {repr(_shape(query)) + collection: (collection, query) for collection, query in queries(commands)}
+    assert len(distinct) > 15
+    for collection, query in distinct.values():
+        assert any(_is_served(world, collection, part) for part in _parts(world, query)), (collection, query)
+
+
+def _parts(world: World, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    fewest = len(query) if world.lane == REAL else 1
+    for size in range(len(query), fewest - 1, -1):
+        yield from [dict(part) for part in combinations(query.items(), size)]
+
+
+def _is_served(world: World, collection: str, query: dict[str, Any]) -> bool:
+    plan = world.look.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
+    told = repr(plan["queryPlanner"]["winningPlan"])
+    return "COLLSCAN" not in told and ("IXSCAN" in told or "IDHACK" in told or "EXPRESS" in told)
+
+
+def _shape(query: Any) -> Any:
+    if isinstance(query, Mapping):
+        return {key: _shape(value) for key, value in query.items()}
+    return None if query is None else type(query).__name__
+
+
+def test_a_query_without_an_index_would_be_noticed(world: World) -> None:
+    assert not _is_served(world, ROWS, {"note": "x"})
+    assert _is_served(world, ROWS, {"transaction_id": "x"})
