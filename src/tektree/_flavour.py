@@ -18,7 +18,9 @@ from tektree.errors import ConfigurationError
 __all__ = [
     "async_backoff",
     "async_call",
+    "async_cancellations",
     "async_databases",
+    "async_heed",
     "async_locks",
     "async_loop",
     "async_offload",
@@ -26,7 +28,9 @@ __all__ = [
     "async_stranger",
     "sync_backoff",
     "sync_call",
+    "sync_cancellations",
     "sync_databases",
+    "sync_heed",
     "sync_locks",
     "sync_loop",
     "sync_offload",
@@ -59,7 +63,6 @@ async_stranger: Final = ("TekTree", sync_databases)
 
 sync_stranger: Final = ("AsyncTekTree", async_databases)
 """The class for databases that can be awaited, and those."""
-
 
 
 class async_locks:  # noqa: N801 - one of a pair
@@ -99,6 +102,27 @@ def async_loop() -> object:
 def sync_loop() -> object:
     """There is none."""
     return None
+
+
+def async_cancellations() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def sync_cancellations() -> int:
+    """Nobody can ask."""
+    return 0
+
+
+def async_heed(cancellations: int) -> None:
+    """Raises ``CancelledError`` if the running task was asked to end more often than so; some drivers swallow that."""
+    if async_cancellations() > cancellations:
+        raise asyncio.CancelledError
+
+
+def sync_heed(cancellations: int) -> None:
+    """Nobody can ask."""
 
 
 async def async_sleep(seconds: float) -> None:

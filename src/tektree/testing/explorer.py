@@ -5,8 +5,8 @@ call next, and what befalls it, is chosen here, and every choice is tried. Betwe
 another could see, so that is all there is to choose.
 
 Two ways that lead to the same state are followed once. A state is what storage holds and, of each worker, what it was
-told so far, or how it ended: a coroutine depends on nothing else. So nothing is left out, and what is counted as `Exploration.schedules`
-are the schedules that were covered, not those that were run.
+told so far, or how it ended: a coroutine depends on nothing else. So nothing is left out, and what is counted as
+`Exploration.schedules` are the schedules that were covered, not those that were run.
 """
 
 from asyncio import Runner
@@ -232,7 +232,7 @@ def explore(
     """Every schedule of the workers of ``make()``, with up to ``most_strikes`` strikes in each.
 
     ``make`` is called over and over and must make the same world each time. A schedule of more than ``longest`` calls
-    is a violation: somebody waits for something that never comes. ``first_only`` ends the search at the first violation.
+    is a violation: somebody waits for something that never comes. ``first_only`` ends the search at the first one.
     """
     search = _Search(make, strikes, most_strikes, longest, first_only)
     with Runner() as runner:  # its loop runs nothing; some locks ask which one it is

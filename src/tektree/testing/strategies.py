@@ -23,7 +23,16 @@ from pydantic.fields import FieldInfo
 from tektree.errors import ConfigurationError, InvalidInput
 from tektree.models.accounts import PasswordHash
 from tektree.models.base import INT53, Frozen, StoredAs, Text, Value
-from tektree.models.gamification import AwardResult, Explanation, GamificationProfile, Outcome, Reason, XPTransaction
+from tektree.models.gamification import (
+    AwardRequest,
+    AwardResult,
+    EntityRef,
+    Explanation,
+    GamificationProfile,
+    Outcome,
+    Reason,
+    XPTransaction,
+)
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.models.pages import Page
 from tektree.rules.periods import zone
@@ -44,6 +53,7 @@ __all__ = [
     "instants",
     "pages",
     "records",
+    "requests",
     "results",
     "standings",
     "uids",
@@ -117,7 +127,7 @@ def instants(least: datetime | None = None, most: datetime | None = None) -> Sea
 
 
 def records(model: type[M]) -> SearchStrategy[M]:
-    """Sound values of ``model``, any class of `tektree.models` that is checked when it is made; also a `Policy`'s parts.
+    """Sound values of ``model``, which is any class of `tektree.models` that is checked when it is made.
 
     Each field that may be left out is left out at times.
     """
@@ -128,7 +138,8 @@ def records(model: type[M]) -> SearchStrategy[M]:
 @cache
 def _records(model: type[Value]) -> SearchStrategy[Any]:
     hints = get_type_hints(model, include_extras=True)
-    required, optional = {}, {}
+    required: dict[str, SearchStrategy[Any]] = {}
+    optional: dict[str, SearchStrategy[Any]] = {}
     for name, field in model.model_fields.items():
         values = zones() if name == "timezone" else _values(hints[name])
         if name == "timezone" and NoneType in get_args(hints[name]):
@@ -162,12 +173,17 @@ def _plain(base: Any, notes: list[Any]) -> SearchStrategy[Any]:
         return st.integers(next((limit.ge for limit in limits if hasattr(limit, "ge")), -INT53), INT53)
     if base is Any:
         return _JSON
-    known: dict[Any, SearchStrategy[Any]] = {bool: st.booleans(), datetime: instants()}
+    known: dict[Any, SearchStrategy[Any]] = {bool: st.booleans(), datetime: instants(), float: _floats(limits)}
     if base in known:
         return known[base]
     if issubclass(base, SecretStr):
         return st.text(_CHARACTERS, max_size=60).map(PasswordHash)
     return st.sampled_from(list(base)) if issubclass(base, Enum) else _records(base)
+
+
+def _floats(limits: list[Any]) -> SearchStrategy[float]:
+    least = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
+    return st.floats(least, allow_nan=False, allow_infinity=False)
 
 
 def _texts(notes: list[Any], limits: list[Any]) -> SearchStrategy[str]:
@@ -194,6 +210,13 @@ def _measured(measure: Text, hex_too: bool) -> SearchStrategy[str]:
     return ids() | shown if hex_too else shown
 
 
+def requests() -> SearchStrategy[AwardRequest]:
+    """What is asked of the rules of XP."""
+    amounts, words = st.none() | st.integers(1, INT53), st.from_regex(r"[a-z][a-z0-9_]{0,63}", fullmatch=True)
+    keys = _measured(Text(200, 1), hex_too=False)
+    return st.builds(AwardRequest, ids(), words, keys, instants(), st.none() | records(EntityRef), amounts)
+
+
 def boards() -> SearchStrategy[Board]:
     """The board of all time, and those of weeks."""
     return st.just(Board.GLOBAL) | st.dates(date(1970, 1, 5), date(9998, 12, 31)).map(Board.weekly)
@@ -212,7 +235,7 @@ def standings() -> SearchStrategy[Standing]:
 
 def pages(items: SearchStrategy[T]) -> SearchStrategy[Page[T]]:
     """Pages of ``items``."""
-    return st.builds(Page, st.lists(items, max_size=3).map(tuple), st.none() | st.text(_WORDS, min_size=1, max_size=3))
+    return st.builds(Page, st.lists(items, max_size=3).map(tuple), st.none() | _WORDS)
 
 
 def results() -> SearchStrategy[AwardResult]:

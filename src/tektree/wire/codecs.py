@@ -480,6 +480,7 @@ def _compiled(model: type[M]) -> Codec[M]:
     exec(compile(source, f"<codec of {model.__name__}>", "exec"), names)  # noqa: S102 - of our own fields' names
     aware: dict[str, Any] = {**names, "_NAIVE_EPOCH": _EPOCH}
     exec(compile(source, f"<codec of {model.__name__}>", "exec"), aware)  # noqa: S102
+    READERS[model] = names["read_plain"]
     return Codec(model, fields, names["read_plain"], aware["read_plain"], names["write"], source)
 
 
@@ -491,14 +492,8 @@ codec_of: Final = cast("_CodecOf", cache(_compiled))  # functools' types forget 
 """The codec of a model, made on first use."""
 
 
-class _Readers(dict[type[Value], Callable[[Mapping[str, Any]], Any]]):
-    def __missing__(self, model: type[Value]) -> Callable[[Mapping[str, Any]], Any]:
-        self[model] = codec_of(model).read_plain
-        return self[model]
-
-
-READERS: Final = _Readers()
-"""`Codec.read_plain` of each model: the shortest way for what is called once per document."""
+READERS: Final[dict[type[Value], Callable[[Mapping[str, Any]], Any]]] = {}
+"""`Codec.read_plain` of each model that has a codec by now: the shortest way for what is called once per document."""
 
 
 def _fields(model: type[Value]) -> tuple[_Field, ...]:
@@ -523,7 +518,7 @@ def _reader(fields: tuple[_Field, ...]) -> str:
     lines += [line for field in always for line in _taking(field)]
     return _function(
         "read_plain(_document)",
-        "_values = {**_defaults, **_document}" if len(always) < len(fields) else "_values = {**_document}",
+        "_values = {**_defaults, **_document}" if len(always) < len(fields) else "_values = _copy(_document)",
         *lines,
         f"_extra = None if len(_document) == {len(always)} else _rest(_document, _values)",
         "_record = _new(_model)",
@@ -563,7 +558,10 @@ def _taking(field: _Field) -> list[str]:
     if field.kind.take == "{x}" and field.key == field.name:
         return []
     look = f"_values['{field.key}']" if field.key == field.name else f"_values.pop('{field.key}')"
-    lines = [] if field.kind.of or field.kind.test else [f"{field.name} = {look}"]
+    bound = field.kind.of or field.kind.test
+    if not bound and not field.kind.each and field.kind.take.count("{x}") == 1:
+        return [f"_values['{field.name}'] = {_filled(field.kind.take.replace('{x}', look), field)}"]
+    lines = [] if bound else [f"{field.name} = {look}"]
     if field.kind.each:  # a loop, because before Python 3.12 a comprehension is a function of its own
         item = _filled(field.kind.each.replace("{x}", "_item"), field)
         lines += ["_items = []", f"for _item in {field.name}:", f"    _items.append({item})"]
@@ -604,6 +602,7 @@ def _names(model: type[Value], fields: tuple[_Field, ...]) -> dict[str, Any]:
     names: dict[str, Any] = {
         "_EPOCH": _EPOCH,
         "_NAIVE_EPOCH": _NAIVE_EPOCH,
+        "_copy": dict.copy,
         "_defaults": {field.name: field.default for field in fields if not field.always},
         "_field_names": frozenset(model.model_fields),
         "_join": "".join,

@@ -72,7 +72,8 @@ def again(world: World, user_id: str, *, committed: bool | None) -> None:
     rows = len(tek.gamification.history(user_id).items)
     assert committed is None or rows == committed
     found = tek.gamification.award(user_id, "manual", amount=7, key=f"key {user_id}")
-    assert found.outcome == ("duplicate" if rows else "granted")
+    if rows or committed is not None:  # else a cut-off command may come through meanwhile
+        assert found.outcome == ("duplicate" if rows else "granted")
     whole(tek, world, user_id)
 
 

@@ -149,7 +149,7 @@ class AsyncCommits:
             await self._boards.put(entries, now)
         if told:
             await self._ledger.told(told)
-        newest = committed[-1].row.state
+        newest = committed[-1][0].state
         if newest is not None:
             await self._profiles.project(profile.user_id, newest)
 

@@ -150,7 +150,7 @@ class Commits:
             self._boards.put(entries, now)
         if told:
             self._ledger.told(told)
-        newest = committed[-1].row.state
+        newest = committed[-1][0].state
         if newest is not None:
             self._profiles.project(profile.user_id, newest)
 

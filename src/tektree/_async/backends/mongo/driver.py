@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from tektree._async.backends.mongo.faults import RAISED, read_fault, write_fault
-from tektree._flavour import async_databases, async_loop, async_stranger
+from tektree._flavour import async_cancellations, async_databases, async_heed, async_loop, async_stranger
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError
 
 __all__ = [
@@ -77,13 +77,16 @@ class AsyncMongo:
     def reading(self, collection: str) -> Iterator[None]:
         """Around commands that only read: what fails has done nothing."""
         self._at_home()
+        asked = async_cancellations()
         try:
             with pymongo.timeout(self.deadline):
                 yield
         except TekTreeError:
             raise
         except RAISED as error:
+            async_heed(asked)
             raise read_fault(error, collection) from None
+        async_heed(asked)
 
     @contextmanager
     def writing(self, collection: str) -> Iterator[None]:
@@ -92,13 +95,16 @@ class AsyncMongo:
         when its reply is lost, the outcome is unknown. Duplicate keys pass through.
         """
         self._at_home()
+        asked = async_cancellations()
         try:
             with pymongo.timeout(self.deadline):
                 yield
         except (TekTreeError, DuplicateKeyError):
             raise
         except RAISED as error:
+            async_heed(asked)
             raise write_fault(error, collection, self._retries) from None
+        async_heed(asked)
 
     async def listed(self, cursor: Any) -> list[dict[str, Any]]:
         """All documents of a cursor."""

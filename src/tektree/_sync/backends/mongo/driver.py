@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from tektree._flavour import sync_databases, sync_loop, sync_stranger
+from tektree._flavour import sync_cancellations, sync_databases, sync_heed, sync_loop, sync_stranger
 from tektree._sync.backends.mongo.faults import RAISED, read_fault, write_fault
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError
 
@@ -76,13 +76,16 @@ class Mongo:
     def reading(self, collection: str) -> Iterator[None]:
         """Around commands that only read: what fails has done nothing."""
         self._at_home()
+        asked = sync_cancellations()
         try:
             with pymongo.timeout(self.deadline):
                 yield
         except TekTreeError:
             raise
         except RAISED as error:
+            sync_heed(asked)
             raise read_fault(error, collection) from None
+        sync_heed(asked)
 
     @contextmanager
     def writing(self, collection: str) -> Iterator[None]:
@@ -91,13 +94,16 @@ class Mongo:
         when its reply is lost, the outcome is unknown. Duplicate keys pass through.
         """
         self._at_home()
+        asked = sync_cancellations()
         try:
             with pymongo.timeout(self.deadline):
                 yield
         except (TekTreeError, DuplicateKeyError):
             raise
         except RAISED as error:
+            sync_heed(asked)
             raise write_fault(error, collection, self._retries) from None
+        sync_heed(asked)
 
     def listed(self, cursor: Any) -> list[dict[str, Any]]:
         """All documents of a cursor."""

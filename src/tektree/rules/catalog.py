@@ -1,0 +1,353 @@
+"""The catalog: which events there are, what each says, and how what was said in older versions is read.
+
+The law: a type has one meaning for ever. What is told is exactly as declared, at most 16 KiB, and holds personal data
+in declared fields only. What is read may be of any minor version of a known major one, fields that are not known are
+passed over; an older major version is brought forward step by step, a newer one is an `UnknownVersion`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from string import Formatter
+from types import MappingProxyType
+from typing import Any, Final
+
+from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, UnknownVersion
+from tektree.ids import hex_id
+from tektree.models.base import Frozen, Value, checked, instant, json_value
+from tektree.models.events import Event
+from tektree.models.payloads import PAYLOADS
+from tektree.models.payloads.base import Kind, Payload, nullable, parts
+
+__all__ = ["MOST_METADATA", "MOST_PAYLOAD", "Catalog", "catalog_of", "encoded", "looks_personal", "stream_of"]
+
+MOST_PAYLOAD: Final = 16_384
+MOST_METADATA: Final = 2_048
+"""Bytes of JSON. A whole event stays below the 20 kB that receivers of webhooks take."""
+
+PERSONAL_METADATA: Final = frozenset({"ip_address"})
+"""What may stand in ``metadata`` and is personal."""
+
+_TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,8}(\.(0|[1-9][0-9]{0,8})){2}")
+_NUMBERS: Final = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
+
+_PERSONAL: Final = frozenset({"address", "avatar", "bio", "birthday", "email", "ip", "latitude", "longitude", "phone"})
+_PERSONAL_NAMES: Final = frozenset(
+    {"birth_date", "date_of_birth", "first_name", "full_name", "last_name", "location", "real_name", "user_agent"}
+)
+_SECRET: Final = frozenset({"password", "secret", "token"})
+
+
+class Catalog:
+    """Event types by name. It never changes: `register` gives a larger one."""
+
+    __slots__ = ("_by_name", "_kinds")
+
+    def __init__(self, payloads: Iterable[type[Payload]] = ()) -> None:
+        """Raises `ConfigurationError` for a declaration that does not hold together, or for a name that is taken."""
+        kinds: dict[str, Kind] = {}
+        by_name: dict[str, Kind] = {}
+        for payload in payloads:
+            kind = _declared(payload)
+            for name in (kind.event_type, *kind.aliases):
+                if name in by_name:
+                    raise ConfigurationError(name, "is declared twice; a type has one meaning, for ever")
+                by_name[name] = kind
+            kinds[kind.event_type] = kind
+        self._kinds: Mapping[str, Kind] = MappingProxyType(kinds)
+        self._by_name: Mapping[str, Kind] = MappingProxyType(by_name)
+
+    def register(self, *payloads: type[Payload]) -> "Catalog":
+        """A catalog with these types too. Raises `ConfigurationError`: see the class."""
+        return Catalog([*[kind.payload for kind in self], *payloads])
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._kinds.values())
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __contains__(self, event_type: object) -> bool:
+        return event_type in self._by_name
+
+    def kind(self, of: str | type[Payload] | Payload) -> Kind:
+        """The declaration of a type, of a payload's class, or of a payload. Old names are known.
+
+        Raises `InvalidInput` for what is not in the catalog.
+        """
+        if isinstance(of, str):
+            kind = self._by_name.get(of)
+        else:
+            payload = of if isinstance(of, type) else type(of)
+            declared = payload.KIND if issubclass(payload, Payload) else None
+            kind = self._kinds.get(declared.event_type) if declared else None
+            kind = kind if kind is not None and kind.payload is payload else None
+        if kind is None:
+            raise InvalidInput("event_type", "is not in the catalog; register its payload first")
+        return kind
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def encode(self, payload: Payload) -> Frozen[str, Any]:
+        """``payload`` as the JSON that an event carries.
+
+        Raises `InvalidInput` when it is of no known type, larger than 16 KiB, or names something personal within a
+        field that is open.
+        """
+        self.kind(payload)
+        found = encoded(payload)
+        _measured("payload", found, MOST_PAYLOAD)
+        for name, value in found.items():
+            _only_declared(value, f"payload.{name}")
+        return found
+
+    def event(
+        self,
+        payload: Payload,
+        id: str,
+        at: datetime,
+        *,
+        event_id: str | None = None,
+        trace_id: str = "",
+        correlation_id: str = "",
+        producer_id: str = "",
+        metadata: Mapping[str, Any] = Frozen(),
+    ) -> Event:
+        """The event that tells ``payload``. ``id`` are 24 hex digits; ``event_id`` is made of them if there is none.
+
+        Where the type has a stream, ``metadata`` names it. Raises `InvalidInput`.
+        """
+        kind = self.kind(payload)
+        stream = stream_of(payload)
+        fields = {
+            "id": hex_id(id, "id"),
+            "event_id": f"evt_{id}" if event_id is None else event_id,
+            "event_type": kind.event_type,
+            "event_version": kind.version,
+            "timestamp": instant(at),
+            "trace_id": trace_id,
+            "correlation_id": correlation_id,
+            "source_service": kind.by,
+            "producer_id": producer_id,
+            "metadata": ({} if stream is None else {"stream": stream}) | dict(metadata),
+            "payload": self.encode(payload),
+        }
+        event = checked(Event, fields)
+        _metadata(event, stream)
+        return event
+
+    def check(self, event: Event) -> None:
+        """Raises `InvalidInput` unless ``event`` is told exactly as its type is declared, in the newest version."""
+        kind = self.kind(event.event_type)
+        for field, told, meant in (
+            ("event_type", event.event_type, kind.event_type),
+            ("event_version", event.event_version, kind.version),
+            ("source_service", event.source_service, kind.by),
+        ):
+            if told != meant:
+                raise InvalidInput(field, f"must be {meant!r}")
+        try:
+            payload = checked(kind.payload, event.payload)
+        except InvalidInput as error:
+            raise InvalidInput(f"payload.{error.field}", error.reason) from None
+        _measured("payload", event.payload, MOST_PAYLOAD)
+        self.encode(payload)
+        _metadata(event, stream_of(payload))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def decode(self, event: Event) -> Payload:
+        """What ``event`` says, in the newest version of its payload.
+
+        Raises `UnknownVersion` for a type or a major version that is not known here, `CorruptDocument` for a payload
+        that is none of its version.
+        """
+        kind, major = self._found(event)
+        payload: Mapping[str, Any] = event.payload
+        try:
+            for step in range(major, kind.major):
+                payload = kind.upcasts[step].up(_thawed(payload))
+            return checked(kind.payload, _known(kind.payload, payload))
+        except InvalidInput as error:
+            raise CorruptDocument("events", event.event_id, f"payload.{error.field}", error.reason) from None
+        except Exception as error:  # an upcaster is anybody's code, and what it stumbles over is the payload
+            raise CorruptDocument(
+                "events", event.event_id, "payload", f"cannot be brought forward: {type(error).__name__}"
+            ) from error
+
+    def without_personal(self, event: Event) -> Event:
+        """``event`` with null for all that is personal: what a webhook may carry, and what an erasure leaves in the log.
+
+        Of a newer minor version, whatever is named like something personal is taken for it. Raises `UnknownVersion`.
+        """
+        kind, major = self._found(event)
+        personal = kind.personal if major == kind.major else kind.upcasts[major].personal
+        fields = kind.fields if major == kind.major else {}
+        payload = {
+            name: None if name in personal else value if name in fields else _blanked(name, value)
+            for name, value in event.payload.items()
+        }
+        metadata = {name: _blanked(name, value) for name, value in event.metadata.items()}
+        return event.evolve(payload=payload, metadata=metadata)
+
+    def _found(self, event: Event) -> tuple[Kind, int]:
+        kind, numbers = self._by_name.get(event.event_type), _NUMBERS.fullmatch(event.event_version)
+        major = int(numbers[1]) if numbers else 0
+        if kind is None or not 0 < major <= kind.major:
+            raise UnknownVersion(event.event_type, event.event_version)
+        return kind, major
+
+
+_OURS: Final[list[Catalog]] = []
+
+
+def catalog_of(*payloads: type[Payload]) -> Catalog:
+    """Our own types, and these."""
+    return Catalog([*PAYLOADS, *payloads])
+
+
+def encoded(payload: Payload) -> Frozen[str, Any]:
+    """``payload`` as JSON: required fields always, the others where they are not at their default."""
+    found: Frozen[str, Any] = json_value(payload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return found
+
+
+def stream_of(payload: Payload) -> str | None:
+    """The stream that ``payload`` is told along; None: it stands alone."""
+    kind = payload.KIND
+    if kind is None or kind.stream is None:
+        return None
+    return kind.stream.format_map({name: getattr(payload, name) for name in _placeholders(kind.stream)})
+
+
+def _placeholders(template: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+
+
+# -- declarations ------------------------------------------------------------------------------------------------------
+
+
+def _declared(payload: type[Payload]) -> Kind:
+    kind = payload.KIND
+    if kind is None:
+        raise ConfigurationError(payload.__name__, "declares no event; give its class event=…")
+    for name in (kind.event_type, *kind.aliases):
+        if len(name) > 64 or not _TYPE.fullmatch(name):
+            raise ConfigurationError(name, "must be like 'resource.past_participle', of at most 64 characters")
+    if not _VERSION.fullmatch(kind.version):
+        raise ConfigurationError(kind.event_type, "must have a version such as '1.0.0'")
+    if not 0 < len(kind.by) <= 64:
+        raise ConfigurationError(kind.event_type, "must name the service that tells it: by=…")
+    steps = set(range(1, kind.major))
+    if set(kind.upcasts) != steps:
+        wrong = min(steps ^ set(kind.upcasts))
+        fault = f"lacks the upcast of version {wrong}" if wrong in steps else f"has an upcast of version {wrong}"
+        raise ConfigurationError(kind.event_type, f"{fault}; version {kind.version} needs one for each major below it")
+    _fields(kind)
+    return kind
+
+
+def _fields(kind: Kind) -> None:
+    personal = kind.personal
+    for name, field in kind.fields.items():
+        where = f"{kind.event_type}.{name}"
+        if _last(name) in _SECRET:
+            raise ConfigurationError(where, "is a secret by its name; events hold none")
+        if name in personal and not nullable(field):
+            raise ConfigurationError(where, "is personal and so must allow None: an erasure overwrites it")
+        if name not in personal and looks_personal(name):
+            raise ConfigurationError(where, "is personal by its name; mark it: Personal[…]")
+        for part in parts(field):
+            _part(part, where, frozenset())
+    user = kind.fields.get("user_id")
+    if user is not None and not user.is_required():
+        raise ConfigurationError(f"{kind.event_type}.user_id", "must be required: events are partitioned by it")
+    for name in _placeholders(kind.stream or ""):
+        if name not in kind.fields or not kind.fields[name].is_required() or nullable(kind.fields[name]):
+            raise ConfigurationError(f"{kind.event_type}.{name}", "is part of the stream, so it must always be there")
+
+
+def _part(part: type[Value], where: str, seen: frozenset[type[Value]]) -> None:
+    """Personal data stands at the top of a payload, where it is found without knowing its parts."""
+    for name, field in part.model_fields.items():
+        if looks_personal(name) or _last(name) in _SECRET or "_PersonalData" in repr(field):
+            raise ConfigurationError(f"{where}.{name}", "is personal; it must stand at the top of the payload")
+        for inner in {*parts(field)} - seen - {part}:
+            _part(inner, f"{where}.{name}", seen | {part})
+
+
+def looks_personal(name: str) -> bool:
+    """Whether a field is personal by its name: ``new_email``, ``ip_hash``, ``last_name``."""
+    name = name.lower().removesuffix("_hash")
+    return name in _PERSONAL_NAMES or _last(name) in _PERSONAL
+
+
+def _last(name: str) -> str:
+    return name.lower().removesuffix("_hash").rpartition("_")[2]
+
+
+# -- what is in them ---------------------------------------------------------------------------------------------------
+
+
+def _metadata(event: Event, stream: str | None) -> None:
+    metadata = event.metadata
+    _measured("metadata", metadata, MOST_METADATA)
+    if metadata.get("stream", stream) != stream:
+        raise InvalidInput("metadata.stream", "must be absent" if stream is None else f"must be {stream!r}")
+    for name, value in metadata.items():
+        if name not in PERSONAL_METADATA:
+            _only_declared({name: value}, "metadata")
+
+
+def _measured(field: str, value: Mapping[str, Any], most: int) -> None:
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > most:
+        raise InvalidInput(field, f"is {size:,} bytes of JSON, and {most:,} is the most; name long texts by their id")
+
+
+def _only_declared(value: Any, path: str) -> None:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if looks_personal(name) or _last(name) in _SECRET:
+                raise InvalidInput(path, "names something personal or secret, which is not declared; leave it out")
+            _only_declared(inner, path)
+    elif isinstance(value, tuple):
+        for inner in value:
+            _only_declared(inner, path)
+
+
+def _known(model: type[Value], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``model`` knows of a map, in all its parts."""
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    return {name: _known_in(parts(fields[name]), value) for name, value in found.items() if name in fields}
+
+
+def _known_in(models: tuple[type[Value], ...], value: Any) -> Any:
+    if not models:
+        return value
+    if isinstance(value, Mapping):
+        known = [model for model in models if _is_one(model, value)]
+        if known:
+            return _known(known[0], value)
+        return {name: _known_in(models, inner) for name, inner in value.items()}
+    return tuple([_known_in(models, inner) for inner in value]) if isinstance(value, list | tuple) else value
+
+
+def _is_one(model: type[Value], found: Mapping[str, Any]) -> bool:
+    return all(name in found for name, field in model.model_fields.items() if field.is_required())
+
+
+def _blanked(name: str, value: Any) -> Any:
+    if looks_personal(name):
+        return None
+    if isinstance(value, Mapping):
+        return {inner: _blanked(inner, each) for inner, each in value.items()}
+    return tuple([_blanked("", each) for each in value]) if isinstance(value, tuple) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _thawed(inner) for name, inner in value.items()}
+    return [_thawed(inner) for inner in value] if isinstance(value, tuple) else value
