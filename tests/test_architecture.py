@@ -37,7 +37,7 @@ FLOORS = {
         "_async.backends.memory": "errors ids _flavour models wire _async.ports",
         "_async.backends.mongo": "errors ids _flavour models wire _async.ports bson pymongo motor",
         "_async.backends.redis": "errors ids _flavour models wire _async.ports redis",
-        "_async.conformance": "errors ids models policy rules _async.ports",
+        "_async.conformance": "errors ids models policy rules _async.ports pydantic",
         "_async.sdk": "errors ids clock _flavour models policy rules wire _async.ports _async.services"
         " _async.backends.memory _async.backends.mongo _async.backends.redis",
         "ports": "_async.ports _sync.ports",
@@ -45,8 +45,9 @@ FLOORS = {
         "backends": "_async.backends.memory _sync.backends.memory _async.backends.mongo _sync.backends.mongo"
         " _async.backends.redis _sync.backends.redis",
         "__init__": "errors models policy _async.sdk _sync.sdk",
-        "testing": f"{_PUBLIC} _async.conformance _sync.conformance hypothesis pytest",
+        "testing": f"{_PUBLIC} _async.conformance _sync.conformance pydantic hypothesis pytest",
         "activity": "__init__ errors models policy rules",
+        "catalog": "models rules wire",
         "_cli": f"{_PUBLIC} activity rich",
         "cli": "__init__ errors _cli",
         "__main__": "cli",

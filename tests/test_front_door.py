@@ -130,7 +130,6 @@ def test_every_error_has_its_own_code() -> None:
     ("driver", "extra", "call"),
     [
         ("pymongo", "mongo", "TekTree.connect(mongo='mongodb://localhost/tektree')"),
-        ("redis", "redis", "TekTree.connect(mongo='mongodb://localhost/tektree', redis='redis://localhost')"),
     ],
 )
 def test_a_missing_extra_says_which_to_install(driver: str, extra: str, call: str) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Taken,
         TekTreeError,
         Unavailable,
+        UnknownVersion,
     )
     from tektree.models.accounts import Principal
     from tektree.models.gamification import AwardResult, EntityRef, GamificationProfile, Outcome, XPTransaction
@@ -70,6 +71,7 @@ __all__ = [
     "TekTree",
     "TekTreeError",
     "Unavailable",
+    "UnknownVersion",
     "XPTransaction",
     "__version__",
 ]

@@ -20,7 +20,8 @@
     ├── BackendError                    storage is at fault, not the caller
     │   ├── Unavailable                 nothing was done: try again later
     │   ├── OutcomeUnknown              it may have been done: retry with the same key
-    │   └── CorruptDocument             a stored document cannot be read
+    │   ├── CorruptDocument             a stored document cannot be read
+    │   └── UnknownVersion              an event of a newer release: deploy it here too
     └── ConfigurationError (ValueError) the host's set-up is wrong
         └── InvalidPolicy (InvalidInput) a setting of the policy does not hold together
 
@@ -54,6 +55,7 @@ __all__ = [
     "Taken",
     "TekTreeError",
     "Unavailable",
+    "UnknownVersion",
 ]
 
 
@@ -294,6 +296,20 @@ class CorruptDocument(BackendError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.collection, self.id, self.field, self.reason)
+
+
+class UnknownVersion(BackendError):
+    """An event is of a type, or of a major version, that is not known here. It waits for a release that knows it."""
+
+    code = "unknown_version"
+
+    def __init__(self, event_type: str, version: str) -> None:
+        super().__init__(f"event {event_type!r} {version} cannot be read by this release; deploy one that knows it")
+        self.event_type = event_type
+        self.version = version
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.event_type, self.version)
 
 
 class ConfigurationError(TekTreeError, ValueError):

@@ -10,6 +10,7 @@ A policy that does not hold together raises `InvalidPolicy`, which is a `Configu
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -72,12 +73,16 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if type(value) is list else value
 
 
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+|/[0-9]+)?")
+
+
 def _exact(value: Any) -> Fraction:
-    """A number as it is written, without the detour over binary floats."""
-    if type(value) in {int, str, Fraction} and len(str(value)) <= 40:
+    """A number as it is written, without the detour over binary floats. No powers: 1e999999999 is a long number."""
+    written = str(value) if type(value) in {int, Fraction} and abs(value) < 10**40 else value
+    if type(written) is str and len(written) <= 40 and _NUMBER.fullmatch(written):
         try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
+            return Fraction(written)
+        except ZeroDivisionError:
             pass
     raise ValueError("must be a whole number or a text such as '1.5' or '41/20'")
 
@@ -334,18 +339,18 @@ class RateLimit(Setting):
     window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
 
 
+def _rate_limits() -> Frozen[Tier, Frozen[str, RateLimit]]:
+    limits: dict[Tier, int] = {"free": 60, "pro": 120, "team": 300, "enterprise": 600}
+    return Frozen({tier: Frozen({"*": RateLimit(limit=limit)}) for tier, limit in limits.items()})
+
+
 class RateLimits(Setting):
     """Requests per window:
 
     for each tier by endpoint pattern, ``*`` being every other one; and log-ins, per account and source.
     """
 
-    tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = Frozen(
-        {
-            tier: Frozen({"*": RateLimit(limit=limit)})
-            for tier, limit in (("free", 60), ("pro", 120), ("team", 300), ("enterprise", 600))
-        }
-    )
+    tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = _rate_limits()
     login_per_account: RateLimit = RateLimit(limit=5)
     login_per_source: RateLimit = RateLimit(limit=20)
 
@@ -381,13 +386,13 @@ class Events(Setting):
 
 
 def _quotas() -> Frozen[Tier, Frozen[str, int | None]]:
-    rows = {
+    rows: dict[Tier, tuple[int | None, ...]] = {
         "free": (20, 100, 5, 3),
         "pro": (200, 1000, 50, 30),
         "team": (1000, None, 250, 150),
         "enterprise": (None, None, None, None),
     }
-    types = ("questions", "answers", "insights", "areas")
+    types: tuple[str, ...] = ("questions", "answers", "insights", "areas")
     return Frozen({tier: Frozen(zip(types, limits, strict=True)) for tier, limits in rows.items()})
 
 
@@ -442,9 +447,10 @@ class Policy(Setting):
     def from_toml(cls, document: str) -> Self:
         """The policy that a TOML text describes; what it leaves out is the default. Raises `InvalidPolicy`."""
         try:
-            return cls(**tomllib.loads(document))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            fields = tomllib.loads(document)
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
             raise InvalidPolicy("policy", f"is no TOML: {str(error)[:200]}") from None
+        return cls(**fields)
 
     @classmethod
     def from_json(cls, document: str) -> Self:
@@ -519,7 +525,7 @@ def _toml(table: dict[str, Any], path: tuple[str, ...] = (), listed: bool = Fals
     """The lines of a TOML table: plain values first, then the tables and lists of tables inside."""
     plain = {key: item for key, item in table.items() if not _tables(item)}
     name = f"[{'.'.join(path)}]"
-    lines = [f"\n[{name}]\n" if listed else f"\n{name}\n"] if path and (plain or listed) else []
+    lines = [f"\n[{name}]\n" if listed else f"\n{name}\n"] if path and (plain or listed or not table) else []
     lines += [f"{_key(key)} = {_inline(item)}\n" for key, item in plain.items()]
     for key, item in table.items():
         for each in _tables(item):

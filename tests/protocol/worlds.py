@@ -178,7 +178,7 @@ class PlayedPlot:
                 continue
             first = end.value if isinstance(end.value, AwardResult) else None
             if first is not None and first.transaction != found.transaction:
-                yield f"the retry of command {number} gave another row: {found.transaction} after {first.transaction}"
+                yield f"the retry of command {number} gave another row: seq {_seq(found)} after {_seq(first)}"
             if first is not None and found.outcome is not Outcome.DUPLICATE:
                 yield f"the retry of command {number}, which had ended well, was {found.outcome}"
             if found.transaction is not None and found.transaction.transaction_id in rows and found.events:
@@ -240,6 +240,10 @@ async def _run(command: Command, service: AsyncGamification) -> object:
 
 async def _all_events(store: AsyncBackends) -> list[Any]:
     return list(store.events._by_id.values())  # type: ignore[attr-defined]
+
+
+def _seq(result: AwardResult) -> int | None:
+    return result.transaction.seq if result.transaction else None
 
 
 def _ledger_faults(rows: Sequence[XPTransaction]) -> Iterator[str]:

@@ -1,12 +1,14 @@
-"""A user's ledger over the pure rules alone: what the service does, without storage, and everything checked at each step.
+"""A user's ledger over the pure rules alone: what the service does, without storage, and everything checked at each
+step.
 
-``Ledger`` keeps the rows, decides like the service, and after every row asks what must hold of any history. The checks
-are functions of their own, so that a test can show each of them catching a rule that is broken on purpose.
+``Ledger`` keeps the rows, decides like the service, and after every row asks what must hold of any history. The
+checks are functions of their own, so that a test can show each of them catching a rule that is broken on purpose.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from pydantic import BaseModel
 
 from tektree.ids import derived_id, transaction_id, user_id_of
 from tektree.models.events import Event
-from tektree.models.gamification import AwardRequest, EntityRef, Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import AwardRequest, EntityRef, Folded, GamificationProfile, Owed, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, leaderboards, projections, xp
@@ -170,8 +172,10 @@ class Ledger:
     def pay(self, now: datetime) -> None:
         """Rows for all that is owed."""
         while self.profile.owed:
-            owed = self.profile.owed[0]
-            self._commit(self._decided(lambda dated: xp.payout(self.profile, owed, self.policy, now, dated)), now)
+            self._commit(self._decided(partial(self._payout, self.profile.owed[0], now)), now)
+
+    def _payout(self, owed: Owed, now: datetime, dated: Mapping[str, datetime]) -> xp.Decision:
+        return xp.payout(self.profile, owed, self.policy, now, dated)
 
     def shown(self, now: datetime) -> GamificationProfile:
         """As `gamification.profile`."""
@@ -310,7 +314,7 @@ def play(ledger: Ledger, steps: Sequence[tuple[str, int, int, int]], start: date
         awards = [row for row in ledger.rows if not row.reverses and not row.restores]
         if kind == "award":
             source = SOURCES[which % len(SOURCES)]
-            named = amount if source == "manual" or amount % 5 == 0 and not source.endswith("downvoted") else None
+            named = amount if source == "manual" or (amount % 5 == 0 and not source.endswith("downvoted")) else None
             ledger.award(source, now, amount=named, about=str(amount % 13), at=now - HOUR * (which // 8) * 9)
         elif kind in {"reverse", "restore"} and awards:
             row = awards[-1 - which % len(awards)]

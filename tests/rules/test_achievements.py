@@ -15,7 +15,9 @@ from tektree.policy import Achievement, Policy
 from tektree.rules import achievements
 from tests.rules.ledgers import DAY, HOUR, NOON, STEPS, Ledger, enrolled, play
 
-POSTS = Achievement(id="ach_posts", name="Posts", metric="count", source="answer_posted", tiers=(1, 3, 10), xp=(5, 0, 7))
+POSTS = Achievement(
+    id="ach_posts", name="Posts", metric="count", source="answer_posted", tiers=(1, 3, 10), xp=(5, 0, 7)
+)
 
 
 def state(xp: int = 0, level: int = 1, current: int = 0, longest: int = 0, posts: int = 0, **fields: Any) -> Folded:
@@ -42,8 +44,8 @@ def state(xp: int = 0, level: int = 1, current: int = 0, longest: int = 0, posts
     ],
 )
 def test_what_is_measured(definition: Achievement, reached: int) -> None:
-    """A catalog of definitions in the policy: condition over the profile and counters, optional tiers, secret or not, an XP
-    reward or none."""
+    """A catalog of definitions in the policy: condition over the profile and counters, optional tiers, secret or not,
+    an XP reward or none."""
     assert achievements.progress(definition, state(50, 4, 2, 9, 3)) == reached
 
 
@@ -83,6 +85,8 @@ def test_what_a_tier_asks_for() -> None:
     }
     assert achievements.criteria([own, POSTS], "ach_own")["metric"] == "custom"
     assert achievements.criteria([own, POSTS], "ach_gone") == {}
+    assert achievements.reached([own, POSTS], "ach_own", state()) == 1
+    assert achievements.reached([own, POSTS], "ach_gone", state()) == 0
 
 
 def naive(definitions: Sequence[Achievement], have: tuple[str, ...], after: Folded) -> tuple[set[str], set[str]]:
@@ -122,7 +126,9 @@ catalogs = st.lists(
     ),
     max_size=4,
 ).map(lambda found: tuple([Achievement(id=f"ach_{at}", name="A", **each) for at, each in enumerate(found)]))
-states = st.builds(state, st.integers(-5, 15), st.integers(1, 12), st.integers(0, 12), st.integers(0, 12), st.integers(0, 12))
+states = st.builds(
+    state, st.integers(-5, 15), st.integers(1, 12), st.integers(0, 12), st.integers(0, 12), st.integers(0, 12)
+)
 
 
 @given(catalogs, states, states, st.data())
@@ -200,7 +206,7 @@ def test_a_definition_that_is_added_later() -> None:
     for day in range(10, 17):
         ledger.gives("answer_posted", NOON + day * DAY, about=str(day))
     assert ledger.profile.unlocked[-1] == Unlock(id="ach_posts:3", at=NOON + 15 * DAY)
-    assert any([event.payload.get("achievement_id") == "ach_posts:3" for event in ledger.events])
+    assert any(event.payload.get("achievement_id") == "ach_posts:3" for event in ledger.events)
 
 
 def test_when_conditions_came_true() -> None:
@@ -235,7 +241,20 @@ def test_featured_are_had() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["ach_a", None, 5, {"ach_a"}, ["ach_x"], ["ach_a", "ach_a"], [1], [None], list(HAS), [["ach_a"]], b"ach_a", {"ach_a": 1}],
+    [
+        "ach_a",
+        None,
+        5,
+        {"ach_a"},
+        ["ach_x"],
+        ["ach_a", "ach_a"],
+        [1],
+        [None],
+        list(HAS),
+        [["ach_a"]],
+        b"ach_a",
+        {"ach_a": 1},
+    ],
 )
 def test_what_cannot_be_featured(wrong: Any) -> None:
     """`featured ⊆ achievements` is enforced when featuring."""

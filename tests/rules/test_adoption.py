@@ -31,8 +31,8 @@ def found(timezone: str = "UTC", **fields: Any) -> GamificationProfile:
 
 
 def test_what_instants_stand_for() -> None:
-    """(An adopted profile: `storage.md`.) The first row of ours on an adopted profile (`seq` 1) carries `opening`: total,
-    streak, longest, freezes, achievements and today's counter as found; the fold starts from it."""
+    """(An adopted profile: `storage.md`.) The first row of ours on an adopted profile (`seq` 1) carries `opening`:
+    total, streak, longest, freezes, achievements and today's counter as found; the fold starts from it."""
     profile = adoption.adopted(found(), POLICY)
     sound(profile)
     assert (profile.day, profile.peak_level) == ("2025-12-16", 15)
@@ -123,7 +123,9 @@ def test_any_history_folds_from_its_opening(
 ) -> None:
     """`fold(ledger) == profile` after any history, on every backend. (An adopted profile: `storage.md`.)"""
     streak = Streak(current=current, longest=max(current, 3), last_activity_at=NOON - HOUR * ago)
-    profile = found(home, total_xp=xp, daily_xp_earned=earned, streak=streak, daily_xp_reset_at=NOON + timedelta(hours=3))
+    profile = found(
+        home, total_xp=xp, daily_xp_earned=earned, streak=streak, daily_xp_reset_at=NOON + timedelta(hours=3)
+    )
     ledger = Ledger(timezone=home, profile=adoption.adopted(profile, POLICY))
     play(ledger, steps)
     if ledger.rows:

@@ -123,9 +123,8 @@ def test_one_award_may_tell_much() -> None:
     assert payloads(ledger, "achievement.unlocked")[1] == {
         "user_id": UID,
         "achievement_id": "ach_first_insight",
-        "metric": "count",
-        "source": "insight_published",
-        "at_least": 1,
+        "criteria": {"metric": "count", "source": "insight_published", "at_least": 1},
+        "progress": 1,
     }
     assert {event.producer_id for event in ledger.events} == {"worker-1"}
 

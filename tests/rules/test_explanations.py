@@ -72,7 +72,9 @@ def test_reversals_and_restores() -> None:
     ledger = Ledger(SMALL)
     row = ledger.gives("manual", NOON, amount=20)
     ledger.reverse(row, NOON)
-    assert f"-20 XP, which takes back {row.transaction_id}, and 20 of the day's room came back." in text(ledger.rows[-1])
+    assert f"-20 XP, which takes back {row.transaction_id}, and 20 of the day's room came back." in text(
+        ledger.rows[-1]
+    )
     ledger.restore(row, NOON)
     assert f"+20 XP, which puts {row.transaction_id} in force again." in text(ledger.rows[-1])
     ledger.reverse(row, NOON + DAY)
@@ -99,7 +101,9 @@ def test_streaks() -> None:
     assert "The freezes of 2025-12-19 came back. The streak is 5." in text(ledger.rows[-1])
     ledger.freezes(3, NOON + 4 * DAY)
     ledger.activity(NOON + 10 * DAY)
-    assert "2025-12-21 to 2025-12-24 cost a freeze each. The streak of 5 had ended. The streak is 1." in text(ledger.rows[-1])
+    assert "2025-12-21 to 2025-12-24 cost a freeze each. The streak of 5 had ended. The streak is 1." in text(
+        ledger.rows[-1]
+    )
 
 
 def test_two_freezes_at_once() -> None:

@@ -73,7 +73,11 @@ REFUSED: dict[str, tuple[Callable[[Any], object], str, tuple[Any, ...]]] = {
             *ANYTHING[:-1],
         ),
     ),
-    "entity": (inputs.entity, "about", ("answer:secret", ("answer", "secret"), SimpleNamespace(type="a", id="b"), *ANYTHING)),
+    "entity": (
+        inputs.entity,
+        "about",
+        ("answer:secret", ("answer", "secret"), SimpleNamespace(type="a", id="b"), *ANYTHING),
+    ),
     "transaction_id": (
         inputs.transaction_id,
         "transaction_id",
@@ -129,7 +133,7 @@ def test_whole_numbers(value: int) -> None:
     if 1 <= value <= 10:
         assert inputs.whole(value, "n", 1, 10) == value
     else:
-        with pytest.raises(InvalidInput, match="^n: must be a whole number from 1 to 10$"):
+        with pytest.raises(InvalidInput, match=r"^n: must be a whole number from 1 to 10$"):
             inputs.whole(value, "n", 1, 10)
 
 

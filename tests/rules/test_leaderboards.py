@@ -1,5 +1,6 @@
 """Leaderboards, §6: what a row says of which board, and the one order of places."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
@@ -32,9 +33,11 @@ entries = st.lists(
 def stands(standings: list[Standing], found: list[BoardEntry]) -> None:
     """One total order, without gaps, of who has something and is not hidden."""
     by_uid = {entry.uid: entry for entry in found}
-    assert {standing.uid for standing in standings} == {each.uid for each in found if each.score > 0 and not each.hidden}
+    assert {standing.uid for standing in standings} == {
+        each.uid for each in found if each.score > 0 and not each.hidden
+    }
     assert [standing.rank for standing in standings] == list(range(1, len(standings) + 1))
-    for high, low in zip(standings, standings[1:], strict=False):
+    for high, low in itertools.pairwise(standings):
         first, second = by_uid[high.uid], by_uid[low.uid]
         assert first.score >= second.score
         if first.score == second.score:
@@ -44,9 +47,9 @@ def stands(standings: list[Standing], found: list[BoardEntry]) -> None:
 
 @given(entries, st.randoms(use_true_random=False))
 def test_one_total_order(found: list[BoardEntry], random: Random) -> None:
-    """One total order behind top, rank and around-me: score descending, then who reached it first, then `uid`; the same on
-    every backend. Members are `uid`s, as in the data model. A user stands on a board while the score is > 0. Opt-out hides
-    a user from every read path at once: top, rank, around-me, counts; ranks close up."""
+    """One total order behind top, rank and around-me: score descending, then who reached it first, then `uid`; the same
+    on every backend. Members are `uid`s, as in the data model. A user stands on a board while the score is > 0.
+    Opt-out hides a user from every read path at once: top, rank, around-me, counts; ranks close up."""
     standings = ranked(found)
     stands(standings, found)
     shuffled = list(found)
@@ -115,8 +118,8 @@ def test_weeks_that_the_calendar_does_not_have(week: Any) -> None:
 
 
 def test_a_row_belongs_to_the_week_of_its_award_day() -> None:
-    """A row belongs to the ISO week of its award day. The snapshot carries total, `week`, the week's XP and when each was
-    reached."""
+    """A row belongs to the ISO week of its award day. The snapshot carries total, `week`, the week's XP and when each
+    was reached."""
     sunday = datetime(2025, 12, 28, 20, tzinfo=UTC)  # Monday in Tokyo, which is 2026-W01
     ledger = Ledger(timezone="Asia/Tokyo")
     ledger.gives("manual", sunday - DAY, amount=7)
@@ -153,8 +156,8 @@ def test_entries_are_absolute_values(home: str, steps: list[tuple[str, int, int,
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.randoms(use_true_random=False))
 def test_writes_that_are_lost_repeated_or_reordered_heal(amounts: list[int], random: Random) -> None:
-    """So lost, repeated and reordered writes all heal; never increments, never `GT` (a reversal lowers the score). Positive
-    controls: increments, the greater score, and the last writer do not heal."""
+    """So lost, repeated and reordered writes all heal; never increments, never `GT` (a reversal lowers the score).
+    Positive controls: increments, the greater score, and the last writer do not heal."""
     ledger = Ledger()
     writes = []
     for at, amount in enumerate(amounts):
@@ -222,8 +225,8 @@ def test_a_profile_that_lags_is_brought_ahead() -> None:
 
 @pytest.mark.parametrize("name", ["weekly:2025-W51", "weekly:2026-W53"])
 def test_a_weekly_board_lasts_eight_weeks(name: str) -> None:
-    """A weekly board expires 8 weeks after its week ends; older weeks are served from the ledger, so all backends answer
-    alike."""
+    """A weekly board expires 8 weeks after its week ends; older weeks are served from the ledger, so all backends
+    answer alike."""
     week = name[7:]
     ends = datetime.combine(date.fromisocalendar(int(week[:4]), int(week[6:]), 7), datetime.min.time(), UTC) + DAY
     board = Board(week)

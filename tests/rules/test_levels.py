@@ -34,8 +34,8 @@ def is_the_curve(ours: Callable[[int], int], levels: range) -> None:
 
 
 def test_the_default_curve_is_computed_in_integers() -> None:
-    """The default curve is `threshold(n) = 50 · round(4 · (n − 1)^2.05)`, computed in integers (the rounded 20th root of
-    4²⁰·(n−1)⁴¹), searched, small levels cached: 0, 200, 850, …"""
+    """The default curve is `threshold(n) = 50 · round(4 · (n − 1)^2.05)`, computed in integers (the rounded 20th root
+    of 4²⁰·(n−1)⁴¹), searched, small levels cached: 0, 200, 850, …"""
     assert [DEFAULT.threshold(level) for level in (1, 2, 3)] == [0, 200, 850]
     is_the_curve(DEFAULT.threshold, range(1, 3000))
     is_the_curve(DEFAULT.threshold, range(3_000_000, 3_000_050))
@@ -238,7 +238,9 @@ def test_curves_are_made_once_for_each_settings() -> None:
     assert curve_of(first) is curve_of(Levels(kind="linear"))
 
 
-REWARDED = Policy(levels={"kind": "linear", "first": 100, "rewards": {2: 7, 3: 11, 5: 1}}, xp={"daily_cap": "unlimited"})
+REWARDED = Policy(
+    levels={"kind": "linear", "first": 100, "rewards": {2: 7, 3: 11, 5: 1}}, xp={"daily_cap": "unlimited"}
+)
 
 
 def test_several_levels_in_one_award_are_one_event_and_each_reward_runs_once() -> None:

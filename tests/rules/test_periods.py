@@ -251,7 +251,7 @@ def test_only_iana_names_are_zones(wrong: Any) -> None:
         zone(wrong)
     assert caught.value.field == "timezone"
     assert len(str(caught.value)) < 100
-    with pytest.raises(InvalidInput, match="^home: "):
+    with pytest.raises(InvalidInput, match=r"^home: "):
         zone(wrong, "home")
 
 
@@ -263,8 +263,8 @@ def test_the_day_does_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_reset_is_the_next_local_midnight() -> None:
-    """`daily_xp_reset_at` is the next local midnight as an instant. There is **no midnight job**: a stale day is seen on
-    read."""
+    """`daily_xp_reset_at` is the next local midnight as an instant. There is **no midnight job**: a stale day is seen
+    on read."""
     ledger = Ledger(timezone="America/Santiago")
     at = datetime(2024, 9, 7, 12, tzinfo=UTC)
     ledger.gives("answer_posted", at, about="a")

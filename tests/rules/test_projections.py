@@ -36,9 +36,9 @@ def lived(policy: Policy = DEFAULT, home: str = "UTC", steps: Steps = LIFE) -> L
 
 @given(st.sampled_from(POLICIES), st.sampled_from(HOMES), STEPS, st.randoms(use_true_random=False))
 def test_the_profile_is_the_fold(policy: Policy, home: str, steps: Steps, random: Random) -> None:
-    """**The ledger is the truth** (`xp_transactions`, append-only; nothing but its transient `_outbox` is ever taken off a
-    row; rows are never deleted). The profile is its fold: `fold(ledger) == profile` after any history, on every backend.
-    Rows fold in order of `seq`; `timestamp` is the award's `at`; `history` is newest first by `seq`."""
+    """**The ledger is the truth** (`xp_transactions`, append-only; nothing but its transient `_outbox` is ever taken
+    off a row; rows are never deleted). The profile is its fold: `fold(ledger) == profile` after any history, on
+    every backend. Rows fold in order of `seq`; `timestamp` is the award's `at`; `history` is newest first by `seq`."""
     ledger = lived(policy, home, steps)
     shuffled = list(ledger.rows)
     random.shuffle(shuffled)
@@ -67,10 +67,12 @@ def first_divergence(rows: list[XPTransaction], policy: Policy = DEFAULT) -> tup
     return None
 
 
-@pytest.mark.parametrize("field", ["amount", "room", "day", "week", "source", "timestamp", "activity", "told", "unlocked"])
+@pytest.mark.parametrize(
+    "field", ["amount", "room", "day", "week", "source", "timestamp", "activity", "told", "unlocked"]
+)
 def test_the_fold_catches_a_row_that_was_changed(field: str) -> None:
-    """`verify(user)` compares them and names the first row that diverges; `rebuild(user)` repairs. Positive controls: each
-    decision on a row matters to the fold."""
+    """`verify(user)` compares them and names the first row that diverges; `rebuild(user)` repairs. Positive controls:
+    each decision on a row matters to the fold."""
     ledger = lived(steps=LIFE[:3])  # on one day: the next one begins anew
     assert first_divergence(ledger.rows) is None
     row = ledger.rows[0]
@@ -130,8 +132,8 @@ def test_a_profile_that_says_something_else(fields: dict[str, Any]) -> None:
 
 
 def test_levels_are_computed_from_the_current_curve() -> None:
-    """A fold replays the **decisions stored on the rows** (amounts, days, freezes, unlocks), not today's policy; only the
-    level is computed from the current curve."""
+    """A fold replays the **decisions stored on the rows** (amounts, days, freezes, unlocks), not today's policy; only
+    the level is computed from the current curve."""
     ledger = lived()
     other = Policy(
         xp={"daily_cap": 1, "sources": {"answer_posted": {"amount": 999}}},
@@ -147,8 +149,8 @@ def test_levels_are_computed_from_the_current_curve() -> None:
 
 
 def test_settings_are_not_folded() -> None:
-    """What the ledger does not hold is not folded: opt-out, featured achievements and time zone are settings, changed by
-    their own guarded updates and never overwritten by an award."""
+    """What the ledger does not hold is not folded: opt-out, featured achievements and time zone are settings, changed
+    by their own guarded updates and never overwritten by an award."""
     ledger = lived()
     settings = {
         "leaderboard_opt_out": True,
@@ -206,8 +208,8 @@ def test_an_adopted_profile_folds_from_its_opening() -> None:
 
 
 def test_as_of_now() -> None:
-    """Evaluated lazily. There is **no midnight job**: a stale day is seen on read. The clock decides only `future_event` and
-    what "as of now" shows."""
+    """Evaluated lazily. There is **no midnight job**: a stale day is seen on read. The clock decides only
+    `future_event` and what "as of now" shows."""
     ledger = Ledger(timezone="Asia/Tokyo")
     ledger.gives("answer_posted", NOON, about="a")
     assert ledger.shown(NOON) is ledger.profile

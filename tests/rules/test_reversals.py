@@ -78,9 +78,9 @@ def test_the_cap_holds_at_every_prefix(policy: Policy, tier: str, home: str, ste
 def test_an_award_that_is_reversed_leaves_all_as_before(
     policy: Policy, tier: str, home: str, steps: Steps, which: int, amount: int, hours: int
 ) -> None:
-    """A reversal takes off what the row has in force and, only while that day is the current one, gives back the room the
-    row took. A reversal that returns it to the reversed row's sum before takes back that row's stored `reached` as well.
-    An award that owed no further row, then reversed, leaves totals, day, level and board as before."""
+    """A reversal takes off what the row has in force and, only while that day is the current one, gives back the room
+    the row took. A reversal that returns it to the reversed row's sum before takes back that row's stored `reached`
+    as well. An award that owed no further row, then reversed, leaves totals, day, level and board as before."""
     ledger = Ledger(policy, home, tier)
     now = play(ledger, steps)
     before = ledger.profile
@@ -154,7 +154,8 @@ def test_reverse_twice_is_once(policy: Policy, tier: str, home: str, steps: Step
     st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=12),
 )
 def test_no_farming(source: str, turns: list[tuple[bool, int]]) -> None:
-    """**No farming.** Vote/unvote, accept/unaccept, publish/unpublish: however often, never more than the first grant."""
+    """**No farming.** Vote/unvote, accept/unaccept, publish/unpublish: however often, never more than the first
+    grant."""
     ledger, now = Ledger(), NOON
     first = ledger.gives(source, now, about="it")
     most = ledger.profile.total_xp
@@ -236,8 +237,8 @@ def test_a_restore_gets_what_its_day_has_room_for(days: int) -> None:
 
 
 def test_the_cap_on_the_row_counts_not_today_s() -> None:
-    """Default cap 500, by tier if the policy says so; the cap in force is stored on the row, so replay is exact after the
-    host changes it."""
+    """Default cap 500, by tier if the policy says so; the cap in force is stored on the row, so replay is exact after
+    the host changes it."""
     ledger = Ledger(SMALL)
     row = ledger.gives("manual", NOON, amount=30)
     ledger.reverse(row, NOON)
@@ -289,7 +290,7 @@ def test_a_reversal_undoes_xp_only() -> None:
 
 
 def test_reached_is_taken_back() -> None:
-    """"Reached" is the `at` of the row that last changed the sum; a reversal that returns it to the reversed row's sum
+    """ "Reached" is the `at` of the row that last changed the sum; a reversal that returns it to the reversed row's sum
     before takes back that row's stored `reached` as well, and a restore that returns it to the sum before the reversal
     takes back that one."""
     ledger = Ledger()
@@ -389,7 +390,8 @@ IN_BETWEEN = [("award", 0, 0, 20), ("reverse", 0, 0, 1), ("award", 0, 0, 25), ("
 def test_the_checks_catch_broken_rules(
     name: str, broken: Any, life: Steps, caught: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """(Apache Answer tests `earned < 200` and then adds it all: 195 + 10 = 205.) Positive controls; the real rules pass."""
+    """(Apache Answer tests `earned < 200` and then adds it all: 195 + 10 = 205.) Positive controls; the real rules
+    pass."""
 
     def lives() -> None:
         ledger = Ledger(SMALL, pays=False)

@@ -170,10 +170,10 @@ histories = st.builds(History, starts, zones, policies, steps)
 
 @given(histories)
 def test_streaks_are_what_the_dates_say(history: History) -> None:
-    """A streak is a function of local **dates**, never of elapsed hours. `current` = number of active dates in the maximal
-    run ending today or yesterday in which every date is active, frozen or paused. `longest ≥ current` always. It may
-    repair a run and gives the freeze spent on that date back. A late fact replays the window; freezes granted act from
-    their own date."""
+    """A streak is a function of local **dates**, never of elapsed hours. `current` = number of active dates in the
+    maximal run ending today or yesterday in which every date is active, frozen or paused. `longest ≥ current`
+    always. It may repair a run and gives the freeze spent on that date back. A late fact replays the window; freezes
+    granted act from their own date."""
     live(history, Ours(history.policy, history.name))
 
 
@@ -414,8 +414,8 @@ def test_a_streak_lives_through_today() -> None:
 
 
 def test_freezes_are_earned() -> None:
-    """Freezes: one earned each time `current` reaches a multiple of 7, at most 10 held (the data model's example: streak
-    42, 6 freezes), numbers in the policy."""
+    """Freezes: one earned each time `current` reaches a multiple of 7, at most 10 held (the data model's example:
+    streak 42, 6 freezes), numbers in the policy."""
     first = date(2025, 1, 1)
     streak = told([(first + DAY * at).isoformat() for at in range(42)])
     assert (streak.current, streak.freezes_available) == (42, 6)
@@ -550,7 +550,7 @@ def test_dates_are_those_of_the_fact(at: datetime, day: str) -> None:
 
 
 def test_today_is_never_before_the_newest_active_date() -> None:
-    """"Today" is `max(local date, newest active date)`: somebody else's award of a later date does not end a day."""
+    """ "Today" is `max(local date, newest active date)`: somebody else's award of a later date does not end a day."""
     ledger = Ledger(Policy(streaks={"freeze_every": 0}), timezone="Pacific/Kiritimati")
     noon = datetime(2025, 6, 1, 12, tzinfo=UTC)  # the 2nd in Kiritimati, the 1st in Honolulu
     ledger.activity(noon - 2 * DAY)  # the 31st
@@ -569,8 +569,9 @@ LATE = Streaks(freeze_every=0)
 
 
 def test_a_late_fact_repairs_a_run() -> None:
-    """A late fact (an offline client's activity of yesterday) counts to its own local date, up to 7 days (policy) before
-    the newest date the user's ledger has seen. It may repair a run and gives the freeze spent on that date back."""
+    """A late fact (an offline client's activity of yesterday) counts to its own local date, up to 7 days (policy)
+    before the newest date the user's ledger has seen. It may repair a run and gives the freeze spent on that date
+    back."""
     assert told(december(1, 3), LATE).current == 1
     assert told(december(1, 3, 2), LATE) == told(december(1, 2, 3), LATE)
     had = Streak(freezes_available=1, through="2025-11-30", base=Run(through="2025-11-30", freezes=1))
@@ -583,8 +584,8 @@ def test_a_late_fact_repairs_a_run() -> None:
 
 @pytest.mark.parametrize(("days", "counted"), [(7, True), (8, False)])
 def test_how_late_a_fact_may_be(days: int, counted: bool) -> None:
-    """Up to 7 days (policy) before the newest date the user's ledger has seen — never measured from the clock, so imports
-    of old activity work. An older fact is awarded, its date is not counted, and the explanation says so."""
+    """Up to 7 days (policy) before the newest date the user's ledger has seen — never measured from the clock, so
+    imports of old activity work. An older fact is awarded, its date is not counted, and the explanation says so."""
     now = NOON + 3000 * DAY  # an import, years later
     ledger = Ledger()
     ledger.activity(now, at=NOON)
@@ -680,7 +681,8 @@ def test_last_activity_is_the_newest_instant() -> None:
 def test_whole_ledgers_with_moves_agree_with_the_dates(
     name: str, start: date, steps: list[tuple[int, str, int, str]]
 ) -> None:
-    """Travel both ways across the date line; dates are the local dates of the fact's `at`; rows fold in order of `seq`."""
+    """Travel both ways across the date line; dates are the local dates of the fact's `at`; rows fold in order of
+    `seq`. So streaks fold too."""
     ledger = Ledger(Policy(achievements=(), streaks={"milestones": [], "freeze_every": 3}), timezone=name)
     now = instant(start, 43_200, name)
     active: set[date] = set()

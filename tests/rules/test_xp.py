@@ -59,7 +59,9 @@ def test_the_one_order() -> None:
         "streak.started",
         "achievement.unlocked",
     ]
-    assert denied(ledger.award("answer_posted", NOON + 59_000 * timedelta(milliseconds=1), about="b")).reason == "cooldown"
+    assert (
+        denied(ledger.award("answer_posted", NOON + 59_000 * timedelta(milliseconds=1), about="b")).reason == "cooldown"
+    )
     assert ledger.gives("answer_posted", NOON + MINUTE, about="b").amount == 0
 
 
@@ -85,8 +87,8 @@ def test_a_row_says_what_was_decided_and_why() -> None:
 
 def test_activity_and_freezes_are_rows() -> None:
     """`record_activity` and **granted** freezes are rows of amount 0 (sources `activity`, keyed by (user, day), and
-    `freezes_granted`; `reversal` and `restore` are sources too); **spent** and earned freezes stand, with their dates, on
-    the row of the fact that finds the gap."""
+    `freezes_granted`; `reversal` and `restore` are sources too); **spent** and earned freezes stand, with their
+    dates, on the row of the fact that finds the gap."""
     ledger = Ledger()
     ledger.activity(NOON)
     first = ledger.rows[0]
@@ -224,7 +226,7 @@ def test_keys() -> None:
     assert xp.key_of(USER, "email_verified", None, policy) == "~email_verified"
     long = EntityRef("answer", "a" * 128), EntityRef("b" * 64, "a" * 128)
     keys = [xp.key_of(USER, "x" * 60, each, Policy(xp={"sources": {"x" * 60: {"amount": 1}}})) for each in long]
-    assert all([key is not None and len(key) <= 200 for key in keys])
+    assert all(key is not None and len(key) <= 200 for key in keys)
     assert len({*keys, xp.key_of("f" * 24, "x" * 60, long[1], Policy(xp={"sources": {"x" * 60: {"amount": 1}}}))}) == 3
     ledger = Ledger()
     first = ledger.gives("answer_posted", NOON, about="a")
@@ -235,8 +237,8 @@ def test_keys() -> None:
 
 @given(st.lists(st.tuples(st.text("ab:~", min_size=1, max_size=4), st.sampled_from("ab")), min_size=2, max_size=2))
 def test_no_two_entities_share_a_key(entities: list[tuple[str, str]]) -> None:
-    """Reactions key an award by (rule, actor, target), so two voters on one answer are two awards and one voter twice is
-    one."""
+    """Reactions key an award by (rule, actor, target), so two voters on one answer are two awards and one voter twice
+    is one."""
     keys = [xp.key_of(USER, "answer_posted", EntityRef(kind, id), Policy()) for id, kind in entities]
     assert (keys[0] == keys[1]) is (entities[0] == entities[1])
 
@@ -261,7 +263,12 @@ def exact(base: int, factors: Sequence[Fraction], stacking: str, ceiling: Fracti
         factor = ceiling
     whole, rest = divmod(base * factor.numerator, factor.denominator)
     half = 2 * rest - factor.denominator
-    up = {"floor": False, "ceil": rest > 0, "half_up": half >= 0, "half_even": half > 0 or (half == 0 and whole % 2 == 1)}
+    up = {
+        "floor": False,
+        "ceil": rest > 0,
+        "half_up": half >= 0,
+        "half_even": half > 0 or (half == 0 and whole % 2 == 1),
+    }
     return whole + up[rounding]
 
 
@@ -332,8 +339,8 @@ def the_cap_is_not_passed(amounts: Sequence[int], cap: int) -> None:
 
 
 def test_multiply_before_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """**Multiply before the cap** (GamifyKit does it after: 60 × 2 passes its cap of 100). Positive control: done after,
-    it is caught."""
+    """**Multiply before the cap** (GamifyKit does it after: 60 × 2 passes its cap of 100). Positive control: done
+    after, it is caught."""
     policy = Policy(xp={"daily_cap": 100, "multipliers": [{"name": "double", "factor": 2}]})
 
     def amount() -> int:
@@ -439,8 +446,8 @@ def test_totals_may_fall_below_zero() -> None:
 
 
 def test_what_is_owed_stands_until_it_is_paid() -> None:
-    """XP that an achievement or a level owes is a further row with a deterministic key; what is owed stands in the snapshot
-    until that row is there, so a crash between the two is made good by the next award or the sweep."""
+    """XP that an achievement or a level owes is a further row with a deterministic key; what is owed stands in the
+    snapshot until that row is there, so a crash between the two is made good by the next award or the sweep."""
     policy = Policy(
         achievements=[{"id": "ach_rich", "name": "Rich", "metric": "total_xp", "tiers": [5, 50], "xp": [3]}],
         levels={"kind": "linear", "first": 10, "rewards": {2: 7}},
@@ -463,7 +470,8 @@ def test_what_is_owed_stands_until_it_is_paid() -> None:
 
 
 def test_what_is_owed_of_a_capped_source_is_clamped() -> None:
-    """XP that an achievement or a level owes is a further row: it takes room if its source does, and gives what fits."""
+    """XP that an achievement or a level owes is a further row: it takes room if its source does, and gives what
+    fits."""
     policy = Policy(
         xp={"daily_cap": 12, "sources": {"level_reward": {"capped": True}}},
         levels={"kind": "linear", "first": 10, "rewards": {2: 7}},
@@ -497,8 +505,8 @@ def test_a_milestone_without_an_amount_owes_nothing(fields: dict[str, Any]) -> N
 
 
 def test_the_default_cap() -> None:
-    """Default cap 500, by tier if the policy says so; the cap in force is stored on the row, so replay is exact after the
-    host changes it."""
+    """Default cap 500, by tier if the policy says so; the cap in force is stored on the row, so replay is exact after
+    the host changes it."""
     assert [Policy().xp.cap(tier) for tier in ("free", "pro", "team", "enterprise")] == [500] * 4
     caps = {"free": 1, "pro": 2, "team": 3, "enterprise": "unlimited"}
     policy = Policy(xp={"daily_cap": caps})
@@ -549,8 +557,8 @@ def test_exempt_and_negative_sources(source: str) -> None:
     st.lists(st.tuples(st.integers(-80, 80), st.sampled_from(HOMES), st.integers(1, 40), st.booleans()), max_size=12)
 )
 def test_neither_clock_nor_zone_gives_a_second_cap(steps: list[tuple[int, str, int, bool]]) -> None:
-    """It never moves back: `day = max(previous day, local date)`, so neither a change of zone nor a clock set back nor a
-    late fact gives a second cap. (A streak's date may be earlier than the cap's day: §4.)"""
+    """It never moves back: `day = max(previous day, local date)`, so neither a change of zone nor a clock set back nor
+    a late fact gives a second cap. (A streak's date may be earlier than the cap's day: §4.)"""
     ledger, now = Ledger(Policy(xp={"daily_cap": 30}, achievements=())), NOON
     given_by_day: dict[str, int] = {}
     for hours, home, amount, moves in steps:
@@ -561,7 +569,7 @@ def test_neither_clock_nor_zone_gives_a_second_cap(steps: list[tuple[int, str, i
         row = ledger.gives("manual", now, amount=amount)
         assert row.day == max(before, local(now, ledger.profile.timezone).isoformat())
         given_by_day[row.day] = given_by_day.get(row.day, 0) + row.amount
-    assert all([amount <= 30 for amount in given_by_day.values()])
+    assert all(amount <= 30 for amount in given_by_day.values())
 
 
 def test_a_cap_s_day_that_went_back_would_give_a_second_cap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -575,7 +583,9 @@ def test_a_cap_s_day_that_went_back_would_give_a_second_cap(monkeypatch: pytest.
         return sum([row.amount for row in ledger.rows if row.day == "2025-12-17"])
 
     assert earned() == 30
-    monkeypatch.setattr("builtins.max", lambda *given, **by: given[-1] if isinstance(given[0], str) else MAX(*given, **by))
+    monkeypatch.setattr(
+        "builtins.max", lambda *given, **by: given[-1] if isinstance(given[0], str) else MAX(*given, **by)
+    )
     with pytest.raises(AssertionError):
         assert earned() == 30
 
@@ -584,8 +594,8 @@ MAX = max
 
 
 def test_days_of_the_cap_are_local() -> None:
-    """The cap's day is the user's local day (IANA zone, default UTC) and is stored on the row. Dates are the local dates of
-    the fact's `at`, for cap and streak alike."""
+    """The cap's day is the user's local day (IANA zone, default UTC) and is stored on the row. Dates are the local
+    dates of the fact's `at`, for cap and streak alike."""
     assert enrolled().timezone == "UTC"
     for name, day in (("UTC", "2025-12-16"), ("Pacific/Kiritimati", "2025-12-17"), ("Etc/GMT+12", "2025-12-16")):
         ledger = Ledger(timezone=name)
@@ -611,8 +621,8 @@ def test_a_late_fact_has_the_cap_s_day(name: str, day: date, second: int, hours:
 
 @given(STEPS, st.sampled_from(HOMES))
 def test_rules_are_pure(steps: list[tuple[str, int, int, int]], home: str) -> None:
-    """Every rule is a pure function in `rules/`; every number is a default in `Policy`: the same asked again is the same
-    said again, and nothing that was passed has changed."""
+    """Every rule is a pure function in `rules/`; every number is a default in `Policy`: the same asked again is the
+    same said again, and nothing that was passed has changed."""
     ledger = Ledger(Policy(xp={"daily_cap": 40}), home)
     now = play(ledger, steps)
     profile = ledger.profile

@@ -40,10 +40,10 @@ def _works(size: int) -> dict[str, Work]:
     asked = [chance.randrange(size) for _ in range(ASKED)]
     turn = count()
 
-    def put() -> object:
+    def put() -> None:
         at = asked[next(turn) % ASKED]
         scores[at] += 10
-        return store.put([_entry(at, scores[at], next(seqs))], NOW)
+        store.put([_entry(at, scores[at], next(seqs))], NOW)
 
     def rank() -> object:
         return store.rank(Board.GLOBAL, f"usr_{asked[next(turn) % ASKED]}", NOW)

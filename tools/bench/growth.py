@@ -10,6 +10,7 @@ from itertools import count
 from measuring import Work, arguments, medians, show
 
 from tektree import EntityRef, Policy, TekTree
+from tektree.policy import XP
 
 ABOUT = EntityRef("answer", "676000000000000000000007")
 
@@ -20,7 +21,7 @@ def main() -> None:
     sizes = [10, 100] if given.quick else [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= given.most]
     start, numbers = datetime(2025, 12, 16, tzinfo=UTC), count()
     tek = TekTree.in_memory(
-        policy=Policy(xp={"daily_cap": "unlimited"}), clock=lambda: start + timedelta(milliseconds=next(numbers))
+        policy=Policy(xp=XP(daily_cap=None)), clock=lambda: start + timedelta(milliseconds=next(numbers))
     )
     works = {f"{size:,} rows": _grown(tek, size) for size in sizes}
     taken = medians(works, 5 if given.quick else 300, 10)

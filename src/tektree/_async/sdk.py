@@ -99,7 +99,11 @@ class AsyncTekTree:
             await self._backends.on_close()
 
     async def __aenter__(self) -> Self:
-        await self.setup()
+        try:
+            await self.setup()
+        except BaseException:
+            await self.close()  # nobody else would: the block is never entered
+            raise
         return self
 
     async def __aexit__(

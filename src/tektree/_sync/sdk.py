@@ -100,7 +100,11 @@ class TekTree:
             self._backends.on_close()
 
     def __enter__(self) -> Self:
-        self.setup()
+        try:
+            self.setup()
+        except BaseException:
+            self.close()  # nobody else would: the block is never entered
+            raise
         return self
 
     def __exit__(

@@ -17,7 +17,7 @@ from tektree.errors import ConfigurationError, InvalidInput
 from tektree.models.gamification import Folded, XPTransaction
 from tektree.policy import Achievement
 
-__all__ = ["Changes", "changes", "criteria", "featured", "holds", "progress", "since", "tier_ids", "xp_of"]
+__all__ = ["Changes", "changes", "criteria", "featured", "holds", "progress", "reached", "since", "tier_ids", "xp_of"]
 
 _METRICS: Final[dict[str, Callable[[Folded], int]]] = {
     "total_xp": lambda state: max(0, state.total_xp),
@@ -122,7 +122,7 @@ class _Near:
         if state.streak.longest >= longest or state.streak.current >= streak:
             return True
         counters = state.counters
-        for source, least in counts:
+        for source, least in counts:  # noqa: SIM110 - any() would cost as much again
             if source in counters and counters[source].count >= least:
                 return True
         return False
@@ -156,6 +156,11 @@ def criteria(definitions: Sequence[Achievement], id: str) -> dict[str, object]:
             metric = definition.metric if isinstance(definition.metric, str) else "custom"
             return {"metric": metric, "source": definition.source, "at_least": definition.tiers[ids.index(id)]}
     return {}
+
+
+def reached(definitions: Sequence[Achievement], id: str, state: Folded) -> int:
+    """How far a user is with what a tier asks for; 0 for a tier that is not defined."""
+    return next((progress(definition, state) for definition in definitions if id in tier_ids(definition)), 0)
 
 
 def xp_of(definitions: Sequence[Achievement], id: str) -> int:

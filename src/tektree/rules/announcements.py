@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tektree.ids import event_id
-from tektree.models.base import Frozen, made
+from tektree.models.base import INT53, Frozen, made
 from tektree.models.events import Event, Told
 from tektree.models.gamification import Folded, GamificationProfile, Reason, StreakEffect, XPTransaction
 from tektree.policy import Policy
@@ -45,18 +45,13 @@ def also(
         said += _streak(row["streak"], before, after, row["activity"])
     for each in row["unlocked"]:
         if each.id not in earlier:
-            said.append(
-                (
-                    "achievement.unlocked",
-                    {"achievement_id": each.id, **achievements.criteria(policy.achievements, each.id)},
-                )
-            )
+            said.append(("achievement.unlocked", _unlocked(each.id, after, policy)))
     said += [("achievement.revoked", {"achievement_id": id}) for id in row["lost"]]
     return said
 
 
 def told(before: GamificationProfile, row: XPTransaction, also: Sequence[Said], producer: str) -> Told:
-    """The events of ``row``, made when they are looked at: they say nothing that does not stand on it, or in ``also``."""
+    """The events of ``row``, made when they are looked at: all they say stands on it, or in ``also``."""
     uid = before.uid or before.user_id
     return Told(_stream(uid), 1 + len(also), events, (row, uid, before.settings_version, also, producer))
 
@@ -149,6 +144,15 @@ def _level(before: GamificationProfile, after: Mapping[str, Any]) -> Said:
         "xp_to_next_level": after["xp_to_next_level"],
     }
     return "level.up" if new > old else "level.down", payload
+
+
+def _unlocked(id: str, after: Mapping[str, Any], policy: Policy) -> dict[str, Any]:
+    definitions, state = policy.achievements, made(Folded, dict(after))
+    return {
+        "achievement_id": id,
+        "criteria": Frozen(achievements.criteria(definitions, id)),
+        "progress": min(INT53, achievements.reached(definitions, id, state)),  # a host's metric may say anything
+    }
 
 
 def _streak(

@@ -10,17 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from string import Formatter
-from types import MappingProxyType
-from typing import Any, Final
+from types import MappingProxyType, NoneType, UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, UnknownVersion
 from tektree.ids import hex_id
 from tektree.models.base import Frozen, Value, checked, instant, json_value
 from tektree.models.events import Event
 from tektree.models.payloads import PAYLOADS
-from tektree.models.payloads.base import Kind, Payload, nullable, parts
+from tektree.models.payloads.base import Kind, Payload, is_personal, nullable, parts
 
-__all__ = ["MOST_METADATA", "MOST_PAYLOAD", "Catalog", "catalog_of", "encoded", "looks_personal", "stream_of"]
+__all__ = ["CATALOG", "MOST_METADATA", "MOST_PAYLOAD", "Catalog", "encoded", "looks_personal", "stream_of"]
 
 MOST_PAYLOAD: Final = 16_384
 MOST_METADATA: Final = 2_048
@@ -148,6 +148,9 @@ class Catalog:
         ):
             if told != meant:
                 raise InvalidInput(field, f"must be {meant!r}")
+        unknown = [name for name in event.payload if name not in kind.fields]
+        if unknown:
+            raise InvalidInput(f"payload.{unknown[0][:64]}", "is not declared; leave it out")
         try:
             payload = checked(kind.payload, event.payload)
         except InvalidInput as error:
@@ -178,7 +181,7 @@ class Catalog:
             ) from error
 
     def without_personal(self, event: Event) -> Event:
-        """``event`` with null for all that is personal: what a webhook may carry, and what an erasure leaves in the log.
+        """``event`` with null for all that is personal: what a webhook may carry, what an erasure leaves in the log.
 
         Of a newer minor version, whatever is named like something personal is taken for it. Raises `UnknownVersion`.
         """
@@ -198,14 +201,6 @@ class Catalog:
         if kind is None or not 0 < major <= kind.major:
             raise UnknownVersion(event.event_type, event.event_version)
         return kind, major
-
-
-_OURS: Final[list[Catalog]] = []
-
-
-def catalog_of(*payloads: type[Payload]) -> Catalog:
-    """Our own types, and these."""
-    return Catalog([*PAYLOADS, *payloads])
 
 
 def encoded(payload: Payload) -> Frozen[str, Any]:
@@ -265,14 +260,15 @@ def _fields(kind: Kind) -> None:
     if user is not None and not user.is_required():
         raise ConfigurationError(f"{kind.event_type}.user_id", "must be required: events are partitioned by it")
     for name in _placeholders(kind.stream or ""):
-        if name not in kind.fields or not kind.fields[name].is_required() or nullable(kind.fields[name]):
+        placed = kind.payload.model_fields.get(name)
+        if placed is None or not placed.is_required() or nullable(placed):
             raise ConfigurationError(f"{kind.event_type}.{name}", "is part of the stream, so it must always be there")
 
 
 def _part(part: type[Value], where: str, seen: frozenset[type[Value]]) -> None:
     """Personal data stands at the top of a payload, where it is found without knowing its parts."""
     for name, field in part.model_fields.items():
-        if looks_personal(name) or _last(name) in _SECRET or "_PersonalData" in repr(field):
+        if looks_personal(name) or _last(name) in _SECRET or is_personal(field):
             raise ConfigurationError(f"{where}.{name}", "is personal; it must stand at the top of the payload")
         for inner in {*parts(field)} - seen - {part}:
             _part(inner, f"{where}.{name}", seen | {part})
@@ -320,23 +316,22 @@ def _only_declared(value: Any, path: str) -> None:
 
 def _known(model: type[Value], found: Mapping[str, Any]) -> dict[str, Any]:
     """What ``model`` knows of a map, in all its parts."""
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    return {name: _known_in(parts(fields[name]), value) for name, value in found.items() if name in fields}
+    fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    return {name: _known_as(fields[name], value) for name, value in found.items() if name in fields}
 
 
-def _known_in(models: tuple[type[Value], ...], value: Any) -> Any:
-    if not models:
-        return value
+def _known_as(hint: Any, value: Any) -> Any:
+    origin, options = get_origin(hint), [option for option in get_args(hint) if option is not NoneType]
+    if origin is Annotated or (origin in {Union, UnionType} and len(options) == 1):
+        return _known_as(options[0], value)
     if isinstance(value, Mapping):
-        known = [model for model in models if _is_one(model, value)]
-        if known:
-            return _known(known[0], value)
-        return {name: _known_in(models, inner) for name, inner in value.items()}
-    return tuple([_known_in(models, inner) for inner in value]) if isinstance(value, list | tuple) else value
-
-
-def _is_one(model: type[Value], found: Mapping[str, Any]) -> bool:
-    return all(name in found for name, field in model.model_fields.items() if field.is_required())
+        if isinstance(hint, type) and issubclass(hint, Value):
+            return _known(hint, value)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return {name: _known_as(options[1], inner) for name, inner in value.items()}
+    elif origin is tuple and isinstance(value, list | tuple):
+        return tuple([_known_as(options[0], inner) for inner in value])
+    return value
 
 
 def _blanked(name: str, value: Any) -> Any:
@@ -351,3 +346,7 @@ def _thawed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _thawed(inner) for name, inner in value.items()}
     return [_thawed(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+CATALOG: Final = Catalog(PAYLOADS)
+"""All that the package itself tells. A host's own types come on top: ``CATALOG.register(QuizPassed)``."""

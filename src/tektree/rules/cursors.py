@@ -17,7 +17,7 @@ _FORM: Final = re.compile(r"([1-9][0-9]{0,15})(?:\.([0-9a-f]{24}))?-([0-9a-f]{24
 
 
 def cursor(at: int, *scope: str, tie: str = "") -> str:
-    """The cursor of position ``at``, a number above 0, in the list ``scope``; ``tie`` is an id that decides among equals."""
+    """The cursor of position ``at``, a number above 0, in the list ``scope``; ``tie`` is an id, for equal positions."""
     place = f"{at}.{tie}" if tie else str(at)
     return f"{place}-{derived_id('cursor', place, *scope)}"
 

@@ -5,7 +5,6 @@ strictly; all of it in whole numbers. So ``level_at(threshold(n)) == n`` and ``l
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -144,13 +143,14 @@ class _Curves:
     """
 
     def __init__(self) -> None:
-        self._made: Callable[[Levels], Curve] = cache(Curve)
+        self._made = cache(Curve)
         self._last: tuple[Levels | None, Curve] = (None, Curve())
 
     def __call__(self, levels: Levels) -> Curve:
         last = self._last
         if last[0] is not levels:
-            self._last = last = (levels, self._made(levels))
+            made = self._made(levels)  # pyright: ignore[reportArgumentType] # frozen, and so hashable
+            self._last = last = (levels, made)
         return last[1]
 
 

@@ -155,7 +155,7 @@ def record(streak: Streak, fact: Fact, policy: Streaks, paused: Paused) -> Strea
     """
     if fact.freezes is None and (fact.day == streak.day or fact.day in streak.dates):
         return None
-    if ordinal_of(fact.day) < ordinal_of(fact.newest) - policy.late_days:
+    if ordinal_of(fact.day) < ordinal_of(fact.newest) - policy.late_days or _is_settled(streak, fact):
         return StreakEffect(
             day=fact.day, counted=False, current=streak.current, longest=streak.longest, started=streak.started
         )
@@ -171,6 +171,11 @@ def record(streak: Streak, fact: Fact, policy: Streaks, paused: Paused) -> Strea
         walk.spent = [day for day in walk.spent if day not in before.spent]
         walk.broke = 0  # that end was told when it came
     return _effect(streak, fact, walk, returned, walk.freezes - held, _base(streak, fact, policy, paused))
+
+
+def _is_settled(streak: Streak, fact: Fact) -> bool:
+    """Whether the date lies in what an adopted streak began with, of which no single dates are known."""
+    return streak.base is not None and fact.day <= streak.base.through
 
 
 def _told(streak: Streak, fact: Fact) -> tuple[tuple[str, ...], tuple[Grant, ...]]:

@@ -36,6 +36,7 @@ from tektree.models.gamification import (
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.models.pages import Page
 from tektree.rules.periods import zone
+from tektree.testing.events import events, payloads
 
 try:
     from hypothesis import strategies as st
@@ -48,10 +49,12 @@ __all__ = [
     "History",
     "boards",
     "entries",
+    "events",
     "histories",
     "ids",
     "instants",
     "pages",
+    "payloads",
     "records",
     "requests",
     "results",
@@ -154,6 +157,8 @@ def _values(hint: Any) -> SearchStrategy[Any]:
         return st.one_of([st.none() if option is NoneType else _values(option) for option in get_args(hint)])
     base, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     origin, parts = get_origin(base), get_args(base)
+    if origin in {Union, UnionType}:
+        return _values(base)
     if origin is Literal:
         return st.sampled_from(parts)
     if origin is tuple:

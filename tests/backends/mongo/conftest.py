@@ -18,7 +18,14 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``@pytest.mark.lanes(*names)`` says in which lanes a test runs; without it, in all."""
+    """``@pytest.mark.lanes(*names, long=names)`` says in which lanes a test runs, and in which with ``--long`` only.
+
+    Without it, a test runs in all of them.
+    """
     if "world" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("lanes")
-        metafunc.parametrize("world", list(marker.args) if marker else ALL, indirect=True)
+        always = list(marker.args) if marker else ALL
+        rest = [
+            pytest.param(name, marks=pytest.mark.long) for name in (marker.kwargs if marker else {}).get("long", ())
+        ]
+        metafunc.parametrize("world", [*always, *rest], indirect=True)

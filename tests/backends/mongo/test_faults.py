@@ -21,7 +21,7 @@ COMMANDS = ["find", "insert", "insert", "update", "update"]
 """Those of an award."""
 COMMIT = 1
 WRITES = range(1, 5)
-DEADLINE = 0.25
+DEADLINE = 0.2
 PATIENCE = 5.0
 
 
@@ -77,6 +77,7 @@ def again(world: World, user_id: str, *, committed: bool | None) -> None:
     whole(tek, world, user_id)
 
 
+@pytest.mark.lanes(PYMONGO, long=[PYMONGO_ASYNC, MOTOR])
 def test_a_broken_connection_is_mended_by_the_driver(world: World, proxy: Proxy) -> None:
     async def mended(world: World) -> None:
         for at in range(len(COMMANDS)):
@@ -89,6 +90,7 @@ def test_a_broken_connection_is_mended_by_the_driver(world: World, proxy: Proxy)
     world.run(mended)
 
 
+@pytest.mark.lanes(PYMONGO_ASYNC, long=[PYMONGO, MOTOR])
 def test_a_connection_that_keeps_breaking(world: World, proxy: Proxy) -> None:
     async def broken(world: World) -> None:
         for at in range(len(COMMANDS)):

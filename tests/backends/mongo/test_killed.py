@@ -58,7 +58,7 @@ def test_no_acknowledged_award_is_lost(server: MongoServer) -> None:
             before = sum(map(len, acknowledged.values()))
             for writer in writers:
                 writer.start()
-            while sum(map(len, acknowledged.values())) < before + 25:
+            while sum(map(len, acknowledged.values())) < before + 12:
                 over.wait(0.01)
             server.kill()
             over.set()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tektree import Principal
-from tests.backends.mongo.worlds import ALL, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
 
 RACING = (PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 WRITERS, EACH, XP, CAP = 64, 2, 7, 500
@@ -48,7 +48,7 @@ def test_with_one_client(world: World) -> None:
     world.run(scenario)
 
 
-@pytest.mark.lanes(*RACING)
+@pytest.mark.lanes(PYMONGO, REAL, long=[PYMONGO_ASYNC, MOTOR])
 def test_with_one_client_per_writer(world: World) -> None:
     """Their locks do not know of each other, so storage alone decides."""
 
@@ -109,7 +109,7 @@ else:
 """
 
 
-@pytest.mark.lanes(*RACING)
+@pytest.mark.lanes(PYMONGO, REAL, long=[PYMONGO_ASYNC, MOTOR])
 def test_with_several_processes(world: World, tmp_path: Path) -> None:
     script = tmp_path / "writer.py"
     script.write_text(_WRITER, encoding="utf-8")
@@ -125,10 +125,9 @@ def test_with_several_processes(world: World, tmp_path: Path) -> None:
     whole(world, user_id, WRITERS * EACH)
 
 
-@pytest.mark.lanes(*ALL[:4], REAL)
 def test_one_key_of_many_writers_is_one_row(world: World) -> None:
     async def scenario(world: World) -> None:
-        teks = [world.tek(world.client()) for _ in range(1 if world.lane == ALL[0] else 8)]
+        teks = [world.tek(world.client()) for _ in range(1 if world.lane == MOCK else 8)]
         user_id = (await teks[0].gamification.enroll("usr_ada")).user_id
         calls = [tek.gamification.award(user_id, "manual", amount=XP, key="one") for tek in teks]
         found = await asyncio.gather(*calls)

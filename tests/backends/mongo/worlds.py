@@ -19,7 +19,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from tektree import AsyncTekTree, TekTree
 from tektree._async.backends.mongo.connecting import mongo_backends as async_mongo_backends
-from tektree._async.backends.mongo.setup import _model
+from tektree._async.backends.mongo.setup import _model, _options
 from tektree._sync.backends.mongo.connecting import mongo_backends
 from tektree.ports import AsyncBackends, Backends
 from tektree.testing import ManualClock, SeededIds
@@ -120,7 +120,12 @@ class World:
     def indexed(self, collections: Sequence[str] = USED) -> "World":
         """With the indexes of these collections, as `setup` makes them: in a fraction of its commands."""
         for name in collections:
-            self.look[name].create_indexes([_model(index) for index in INDEXES[name] if not index.text])
+            indexes = [index for index in INDEXES[name] if not index.text]
+            if self.lane != MOCK:
+                self.look[name].create_indexes([_model(index) for index in indexes])
+                continue
+            for index in indexes:
+                self.look[name].create_index(list(index.keys), **_options(index))
         return self
 
     def over(self) -> None:

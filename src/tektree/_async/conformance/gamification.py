@@ -229,6 +229,8 @@ async def users_come_in_ascending_order_page_by_page(backends: AsyncBackends) ->
     while page := list(await backends.gamification.users(after, 3)):
         if len(page) > 3:
             fails(f"a page of 3 users holds {len(page)}")
+        if after is not None and min(page) <= after:
+            fails(f"a page behind {after} holds {min(page)}")
         found += page
         after = page[-1]
     same("all users", [id for id in found if id in ids], ids)

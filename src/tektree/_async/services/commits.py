@@ -118,7 +118,7 @@ class AsyncCommits:
     async def _finished(
         self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
     ) -> Written:
-        """The ``first`` row of a key. Whoever wrote it may have been cut off: what is missing behind it is made good."""
+        """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
             profile = await self.catch_up(profile.user_id, now)
         if profile.owed:

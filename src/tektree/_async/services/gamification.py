@@ -15,7 +15,7 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
 from tektree._flavour import async_backoff, async_call, async_locks
 from tektree.clock import Clock, read
-from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Stale, Taken
+from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
@@ -35,7 +35,7 @@ from tektree.policy import Policy
 from tektree.rules import achievements, cursors, explanations, inputs, projections, xp
 from tektree.rules.periods import left_out, zone
 
-__all__ = ["AsyncGamification", "Progress"]
+__all__ = ["AsyncGamification", "Progress", "reporting"]
 
 Progress = Callable[[int, int], object]
 """Told how many are done, and of about how many."""
@@ -216,8 +216,9 @@ class AsyncGamification:
         return Page(items, _cursor(items[-1], user_id) if len(rows) > limit else None)
 
     async def users(self, after: str | None = None, limit: int = 100) -> Page[str]:
-        """The ids of all who are enrolled, ascending. ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
+        """The ids of all who are enrolled, ascending.
 
+        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
         Raises `InvalidInput`.
         """
         inputs.whole(limit, "limit", 1, _PAGE)
@@ -259,6 +260,7 @@ class AsyncGamification:
         Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
         user. Raises `InvalidInput`, `NotFound`.
         """
+        reporting(progress)
         if user_id is not None:
             hex_id(user_id, "user_id")
             await self._commits.profile(user_id)
@@ -384,7 +386,9 @@ class AsyncGamification:
         whole = await self._commits.catch_up(user_id, now)
         state = projections.START
         async for row in self._rows(user_id):
-            if row.seq <= whole.seq:  # a newer one is left to its writer: the profile must lag until its events are told
+            if (
+                row.seq <= whole.seq
+            ):  # a newer one is left to its writer: the profile must lag until its events are told
                 state = projections.step(state, row, self._policy)
         if state.seq:
             await self._profiles.project(user_id, state, repair=True)
@@ -412,6 +416,12 @@ class AsyncGamification:
         if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
             await self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
         return profile
+
+
+def reporting(progress: object) -> None:
+    """Raises `InvalidInput` unless ``progress`` can be told how far it is, before anything is done."""
+    if progress is not None and not callable(progress):
+        raise InvalidInput("progress", "must be a callable that takes two numbers, or None")
 
 
 def _cursor(last: XPTransaction, user_id: str) -> str:

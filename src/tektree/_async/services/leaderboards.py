@@ -3,7 +3,7 @@
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.gamification import Progress
+from tektree._async.services.gamification import Progress, reporting
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
 from tektree.ids import uid_of
@@ -64,6 +64,7 @@ class AsyncLeaderboards:
         A week's board that is given up is not made again. Raises `InvalidInput`.
         """
         inputs.board(board)
+        reporting(progress)
         if board.week is not None:
             return await self._rebuild_week(board, board.week, progress)
         total, done, after = await self._profiles.count(), 0, None

@@ -119,7 +119,7 @@ class Commits:
     def _finished(
         self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
     ) -> Written:
-        """The ``first`` row of a key. Whoever wrote it may have been cut off: what is missing behind it is made good."""
+        """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
             profile = self.catch_up(profile.user_id, now)
         if profile.owed:

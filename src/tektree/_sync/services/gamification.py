@@ -16,7 +16,7 @@ from tektree._flavour import sync_backoff, sync_call, sync_locks
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.commits import Commits, Dated, Decide, Written
 from tektree.clock import Clock, read
-from tektree.errors import IdempotencyConflict, InvalidTransition, NotFound, Stale, Taken
+from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
@@ -36,7 +36,7 @@ from tektree.policy import Policy
 from tektree.rules import achievements, cursors, explanations, inputs, projections, xp
 from tektree.rules.periods import left_out, zone
 
-__all__ = ["Gamification", "Progress"]
+__all__ = ["Gamification", "Progress", "reporting"]
 
 Progress = Callable[[int, int], object]
 """Told how many are done, and of about how many."""
@@ -217,8 +217,9 @@ class Gamification:
         return Page(items, _cursor(items[-1], user_id) if len(rows) > limit else None)
 
     def users(self, after: str | None = None, limit: int = 100) -> Page[str]:
-        """The ids of all who are enrolled, ascending. ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
+        """The ids of all who are enrolled, ascending.
 
+        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
         Raises `InvalidInput`.
         """
         inputs.whole(limit, "limit", 1, _PAGE)
@@ -260,6 +261,7 @@ class Gamification:
         Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
         user. Raises `InvalidInput`, `NotFound`.
         """
+        reporting(progress)
         if user_id is not None:
             hex_id(user_id, "user_id")
             self._commits.profile(user_id)
@@ -415,6 +417,12 @@ class Gamification:
         if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
             self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
         return profile
+
+
+def reporting(progress: object) -> None:
+    """Raises `InvalidInput` unless ``progress`` can be told how far it is, before anything is done."""
+    if progress is not None and not callable(progress):
+        raise InvalidInput("progress", "must be a callable that takes two numbers, or None")
 
 
 def _cursor(last: XPTransaction, user_id: str) -> str:

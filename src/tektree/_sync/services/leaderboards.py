@@ -5,7 +5,7 @@ from typing import Final
 
 from tektree._flavour import sync_call
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.services.gamification import Progress
+from tektree._sync.services.gamification import Progress, reporting
 from tektree.clock import Clock, read
 from tektree.ids import uid_of
 from tektree.models.leaderboards import Board, BoardEntry, Standing
@@ -65,6 +65,7 @@ class Leaderboards:
         A week's board that is given up is not made again. Raises `InvalidInput`.
         """
         inputs.board(board)
+        reporting(progress)
         if board.week is not None:
             return self._rebuild_week(board, board.week, progress)
         total, done, after = self._profiles.count(), 0, None

@@ -8,7 +8,7 @@
         score: Count
 
 ``event`` is the type, ``by`` the service that tells it, ``stream`` what its events are counted along, 1, 2, 3 …;
-without one the event stands alone. ``by`` and ``stream`` are inherited; a class without ``event`` only lends its fields.
+without one the event stands alone. ``by`` and ``stream`` are inherited; a class without ``event`` only lends fields.
 
 A field that is required always stands in the JSON, null if need be; one with a default is left out at its default.
 Personal data is marked, `Personal`, and so may always be null: erasing a user overwrites it.
@@ -41,6 +41,7 @@ __all__ = [
     "Upcast",
     "Why",
     "Words",
+    "is_personal",
     "nullable",
     "parts",
 ]
@@ -129,7 +130,7 @@ class Kind:
     @property
     def personal(self) -> tuple[str, ...]:
         """The fields that hold personal data."""
-        return tuple([name for name, field in self.fields.items() if _is_personal(field)])
+        return tuple([name for name, field in self.fields.items() if is_personal(field)])
 
     @property
     def partition(self) -> str | None:
@@ -163,8 +164,15 @@ class Payload(Draft):
         cls.HOME = service, place = (service if by is None else by), (place if stream == "" else stream)
         cls.KIND = Kind(event, version, service, place, cls, aliases, Frozen(upcasts)) if event else None
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """The fields; of personal data only that it is there."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            yield name, value if value is None or not is_personal(fields[name]) else "***"
 
-def _is_personal(field: FieldInfo) -> bool:
+
+def is_personal(field: FieldInfo) -> bool:
+    """Whether a field is marked as personal."""
     return any(note is PERSONAL for note in (*field.metadata, *_notes(field.annotation)))
 
 

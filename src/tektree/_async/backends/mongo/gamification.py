@@ -226,7 +226,7 @@ class AsyncMongoLedger:
         pipeline: list[dict[str, Any]] = [
             {"$match": {"week": week}},
             {"$sort": {"user_id": 1, "seq": -1}},
-            {"$group": {"_id": "$user_id", **{name: {"$first": f"${name}"} for name in _SUMS}}},
+            {"$group": {"_id": "$user_id", **{name: {"$first": {"$ifNull": [f"${name}", None]}} for name in _SUMS}}},
             {
                 "$lookup": {
                     "from": GAMIFICATION_PROFILES,

@@ -63,7 +63,7 @@ class MongoSetup:
             return
         with self._mongo.writing(name):
             try:
-                self._mongo.collection(name).create_indexes([_model(index) for index in indexes])
+                self._create(name, indexes)
                 return
             except (OperationFailure, DuplicateKeyError) as error:
                 reason = _why(name, indexes[0], error)
@@ -71,6 +71,14 @@ class MongoSetup:
                     raise reason or error from None
         for index in indexes:
             self._make(name, [index])
+
+    def _create(self, name: str, indexes: Sequence[Index]) -> None:
+        collection = self._mongo.collection(name)
+        if not self._mongo.mocked:
+            collection.create_indexes([_model(index) for index in indexes])
+            return
+        for index in indexes:  # in its other call, mongomock forgets what an index covers
+            collection.create_index(list(index.keys), **_options(index))
 
     def _make_text(self, name: str, index: Index) -> None:
         """Where the server has such indexes; mongomock has none. Search does without."""
@@ -127,10 +135,14 @@ def _in_the_way(name: str, index: Index) -> ConfigurationError:
 
 
 def _model(index: Index) -> IndexModel:
+    return IndexModel(list(index.keys), **_options(index))
+
+
+def _options(index: Index) -> dict[str, Any]:
     options: dict[str, Any] = {"unique": True} if index.unique else {}
     if index.partial is not None:
         options["partialFilterExpression"] = _plain(index.partial)
-    return IndexModel(list(index.keys), **options)
+    return options
 
 
 def _keys(index: Index) -> str:

@@ -1,0 +1,36 @@
+"""The benches run, and print their tables. What they measure is not judged here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHES = Path(__file__).resolve().parent.parent / "tools" / "bench"
+COLUMNS = {
+    "activity": ["figure", "what"],
+    "awards": ["µs", "ratio", "tektree"],
+    "boards": ["µs", "ratio", "users"],
+    "codec": ["µs", "ratio", "from_document"],
+    "growth": ["µs", "ratio", "rows"],
+    "imports": ["ms", "ratio", "a bare interpreter"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_a_bench_prints_its_table(name: str) -> None:
+    """Each runs alone, and names no path of the machine it runs on."""
+    command = [sys.executable, "-X", "utf8", str(BENCHES / f"{name}.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(column in done.stdout for column in COLUMNS[name]), done.stdout
+    assert str(Path.home()) not in done.stdout
+    assert str(BENCHES.parent) not in done.stdout
+
+
+def test_every_bench_is_run_here_and_explained() -> None:
+    """`measuring` is what they share."""
+    files = {each.stem for each in BENCHES.glob("*.py")} - {"measuring"}
+    assert files == COLUMNS.keys()
+    explained = (BENCHES / "README.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(files) if f"`{name}.py`" not in explained] == []
