@@ -33,98 +33,24 @@ NOON = datetime(2025, 12, 16, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 ID = "676000000000000000000007"
 
-TYPES = [
-    "user.registered",
-    "user.email_verified",
-    "user.logged_in",
-    "user.login_failed",
-    "user.logged_out",
-    "user.profile_updated",
-    "user.handle_changed",
-    "user.password_changed",
-    "user.role_changed",
-    "user.tier_changed",
-    "user.suspended",
-    "user.reinstated",
-    "user.deleted",
-    "user.erased",
-    "session.created",
-    "session.revoked",
-    "session.expired",
-    "area.created",
-    "area.updated",
-    "area.deleted",
-    "area.moved",
-    "area.followed",
-    "area.unfollowed",
-    "question.asked",
-    "question.updated",
-    "question.deleted",
-    "question.closed",
-    "question.reopened",
-    "question.resolved",
-    "question.upvoted",
-    "question.downvoted",
-    "question.vote_removed",
-    "answer.posted",
-    "answer.updated",
-    "answer.deleted",
-    "answer.accepted",
-    "answer.unaccepted",
-    "answer.upvoted",
-    "answer.downvoted",
-    "answer.vote_removed",
-    "insight.created",
-    "insight.updated",
-    "insight.unpublished",
-    "insight.deleted",
-    "insight.published",
-    "insight.liked",
-    "insight.unliked",
-    "insight.commented",
-    "insight.featured",
-    "content.reported",
-    "content.moderated",
-    "xp.awarded",
-    "xp.capped",
-    "xp.revoked",
-    "xp.daily_reset",
-    "level.up",
-    "level.down",
-    "streak.started",
-    "streak.extended",
-    "streak.frozen",
-    "streak.freeze_granted",
-    "streak.broken",
-    "achievement.unlocked",
-    "achievement.revoked",
-    "achievement.featured",
-    "leaderboard.rank_changed",
-    "leaderboard.period_closed",
-    "leaderboard.opted_out",
-    "leaderboard.opted_in",
-    "quota.threshold_reached",
-    "quota.exceeded",
-    "quota.reset",
-    "quota.refunded",
-    "ratelimit.exceeded",
-    "subscription.created",
-    "subscription.trial_started",
-    "subscription.trial_will_end",
-    "subscription.activated",
-    "subscription.renewed",
-    "subscription.tier_changed",
-    "subscription.billing_cycle_changed",
-    "subscription.past_due",
-    "subscription.canceled",
-    "subscription.uncanceled",
-    "subscription.revoked",
-    "event.dead_lettered",
-    "event.redriven",
-    "projection.rebuilt",
-    "outbox.stalled",
-    "schema.unknown_version",
-]
+TYPES = """
+user.registered user.email_verified user.logged_in user.login_failed user.logged_out user.profile_updated
+user.handle_changed user.password_changed user.role_changed user.tier_changed user.suspended user.reinstated
+user.deleted user.erased session.created session.revoked session.expired area.created area.updated
+area.deleted area.moved area.followed area.unfollowed question.asked question.updated question.deleted
+question.closed question.reopened question.resolved question.upvoted question.downvoted question.vote_removed
+answer.posted answer.updated answer.deleted answer.accepted answer.unaccepted answer.upvoted answer.downvoted
+answer.vote_removed insight.created insight.updated insight.unpublished insight.deleted insight.published
+insight.liked insight.unliked insight.commented insight.featured content.reported content.moderated xp.awarded
+xp.capped xp.revoked xp.daily_reset level.up level.down streak.started streak.extended streak.frozen
+streak.freeze_granted streak.broken achievement.unlocked achievement.revoked achievement.featured
+leaderboard.rank_changed leaderboard.period_closed leaderboard.opted_out leaderboard.opted_in
+quota.threshold_reached quota.exceeded quota.reset quota.refunded ratelimit.exceeded subscription.created
+subscription.trial_started subscription.trial_will_end subscription.activated subscription.renewed
+subscription.tier_changed subscription.billing_cycle_changed subscription.past_due subscription.canceled
+subscription.uncanceled subscription.revoked event.dead_lettered event.redriven projection.rebuilt
+outbox.stalled schema.unknown_version
+""".split()  # noqa: SIM905 - for its reader
 """Written down by hand, so that none gets lost."""
 
 PERSONAL_FIELDS = {
@@ -160,7 +86,7 @@ def told(payload: Payload, catalog: Catalog = MINE, **more: Any) -> Event:
 
 
 def test_all_types_are_declared_and_no_others() -> None:
-    assert [kind.event_type for kind in CATALOG] and {kind.event_type for kind in CATALOG} == set(TYPES)
+    assert {kind.event_type for kind in CATALOG} == set(TYPES)
     assert len(CATALOG) == len(TYPES) == len(set(TYPES)) == 90
 
 
@@ -447,7 +373,7 @@ def test_undeclared_personal_data_cannot_come_in_beside() -> None:
     with pytest.raises(InvalidInput, match="email: is not a field here"):
         said.UserLoggedOut(user_id="usr_ada", session_id="s", email="ada@example.com")
     event = told(logged_out)
-    for name in ("email", "self", "x" * 200):
+    for name in ("email", "self", "x" * 100):
         with pytest.raises(InvalidInput, match=rf"payload.{name[:64]}: is not declared"):
             MINE.check(event.evolve(payload={**event.payload, name: "ada@example.com"}))
 
@@ -520,7 +446,7 @@ def test_another_major_version_is_a_typed_error(version: str) -> None:
 
 
 def test_an_unknown_type_is_the_same_error() -> None:
-    with pytest.raises(UnknownVersion, match="quiz.passed"):
+    with pytest.raises(UnknownVersion, match=r"quiz\.passed"):
         CATALOG.decode(told(PASSED))
 
 
@@ -560,7 +486,7 @@ DONE = CATALOG.register(QuizDone)
 FIRST = {"user_id": "usr_ada", "score": 3, "mail": "ada@example.com"}
 OLD = {
     "1.0.0": FIRST,
-    "1.7.2": {**FIRST, "dropped": [1]},
+    "1.7.2": {**FIRST, "dropped": 1},
     "2.0.0": {"user_id": "usr_ada", "points": 3, "mail": "ada@example.com"},
     "3.4.0": {"user_id": "usr_ada", "points": 30, "email": "ada@example.com", "later": True},
 }
@@ -622,13 +548,13 @@ def as_declared(events: Iterable[Event]) -> Counter[str]:
 
 
 POLICY = Policy(
-    xp={"daily_cap": 150},
+    xp={"daily_cap": 500},
     streaks={"freeze_every": 3, "milestones": [4]},
     achievements=[
         {"id": "ach_first_steps", "name": "First steps", "metric": "total_xp", "xp": [7]},
         {"id": "ach_rich", "name": "Rich", "metric": "total_xp", "tiers": [50, 100], "revoke": "while_true"},
         {"id": "ach_answers", "name": "Answers", "metric": "count", "source": "answer_posted", "tiers": [2]},
-        {"id": "ach_odd", "name": "Odd", "metric": lambda state: 2**70},
+        {"id": "ach_odd", "name": "Odd", "metric": lambda state: 2**70 if state.total_xp else 0},
     ],
 )
 
@@ -646,7 +572,7 @@ def story() -> list[Event]:
     results.append(gamification.record_activity(user, at=NOON + 3 * DAY))
     results.append(gamification.grant_freezes(user, 2, "a-gift"))
     results.append(gamification.award(user, "answer_posted"))
-    big = gamification.award(user, "manual", amount=400, key="big")
+    big = gamification.award(user, "manual", amount=4000, key="big")
     results.append(big)
     assert big.transaction is not None
     results.append(gamification.reverse(big.transaction.transaction_id, "spam"))

@@ -1,4 +1,4 @@
-"""Writes docs/reference/indexes.md from `tektree.wire.collections.INDEXES`; ``--check`` says whether it is up to date."""
+"""Writes docs/reference/indexes.md from `tektree.wire.collections.INDEXES`; ``--check`` says whether it is true."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "i
 
 _HEAD: Final = """# Indexes
 
-What `setup` makes in MongoDB, collection by collection: the data model's indexes, and ours, which the queries and the guards of
-the package need. Written by `python tools/indexes.py` from `tektree.wire.collections.INDEXES`; a test keeps it true.
+What `setup` makes in MongoDB, collection by collection: the data model's indexes, and ours, which the queries and the
+guards of the package need. Written by `python tools/indexes.py` from `tektree.wire.collections.INDEXES`; a test keeps
+it true.
 
 A partial index covers the documents that its filter matches. The filters say `$gt`, never `$exists`, so documents from
-before us, which lack our fields, are in none of them and in nobody's way. The text indexes are made where the server has such;
-search does without them.
+before us, which lack our fields, are in none of them and in nobody's way. The text indexes are made where the server
+has such; search does without them.
 """
 
 _TABLE: Final = "| keys | unique | covers | whose |\n|---|---|---|---|\n"

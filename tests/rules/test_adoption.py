@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tektree.models.gamification import GamificationProfile, Milestone, Run, Streak
+from tektree.models.gamification import GamificationProfile, Milestone, Run, Streak, XPTransaction
 from tektree.policy import Streaks
 from tektree.rules import adoption
 from tests.rules.ledgers import DAY, HOMES, HOUR, NOON, STEPS, Ledger, enrolled, play, sound
@@ -130,3 +130,24 @@ def test_any_history_folds_from_its_opening(
     play(ledger, steps)
     if ledger.rows:
         assert (ledger.rows[0].opening is None) is False
+
+
+def test_a_row_of_before_that_is_reversed_first() -> None:
+    """Older rows are history: read and reversible, never folded. Also when the first row of ours is the reversal."""
+    for day in (NOON, NOON - 40 * DAY):
+        ledger = Ledger(timezone="Asia/Tokyo", profile=adoption.adopted(found("Asia/Tokyo"), POLICY))
+        old = XPTransaction(
+            id="0" * 24,
+            transaction_id="xp_txn_old",
+            user_id=ledger.profile.user_id,
+            amount=20,
+            source="answer_posted",
+            daily_total=20,
+            daily_cap=500,
+            timestamp=day,
+        )
+        ledger.reverse(old, NOON)
+        assert (ledger.profile.total_xp, ledger.profile.daily_xp_earned) == (49_980, 120)
+        assert ledger.rows[0].opening is not None
+        ledger.restore(old, NOON)
+        assert ledger.profile.total_xp == 50_000

@@ -274,3 +274,19 @@ def test_the_reset_is_the_next_local_midnight() -> None:
     seen = ledger.shown(midnight)
     assert (seen.daily_xp_earned, seen.daily_xp_reset_at) == (0, datetime(2024, 9, 9, 3, tzinfo=UTC))
     assert ledger.profile.daily_xp_earned == 10
+
+
+def test_the_reset_after_a_move_is_the_midnight_of_the_new_home() -> None:
+    """`daily_xp_reset_at` is the next local midnight as an instant: where the user lives now, also behind a reversal of
+    what was earned where they lived before."""
+    ledger = Ledger()
+    row = ledger.gives("answer_posted", NOON, about="a")
+    assert ledger.profile.daily_xp_reset_at == datetime(2025, 12, 17, tzinfo=UTC)
+    ledger.moves("Asia/Kolkata", NOON)
+    there = datetime(2025, 12, 16, 18, 30, tzinfo=UTC)
+    assert ledger.shown(NOON).daily_xp_reset_at == there
+    ledger.gives("answer_posted", NOON, about="b")
+    assert ledger.profile.daily_xp_reset_at == there
+    ledger.reverse(row, NOON)
+    ledger.restore(row, NOON)
+    assert ledger.profile.daily_xp_reset_at == there

@@ -1,5 +1,9 @@
 """The indexes: the data model's exactly, and ours, marked."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tektree.wire.collections import FIELDS, INDEXES, Index
@@ -58,3 +62,10 @@ def test_ours_leave_out_documents_without_our_fields() -> None:
 def test_no_two_indexes_have_the_same_keys() -> None:
     for indexes in INDEXES.values():
         assert len({index.keys for index in indexes}) == len(indexes)
+
+
+def test_the_page_of_indexes_is_that_of_the_code() -> None:
+    root = Path(__file__).resolve().parent.parent.parent
+    command = [sys.executable, str(root / "tools" / "indexes.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from tektree.models.base import Frozen, made
+from tektree.models.base import INT53, Frozen, made
 from tektree.models.gamification import (
     Counter,
     Divergence,
@@ -64,7 +64,7 @@ def fold(rows: Iterable[XPTransaction], policy: Policy | None = None) -> Folded:
 def step(state: Folded, row: XPTransaction, policy: Policy | None = None) -> Folded:
     """``state`` after one more row."""
     levels = (policy or _DEFAULT).levels
-    fields = opened(state.__dict__, row.opening) if row.opening else state.__dict__
+    fields = opened(state.__dict__, row.opening, row.timezone or "UTC") if row.opening else state.__dict__
     return made(Folded, following(fields, row.__dict__, curve_of(levels), levels.down == "high_water"))
 
 
@@ -76,12 +76,13 @@ def xp_to_second_level(policy: Policy) -> int:
     return curve_of(policy.levels).xp_to_next(0)
 
 
-def opened(state: Mapping[str, Any], opening: Opening) -> Mapping[str, Any]:
+def opened(state: Mapping[str, Any], opening: Opening, timezone: str) -> Mapping[str, Any]:
     """``state`` as an adopted profile had it before its first row of ours."""
     return {
         **state,
         "total_xp": opening.total_xp,
         "daily_xp_earned": opening.daily_xp_earned,
+        "daily_xp_reset_at": day_end(opening.day, timezone) if opening.day else None,
         "day": opening.day,
         "streak": opening.streak,
         "achievements": opening.achievements,
@@ -136,16 +137,20 @@ def _level(peak: int, total: int, curve: Curve, high_water: bool) -> tuple[int, 
     level, missing = curve.place(total if total > 0 else 0)
     if high_water and level < peak:
         last = curve.top is not None and peak >= curve.top
-        return peak, 0 if last else curve.threshold(peak + 1) - max(0, total)
+        return peak, 0 if last else min(INT53, curve.threshold(peak + 1) - max(0, total))
     return level, missing
 
 
 def _daily(state: Mapping[str, Any], row: Mapping[str, Any], linked: bool) -> tuple[str, int, datetime | None]:
-    """The cap's day, its room taken and its end. A reversal or restore is booked to the award's day, if it is over."""
+    """The cap's day, its room taken and its end. A reversal or restore is booked to the award's day, which may be over.
+
+    It bears the award's time zone, which may not be the user's any more: the day's end stays as it is.
+    """
+    if linked:
+        earned = state["daily_xp_earned"] + (row["room"] if row["day"] == state["day"] else 0)
+        return state["day"], earned, state["daily_xp_reset_at"]
     if row["day"] == state["day"]:
         return row["day"], state["daily_xp_earned"] + row["room"], day_end(row["day"], row["timezone"])
-    if linked:
-        return state["day"], state["daily_xp_earned"], state["daily_xp_reset_at"]
     return row["day"], row["room"], day_end(row["day"], row["timezone"])
 
 
@@ -193,12 +198,12 @@ def as_of(profile: GamificationProfile, now: datetime, policy: Policy) -> Gamifi
     paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
     streak = streaks.as_of(profile.streak, max(local, profile.streak.day or ""), policy.streaks, paused)
     today = max(local, profile.day or "")  # the cap's day, which may be later than the streak's
-    stale = profile.day != today
-    if not stale and streak is profile.streak:
+    resets_at = day_end(today, profile.timezone)  # after a move, not where the day began
+    if profile.day == today and streak is profile.streak and profile.daily_xp_reset_at == resets_at:
         return profile
-    fields = {**profile.__dict__, "streak": streak}
-    if stale:
-        fields |= {"daily_xp_earned": 0, "daily_xp_reset_at": day_end(today, profile.timezone)}
+    fields = {**profile.__dict__, "streak": streak, "daily_xp_reset_at": resets_at}
+    if profile.day != today:
+        fields["daily_xp_earned"] = 0
     copy = made(GamificationProfile, fields)
     object.__setattr__(copy, "__pydantic_extra__", profile.__pydantic_extra__)
     return copy

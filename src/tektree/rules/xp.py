@@ -465,7 +465,7 @@ def _entered(
     if not (-INT53 <= total <= INT53 and -INT53 <= weekly <= INT53 and row["daily_total"] <= INT53):
         raise InvalidInput("amount", "would take the total, the week's or the day's past 2**53")
     levels, state = policy.levels, profile.__dict__
-    found = projections.opened(state, row["opening"]) if row["opening"] else state
+    found = projections.opened(state, row["opening"], row["timezone"]) if row["opening"] else state
     after = projections.following(found, row, curve_of(levels), levels.down == "high_water")
     folded = made(Folded, after)  # its fields are this very dict, which is finished below
     changes = achievements.changes(policy.achievements, profile, folded)

@@ -118,7 +118,7 @@ def test_silence_ends_at_the_deadline(world: World, proxy: Proxy) -> None:
 def test_a_cancelled_award_leaves_nothing_half_done(world: World, proxy: Proxy) -> None:
     async def cancelled(world: World) -> None:
         plain = world.sync_tek()
-        tek = world.tek(world.client(proxy.uri), deadline=1.0)
+        tek = world.tek(world.client(proxy.uri), deadline=0.5)
         for at in range(len(COMMANDS)):
             for strike in (Strike.HANG, Strike.HANG_AFTER):
                 user_id = plain.gamification.enroll(f"usr_{strike.name.lower()}_{at}").user_id

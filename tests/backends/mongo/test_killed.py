@@ -52,13 +52,13 @@ def test_no_acknowledged_award_is_lost(server: MongoServer) -> None:
         users |= {name: tek.gamification.enroll(name).user_id for name in names}
     for _ in range(KILLS):
         with MongoClient(server.uri) as client:
-            tek = TekTree(mongo_backends(client["crash"], deadline=1), clock=ManualClock())
+            tek = TekTree(mongo_backends(client["crash"], deadline=0.5), clock=ManualClock())
             over = threading.Event()
             writers = [threading.Thread(target=write, args=[tek, users[name], over]) for name in names * 2]
             before = sum(map(len, acknowledged.values()))
             for writer in writers:
                 writer.start()
-            while sum(map(len, acknowledged.values())) < before + 12:
+            while sum(map(len, acknowledged.values())) < before + 8:
                 over.wait(0.01)
             server.kill()
             over.set()
