@@ -44,10 +44,8 @@ def whole(tek: TekTree, world: World, user_id: str) -> None:
     assert sorted(told) == list(range(1, row.told + 1))
 
 
-async def struck(
-    world: World, proxy: Proxy, at: int, strike: Strike, times: int, **options: Any
-) -> tuple[Any, str, str]:
-    """What an award comes to whose command number ``at`` is struck, who it was for, and the number of the commands."""
+async def struck(world: World, proxy: Proxy, at: int, strike: Strike, times: int, **options: Any) -> tuple[Any, str]:
+    """What an award comes to whose command number ``at`` is struck, and who it was for."""
     plain = world.sync_tek()
     user_id = plain.gamification.enroll(f"usr_{strike.name.lower()}_{at}_{times}_{len(options)}").user_id
     client = world.client(proxy.uri, **options)
@@ -63,7 +61,7 @@ async def struck(
     assert took < PATIENCE
     assert proxy.struck.is_set()
     proxy.arm(-1, strike, 0)
-    return found, user_id, ""
+    return found, user_id
 
 
 def again(world: World, user_id: str, *, committed: bool | None) -> None:
@@ -82,7 +80,7 @@ def test_a_broken_connection_is_mended_by_the_driver(world: World, proxy: Proxy)
     async def mended(world: World) -> None:
         for at in range(len(COMMANDS)):
             for strike in (Strike.BEFORE, Strike.AFTER):
-                found, user_id, _ = await struck(world, proxy, at, strike, 1)
+                found, user_id = await struck(world, proxy, at, strike, 1)
                 assert isinstance(found, AwardResult), found
                 whole(world.sync_tek(), world, user_id)
                 again(world, user_id, committed=True)
@@ -96,7 +94,7 @@ def test_a_connection_that_keeps_breaking(world: World, proxy: Proxy) -> None:
         for at in range(len(COMMANDS)):
             for strike in (Strike.BEFORE, Strike.AFTER):
                 for times, options in ((999, {}), (1, {"retryWrites": False, "retryReads": False})):
-                    found, user_id, _ = await struck(world, proxy, at, strike, times, **options)
+                    found, user_id = await struck(world, proxy, at, strike, times, **options)
                     assert type(found) is (OutcomeUnknown if at in WRITES else Unavailable), (at, strike, found)
                     again(world, user_id, committed=at > COMMIT or (at == COMMIT and strike is Strike.AFTER))
 
@@ -107,7 +105,7 @@ def test_silence_ends_at_the_deadline(world: World, proxy: Proxy) -> None:
     async def silent(world: World) -> None:
         for at in range(len(COMMANDS)):
             for strike in (Strike.HANG, Strike.HANG_AFTER):
-                found, user_id, _ = await struck(world, proxy, at, strike, 99)
+                found, user_id = await struck(world, proxy, at, strike, 99)
                 assert type(found) is (OutcomeUnknown if at in WRITES else Unavailable), (at, strike, found)
                 again(world, user_id, committed=at > COMMIT or (at == COMMIT and strike is Strike.HANG_AFTER))
 

@@ -1,6 +1,6 @@
 """A database of its own for a test, in one lane: reached by that lane's driver, looked at by PyMongo or mongomock.
 
-Tests are written once, as coroutines; where the driver is sync, `awaited` runs each call in a thread.
+Tests are written once, as coroutines; where the driver is sync, `Awaited` runs each call in a thread.
 """
 
 import asyncio
@@ -9,11 +9,10 @@ import secrets
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-import pymongo
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
@@ -21,17 +20,16 @@ from tektree import AsyncTekTree, TekTree
 from tektree._async.backends.mongo.connecting import mongo_backends as async_mongo_backends
 from tektree._async.backends.mongo.setup import _model, _options
 from tektree._sync.backends.mongo.connecting import mongo_backends
-from tektree.ports import AsyncBackends, Backends
 from tektree.testing import ManualClock, SeededIds
 from tektree.wire.collections import EVENTS, GAMIFICATION_PROFILES, INDEXES, USERS, XP_TRANSACTIONS
 from tests.lanes import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, close, enter
 from tests.servers import DidNotStart, shared_mongo
 
+__all__ = ["ALL", "USED", "Awaited", "Heard", "World", "base_uri"]
+
 T = TypeVar("T")
 
-WIRE = [PYMONGO, PYMONGO_ASYNC, MOTOR]
-"""The lanes that say something of races and faults; a real server joins them."""
-ALL = [MOCK, *WIRE, REAL]
+ALL = [MOCK, PYMONGO, PYMONGO_ASYNC, MOTOR, REAL]
 USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, EVENTS)
 """The collections that the services use so far."""
 
@@ -181,37 +179,3 @@ class World:
     def sync_tek(self, **options: Any) -> TekTree:
         """A plain ``tek`` on the database that is looked at."""
         return TekTree(mongo_backends(self.look), clock=self.clock, **options)
-
-
-def plain(backends: AsyncBackends | Backends) -> dict[str, Any]:
-    """The ports of a bundle by name."""
-    assert is_dataclass(backends)
-    return {each.name: getattr(backends, each.name) for each in fields(backends)}
-
-
-async def together(*calls: Awaitable[T]) -> list[T | BaseException]:
-    """What each of the calls comes to, all at once."""
-    return list(await asyncio.gather(*calls, return_exceptions=True))
-
-
-def drop_all(uri: str) -> None:
-    """Drops what earlier runs left behind on a server that outlives them."""
-    with MongoClient[dict[str, Any]](uri) as client:
-        for name in client.list_database_names():
-            if name.startswith("tektree_"):
-                client.drop_database(name)
-
-
-__all__ = [
-    "ALL",
-    "USED",
-    "WIRE",
-    "Awaited",
-    "Heard",
-    "World",
-    "base_uri",
-    "drop_all",
-    "plain",
-    "pymongo",
-    "together",
-]
