@@ -50,8 +50,17 @@ def test_with_one_client(world: World) -> None:
 
 @pytest.mark.lanes(PYMONGO, REAL, long=[PYMONGO_ASYNC, MOTOR])
 def test_with_one_client_per_writer(world: World) -> None:
-    """Their locks do not know of each other, so storage alone decides."""
+    """Their locks do not know of each other, so storage alone decides. Fewer writers ask for as much."""
 
+    async def scenario(world: World) -> None:
+        await raced(world, [world.tek(world.client()) for _ in range(16)], writers=16, each=8)
+
+    world.run(scenario)
+
+
+@pytest.mark.long
+@pytest.mark.lanes(*RACING)
+def test_with_one_client_for_each_of_64_writers(world: World) -> None:
     async def scenario(world: World) -> None:
         await raced(world, [world.tek(world.client()) for _ in range(WRITERS)])
 
