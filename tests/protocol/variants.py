@@ -11,11 +11,10 @@ from typing import Any
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.ports.gamification import Committed
 from tektree.errors import Stale, Taken
 from tektree.models.base import made
 from tektree.models.events import Event
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import Committed, Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tests.protocol.worlds import Variant
 

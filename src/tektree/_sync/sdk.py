@@ -70,9 +70,9 @@ class TekTree:
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> Self:
-        """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client. Nothing is sent
-           yet.
+        """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
+        Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
         is not installed.

@@ -35,6 +35,7 @@ __all__ = [
     "AchievementId",
     "AwardRequest",
     "AwardResult",
+    "Committed",
     "Counter",
     "Divergence",
     "EntityRef",
@@ -55,6 +56,7 @@ __all__ = [
     "Unlock",
     "Verification",
     "Week",
+    "WeekSum",
     "XPTransaction",
     "Zone",
 ]
@@ -399,3 +401,17 @@ class Verification(Value):
 
     def __bool__(self) -> bool:
         return self.divergence is None
+
+
+class Committed(NamedTuple):
+    """A row of the ledger and those of its events that are not known to be in the event log."""
+
+    row: XPTransaction
+    outbox: Sequence[Event] = ()
+
+
+class WeekSum(NamedTuple):
+    """A user's XP of one ISO week, and when that sum was reached."""
+
+    xp: int = 0
+    reached_at: datetime | None = None

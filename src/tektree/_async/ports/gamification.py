@@ -5,27 +5,13 @@ Methods are atomic intents. What happens together is the first sentence of each.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tektree.models.events import Event
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 
-__all__ = ["AsyncGamificationRepository", "AsyncLedger", "Committed", "WeekSum"]
-
-
-class Committed(NamedTuple):
-    """A row of the ledger and those of its events that are not known to be in the event log."""
-
-    row: XPTransaction
-    outbox: Sequence[Event] = ()
-
-
-class WeekSum(NamedTuple):
-    """A user's XP of one ISO week, and when that sum was reached."""
-
-    xp: int = 0
-    reached_at: datetime | None = None
+__all__ = ["AsyncGamificationRepository", "AsyncLedger"]
 
 
 class AsyncGamificationRepository(Protocol):

@@ -171,13 +171,12 @@ class AsyncGamification:
         return await self._command(request, decide, now)
 
     async def reverse(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
-        """Takes back the XP of an award by a row of its own, booked to the award's day and week; the award's row
-           stays.
+        """Takes back the XP of an award by a row of its own, booked to the award's day and week.
 
-        The day's room comes back only while it is still the award's day. Activity, freezes and kept achievements
-        stay. Without a ``key``, reversing what is reversed is a ``duplicate``; with one, the same key gives the first
-        result. Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a row that is a reversal,
-        `IdempotencyConflict`.
+        The award's row stays, and so do activity, freezes and kept achievements. The day's room comes back only while
+        it is still the award's day. Without a ``key``, reversing what is reversed is a ``duplicate``; with one, the
+        same key gives the first result.
+        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a row that is a reversal, `IdempotencyConflict`.
         """
         return await self._link(transaction_id, reason, key, restoring=False)
 
@@ -386,10 +385,9 @@ class AsyncGamification:
         whole = await self._commits.catch_up(user_id, now)
         state = projections.START
         async for row in self._rows(user_id):
-            if (
-                row.seq <= whole.seq
-            ):  # a newer one is left to its writer: the profile must lag until its events are told
-                state = projections.step(state, row, self._policy)
+            if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told
+                break
+            state = projections.step(state, row, self._policy)
         if state.seq:
             await self._profiles.project(user_id, state, repair=True)
 

@@ -13,10 +13,9 @@ from pymongo.errors import DuplicateKeyError
 
 from tektree._async.backends.mongo.driver import AsyncMongo, key_of, text, whole
 from tektree._async.backends.mongo.uids import AsyncMongoUids
-from tektree._async.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
 from tektree.models.events import Event
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 from tektree.wire.collections import GAMIFICATION_PROFILES, XP_TRANSACTIONS
 from tektree.wire.documents import from_document, to_document, to_update

@@ -6,11 +6,10 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from datetime import datetime
 
-from tektree._sync.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
 from tektree.models.base import made
 from tektree.models.events import Event, Told
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 
 __all__ = ["MemoryGamification", "MemoryLedger"]

@@ -14,10 +14,9 @@ from pymongo.errors import DuplicateKeyError
 
 from tektree._sync.backends.mongo.driver import Mongo, key_of, text, whole
 from tektree._sync.backends.mongo.uids import MongoUids
-from tektree._sync.ports.gamification import Committed, WeekSum
 from tektree.errors import Stale, Taken
 from tektree.models.events import Event
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 from tektree.wire.collections import GAMIFICATION_PROFILES, XP_TRANSACTIONS
 from tektree.wire.documents import from_document, to_document, to_update
