@@ -133,8 +133,9 @@ def test_sessions_and_passwords() -> None:
     policy = Policy()
     assert policy.sessions == Sessions(lifetime=7 * 86_400, remembered=30 * 86_400, idle=None, per_user=20)
     assert policy.passwords == Passwords(min_length=8, bcrypt_cost=12)
-    assert policy.events == Events(drain="inline", producer_id="")
-    assert set(policy.reactions.values()) <= set(policy.xp.sources)
+    assert policy.events == Events(drain="inline", deliver="inline", attempts=5, backoff=1, lease=30, producer_id="")
+    sources = {each.source for table in policy.reactions.values() for each in table}
+    assert sources - {None} <= set(policy.xp.sources)
 
 
 def test_a_policy_is_frozen() -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "async_call",
     "async_cancellations",
     "async_databases",
+    "async_handler",
     "async_heed",
     "async_locks",
     "async_loop",
@@ -30,6 +31,7 @@ __all__ = [
     "sync_call",
     "sync_cancellations",
     "sync_databases",
+    "sync_handler",
     "sync_heed",
     "sync_locks",
     "sync_loop",
@@ -161,6 +163,20 @@ async def async_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 def sync_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What ``work`` returns. There is nobody to hold up but the caller."""
     return work(*args, **kwargs)
+
+
+def async_handler(handler: object) -> None:
+    """Raises `ConfigurationError` for what cannot be called. It may be a plain function or an ``async`` one."""
+    if not callable(handler):
+        raise ConfigurationError("handler", "must be a function that takes what happened")
+
+
+def sync_handler(handler: object) -> None:
+    """Raises `ConfigurationError` for what cannot be called, and for an ``async`` function: nobody awaits it here."""
+    if not callable(handler):
+        raise ConfigurationError("handler", "must be a function that takes what happened")
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
+        raise ConfigurationError("handler", "is async; pass a plain function, or use AsyncTekTree")
 
 
 async def async_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -105,6 +105,17 @@ def _rebuild(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _relay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", required=True, help="one run over all that is left, then end")
+    parser.add_argument(
+        "--load",
+        metavar="MODULE:FUNCTION",
+        help="a function of yours that gets the TekTree and registers handlers; without it only reactions are run",
+    )
+    _mongo(parser)
+    _json(parser)
+
+
 def _user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="UID_OR_ID", help="only this user: a uid such as usr_ada, or an id")
 
@@ -177,6 +188,14 @@ _COMMANDS: Final = (
         "Writes all profiles and the board of all time anew from the ledger, while awards go on; with --user, only "
         "that user's profile.",
         _rebuild,
+    ),
+    _Command(
+        "relay",
+        "tektree._cli.relays",
+        "finish what processes left, and try again what handlers failed at",
+        "Brings events to the log that a process left on the documents they came with, calls the handlers that may not "
+        "have been called, and tries each delivery that failed once more. Ends with 1 when a handler was given up.",
+        _relay,
     ),
 )
 

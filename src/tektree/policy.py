@@ -375,14 +375,60 @@ class Passwords(Setting):
 
 
 class Events(Setting):
-    """``drain``:
+    """The way of events from a command to the log and to handlers.
 
-    whether a command writes its events to the log itself, or leaves that to a relay. ``producer_id`` names this
-    process.
+    ``drain``: whether a command brings its events to the log itself, or leaves that to a relay. ``deliver``: the same
+    for calling handlers and reactions. A call that fails is tried ``attempts`` times in all, the second time after
+    ``backoff`` seconds, then after twice as many, at most an hour. ``lease``: for how many seconds a delivery is left
+    to the process that began it. ``producer_id`` names this process in events.
     """
 
     drain: Literal["inline", "relay"] = "inline"
+    deliver: Literal["inline", "relay"] = "inline"
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    backoff: Annotated[int, Field(ge=1, le=3_600)] = 1
+    lease: Annotated[int, Field(ge=1, le=86_400)] = 30
     producer_id: Annotated[str, Field(max_length=128)] = ""
+
+
+class Reaction(Setting):
+    """What follows from an event: XP given or taken back, a day of activity, or a place on the boards hidden or shown.
+
+    ``effect``: ``award`` gives XP of ``source``, or gives it again if it was taken back; ``reverse`` takes that back.
+    ``to`` is the field of the payload with the uid of whom it is for. ``about`` is the kind of entity, whose id stands
+    in the field of that name and ``_id``; without it, the first word of the event's type. ``by`` is the field with the
+    uid of who did it: one's own doing gives nothing, and with ``each`` everybody's counts once. ``first`` is a field
+    that must be true for XP to be given for the first time.
+    """
+
+    effect: Literal["award", "reverse", "activity", "hide", "show"] = "award"
+    source: Name | None = None
+    to: Name = "user_id"
+    about: Name | None = None
+    by: Name | None = None
+    each: bool = False
+    first: Name | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.source is not None) is not (self.effect in {"award", "reverse"}):
+            raise ValueError("source must be given for award and reverse, and for nothing else")
+        if self.each and self.by is None:
+            raise ValueError("by must be given with each")
+        return self
+
+
+def _reactions(value: Any) -> Any:
+    """The short forms: the name of a source, or one reaction alone."""
+    if type(value) is str:
+        value = {"source": value}
+    if isinstance(value, Reaction | Mapping):
+        value = (value,)
+    return tuple([{"source": each} if type(each) is str else each for each in value]) if _listed(value) else value
+
+
+def _listed(value: Any) -> bool:
+    return type(value) is list or type(value) is tuple
 
 
 def _quotas() -> Frozen[Tier, Frozen[str, int | None]]:
@@ -396,19 +442,47 @@ def _quotas() -> Frozen[Tier, Frozen[str, int | None]]:
     return Frozen({tier: Frozen(zip(types, limits, strict=True)) for tier, limits in rows.items()})
 
 
-_REACTIONS: Final = Frozen(
+def _voted(kind: str) -> dict[str, tuple[Reaction, ...]]:
+    """A vote gives its XP, or takes it, once for each voter; a changed one takes the other direction back first."""
+    given = {way: Reaction(source=f"{kind}_{way}", by="voter_id", each=True) for way in ("upvoted", "downvoted")}
+    back = {
+        way: Reaction(effect="reverse", source=f"{kind}_{way}", by="voter_id", each=True)
+        for way in ("upvoted", "downvoted")
+    }
+    return {
+        f"{kind}.upvoted": (back["downvoted"], given["upvoted"]),
+        f"{kind}.downvoted": (back["upvoted"], given["downvoted"]),
+        f"{kind}.vote_removed": (back["upvoted"], back["downvoted"]),
+    }
+
+
+def _accepted(effect: Literal["award", "reverse"]) -> tuple[Reaction, ...]:
+    return (
+        Reaction(effect=effect, source="answer_accepted", by="accepted_by"),
+        Reaction(effect=effect, source="answer_chosen", to="accepted_by", about="question", by="user_id"),
+    )
+
+
+_REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = Frozen(
     {
-        "insight.published": "insight_published",
-        "answer.posted": "answer_posted",
-        "question.asked": "question_asked",
-        "area.created": "area_created",
-        "question.upvoted": "question_upvoted",
-        "answer.upvoted": "answer_upvoted",
-        "question.downvoted": "question_downvoted",
-        "answer.downvoted": "answer_downvoted",
-        "answer.accepted": "answer_accepted",
-        "insight.liked": "insight_liked",
-        "user.email_verified": "email_verified",
+        "user.email_verified": (Reaction(source="email_verified"),),
+        "user.suspended": (Reaction(effect="hide"),),
+        "user.reinstated": (Reaction(effect="show"),),
+        "area.created": (Reaction(source="area_created"),),
+        "area.deleted": (Reaction(effect="reverse", source="area_created"),),
+        "question.asked": (Reaction(source="question_asked"),),
+        "question.deleted": (Reaction(effect="reverse", source="question_asked"),),
+        **_voted("question"),
+        "answer.posted": (Reaction(source="answer_posted"),),
+        "answer.deleted": (Reaction(effect="reverse", source="answer_posted"),),
+        "answer.accepted": _accepted("award"),
+        "answer.unaccepted": _accepted("reverse"),
+        **_voted("answer"),
+        "insight.published": (Reaction(source="insight_published", first="first_publication"),),
+        "insight.unpublished": (Reaction(effect="reverse", source="insight_published"),),
+        "insight.deleted": (Reaction(effect="reverse", source="insight_published"),),
+        "insight.liked": (Reaction(source="insight_liked", by="by", each=True),),
+        "insight.unliked": (Reaction(effect="reverse", source="insight_liked", by="by", each=True),),
     }
 )
 
@@ -426,8 +500,10 @@ class Policy(Setting):
     rate_limits: RateLimits = RateLimits()
     sessions: Sessions = Sessions()
     passwords: Passwords = Passwords()
-    reactions: Annotated[Mapping[Label, Name], FREEZE] = _REACTIONS
-    """Which source an event awards."""
+    reactions: Annotated[Mapping[Label, Annotated[tuple[Reaction, ...], BeforeValidator(_reactions)]], FREEZE] = (
+        _REACTIONS
+    )
+    """What follows from an event, by its type. The name of a source alone awards it."""
     events: Events = Events()
 
     @model_validator(mode="after")
@@ -436,7 +512,8 @@ class Policy(Setting):
         twice = {id for id in ids if ids.count(id) > 1}
         if twice:
             raise ValueError(f"achievements: {min(twice)!r} stands there twice")
-        sources = {each.source for each in self.achievements if each.source} | set(self.reactions.values())
+        reactions = {each.source for table in self.reactions.values() for each in table if each.source}
+        sources = {each.source for each in self.achievements if each.source} | reactions
         if sources - self.xp.sources.keys():
             raise ValueError(
                 f"achievements and reactions: {min(sources - self.xp.sources.keys())!r} is no source of this policy"
@@ -492,7 +569,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _UNSET_WHEN_NONE: Final = frozenset(
-    {"amount", "sources", "tiers", "since", "until", "ceiling", "custom", "top", "source", "idle"}
+    {
+        "amount",
+        "sources",
+        "tiers",
+        "since",
+        "until",
+        "ceiling",
+        "custom",
+        "top",
+        "source",
+        "idle",
+        "about",
+        "by",
+        "first",
+    }
 )
 """Fields whose None means "not there"; any other None is a limit that does not exist."""
 

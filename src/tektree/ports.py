@@ -1,21 +1,23 @@
 """What services need from storage, both flavours: the protocols that a storage of your own implements."""
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.ports.events import AsyncEventLog
+from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.ports.events import EventLog
+from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
 
 __all__ = [
     "AsyncBackends",
+    "AsyncDeliveries",
     "AsyncEventLog",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
     "Backends",
+    "Deliveries",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",

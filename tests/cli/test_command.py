@@ -32,8 +32,8 @@ def test_the_version(run: Run) -> None:
     assert run("--version") == (0, f"tektree {tektree.__version__}\n", "")
 
 
-COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild")
-NEEDING = ("setup", "check", "verify", "rebuild")
+COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild", "relay")
+NEEDING = ("setup", "check", "verify", "rebuild", "relay")
 """Those that make no sense in memory."""
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from tektree.backends.memory import (
+    AsyncMemoryDeliveries,
     AsyncMemoryEventLog,
     AsyncMemoryGamification,
     AsyncMemoryLeaderboards,
     AsyncMemoryLedger,
+    MemoryDeliveries,
     MemoryEventLog,
     MemoryGamification,
     MemoryLeaderboards,
@@ -37,14 +39,17 @@ def memory(
     ledger: type[MemoryLedger] = MemoryLedger,
     boards: type[MemoryLeaderboards] = MemoryLeaderboards,
     log: type[MemoryEventLog] = MemoryEventLog,
+    deliveries: type[MemoryDeliveries] = MemoryDeliveries,
 ) -> Backends:
     stored = profiles()
-    return Backends(stored, ledger(stored), boards(), log())
+    return Backends(stored, ledger(stored), boards(), log(), deliveries())
 
 
 def async_memory() -> AsyncBackends:
     stored = AsyncMemoryGamification()
-    return AsyncBackends(stored, AsyncMemoryLedger(stored), AsyncMemoryLeaderboards(), AsyncMemoryEventLog())
+    return AsyncBackends(
+        stored, AsyncMemoryLedger(stored), AsyncMemoryLeaderboards(), AsyncMemoryEventLog(), AsyncMemoryDeliveries()
+    )
 
 
 @pytest.mark.parametrize("check", checks())
@@ -81,11 +86,13 @@ def test_what_a_factory_makes_is_set_up_and_closed() -> None:
         async def closed() -> None:
             told.append("closed")
 
-        return AsyncBackends(good.gamification, good.ledger, good.leaderboards, good.events, opened, closed)
+        return AsyncBackends(
+            good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, opened, closed
+        )
 
     def made_sync() -> Backends:
         good = memory()
-        ports = good.gamification, good.ledger, good.leaderboards, good.events
+        ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
         return Backends(*ports, lambda: told.append("set up"), lambda: told.append("closed"))
 
     run(checks()[0], made_sync)
@@ -132,20 +139,20 @@ class ProjectsTheTotalOnly(MemoryGamification):
 
 
 class SwapsAnything(MemoryGamification):
-    def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
         stored = self._profiles.get(old.user_id)
-        super().swap(old if stored is None else stored, new)
+        super().swap(old if stored is None else stored, new, *more)
 
 
 class SwapsInSilence(MemoryGamification):
-    def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
         with suppress(Stale):
-            super().swap(old, new)
+            super().swap(old, new, *more)
 
 
 class SwapsTheWholeProfile(MemoryGamification):
-    def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
-        super().swap(old, new)
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
+        super().swap(old, new, *more)
         self._profiles[new.user_id] = new
 
 
@@ -160,23 +167,23 @@ class UsersFromTheStart(MemoryGamification):
 
 
 class AppendsAnything(MemoryLedger):
-    def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         self._rows.setdefault(row.user_id, []).append(row)
         self._by_id[row.transaction_id] = row
-        self._outbox[row.transaction_id] = tuple(events)
+        self._outbox[row.transaction_id] = tuple(events), to
         self._index(row)
 
 
 class KeepsEventsOfLosers(MemoryLedger):
-    def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         first = self._rows.get(row.user_id, [row])[0]
-        self._outbox[first.transaction_id] = tuple(events)
-        super().append(row, events)
+        self._outbox[first.transaction_id] = tuple(events), to
+        super().append(row, events, to)
 
 
 class LosesEvents(MemoryLedger):
-    def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
-        super().append(row, ())
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
+        super().append(row, (), ())
 
 
 class NeverLetsGo(MemoryLedger):
@@ -293,7 +300,7 @@ class OneMoreAround(MemoryLeaderboards):
 
 
 class TellsTwice(MemoryEventLog):
-    def append(self, events: Sequence[Event]) -> None:
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
         for event in events:
             self._by_id[event.event_id] = event
             self._streams.setdefault(event.metadata["stream"], {})[event.metadata["seq"]] = event

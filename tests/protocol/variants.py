@@ -32,12 +32,12 @@ class Behind:
 def _added(ledger: AsyncMemoryLedger, row: XPTransaction, events: Sequence[Event]) -> None:
     ledger._rows.setdefault(row.user_id, []).append(row)
     ledger._by_id[row.transaction_id] = row
-    ledger._outbox[row.transaction_id] = tuple(events)
+    ledger._outbox[row.transaction_id] = tuple(events), ()
     ledger._index(row)
 
 
 class NoUniqueSeq(Behind):
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         ledger: AsyncMemoryLedger = self.inner
         if row.transaction_id in ledger._by_id:
             raise Taken("key")
@@ -49,11 +49,11 @@ class NoUniqueSeq(Behind):
 
     async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
         outbox = self.inner._outbox
-        return [Committed(row, outbox.get(row.transaction_id, ())) for row in await self.rows(user_id, seq, 1000)]
+        return [Committed(row, *outbox.get(row.transaction_id, ())) for row in await self.rows(user_id, seq, 1000)]
 
 
 class NoUniqueKey(Behind):
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         ledger: AsyncMemoryLedger = self.inner
         if row.seq != len(ledger._rows.get(row.user_id, ())) + 1:
             raise Stale("ledger", row.user_id)
@@ -67,12 +67,12 @@ class LooksOnce(Behind):
         super().__init__(inner)
         self.seen: set[str] = set()
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         if row.transaction_id not in self.seen:
             self.seen.add(row.transaction_id)
             if await self.inner.row(row.transaction_id) is not None:
                 raise Taken("key")
-        await self.inner.append(row, events)
+        await self.inner.append(row, events, to)
 
 
 class LastProfileWins(Behind):
@@ -100,10 +100,10 @@ class ReadsThenWrites(Behind):
 
 
 class LastSettingsWin(Behind):
-    async def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+    async def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
         profiles: AsyncMemoryGamification = self.inner
         stored = profiles._profiles[old.user_id]
-        await profiles.swap(old.evolve(settings_version=stored.settings_version), new)
+        await profiles.swap(old.evolve(settings_version=stored.settings_version), new, *more)
 
 
 class LastEntryWins(Behind):
@@ -132,10 +132,10 @@ class ProfileFirst(Behind):
         super().__init__(inner.ledger)
         self.profiles = inner.gamification
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         assert row.state is not None
         await self.profiles.project(row.user_id, row.state)
-        await self.inner.append(row, events)
+        await self.inner.append(row, events, to)
 
 
 class EventsBefore(Behind):
@@ -145,7 +145,7 @@ class EventsBefore(Behind):
         super().__init__(inner.ledger)
         self.log = inner.events
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         await self.log.append(events)
         await self.inner.append(row, ())
 
@@ -153,7 +153,7 @@ class EventsBefore(Behind):
 class EventsAfter(Behind):
     """Appends the row without its events; they are told afterwards."""
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         await self.inner.append(row, ())
 
 
@@ -164,8 +164,9 @@ class Held(Behind):
         super().__init__(inner)
         self.held: list[Event] = []
 
-    async def append(self, events: Sequence[Event]) -> None:
+    async def append(self, events: Sequence[Event], posting: Any = None) -> Any:
         self.held += events
+        return ()
 
     async def let_go(self) -> None:
         events, self.held = self.held, []
@@ -196,8 +197,8 @@ class LetsGoAfterProjection(Behind):
 class NeverTold(Behind):
     """Says that the rows were told, and does not do it."""
 
-    async def append(self, events: Sequence[Event]) -> None:
-        pass
+    async def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        return ()
 
 
 def _told_first(backends: AsyncBackends) -> AsyncBackends:

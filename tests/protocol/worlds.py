@@ -124,8 +124,9 @@ class PlayedPlot:
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
         base, variant = plot.base, plot.variant
-        # One memo for all four: the ledger knows the profiles.
-        self.parts = _copied([base.gamification, base.ledger, base.leaderboards, base.events], {})
+        # One memo for all of them: the ledger knows the profiles.
+        ports = [base.gamification, base.ledger, base.leaderboards, base.events, base.deliveries]
+        self.parts = _copied(ports, {})
         self.store = AsyncBackends(*self.parts)
         shared = variant.store(self.store)
         self.plain = variant.worker(shared)
@@ -213,8 +214,17 @@ class PlayedPlot:
         said = [event.payload["transaction_id"] for event in log if event.event_type in {"xp.awarded", "xp.revoked"}]
         if said != [row.transaction_id for row in rows]:
             yield "the log does not tell the rows one by one"
-        if len({event.event_id for event in done(_all_events(self.store))}) > expected:
+        settings = [
+            event
+            for event in done(_all_events(self.store))
+            if event.metadata["stream"] == f"user:{profile.uid}:settings"
+        ]
+        if len({event.event_id for event in done(_all_events(self.store))}) > expected + len(settings):
             yield "the log tells of what is in no row"
+        if [event.metadata["seq"] for event in settings] != list(range(1, profile.settings_told + 1)):
+            yield f"the log has {len(settings)} events of settings, they were changed {profile.settings_told} times"
+        if done(self.store.gamification.outbox(self.plot.user)):
+            yield "the profile still carries events"
         if any(each.outbox for each in done(self.store.ledger.tail(self.plot.user, 0))):
             yield "a row still carries its events"
 

@@ -11,7 +11,9 @@ from tests.records import DATA_MODEL
 
 
 def test_there_are_the_data_models_collections_in_its_order() -> None:
-    assert list(INDEXES) == list(DATA_MODEL) == list(FIELDS)
+    """Behind them, those of ours."""
+    assert list(INDEXES) == list(FIELDS) == [*DATA_MODEL, "deliveries"]
+    assert all(index.ours for index in INDEXES["deliveries"])
 
 
 @pytest.mark.parametrize("collection", DATA_MODEL)

@@ -3,16 +3,21 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._async.backends.memory.events import AsyncMemoryEventLog
+from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
+from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.reactions import AsyncReactions
+from tektree._async.services.relay import AsyncRelay
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
 from tektree.policy import Policy
+from tektree.rules.catalog import CATALOG
 
 __all__ = ["AsyncTekTree", "memory_backends"]
 
@@ -20,11 +25,17 @@ __all__ = ["AsyncTekTree", "memory_backends"]
 def memory_backends() -> AsyncBackends:
     """A fresh set of storage in this process's memory. It never waits for anything."""
     profiles = AsyncMemoryGamification()
-    return AsyncBackends(profiles, AsyncMemoryLedger(profiles), AsyncMemoryLeaderboards(), AsyncMemoryEventLog())
+    return AsyncBackends(
+        profiles,
+        AsyncMemoryLedger(profiles),
+        AsyncMemoryLeaderboards(),
+        AsyncMemoryEventLog(),
+        AsyncMemoryDeliveries(),
+    )
 
 
 class AsyncTekTree:
-    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``.
+    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``, ``tek.events``.
 
     Usually made by `in_memory`; with ``backends`` of your own the same services run on your storage. ``clock`` is
     anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex digits;
@@ -49,8 +60,14 @@ class AsyncTekTree:
         self._backends = backends
         self.policy = policy or Policy()
         """The numbers in force."""
-        self.gamification = AsyncGamification(backends, self.policy, clock, ids)
+        handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
+        self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
+        AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
+        relay = AsyncRelay(
+            backends, handlers, self.gamification.commits, self.gamification.settings, self.policy, clock, ids
+        )
+        self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:

@@ -4,16 +4,21 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._sync.backends.memory.events import MemoryEventLog
+from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
+from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.reactions import Reactions
+from tektree._sync.services.relay import Relay
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
 from tektree.policy import Policy
+from tektree.rules.catalog import CATALOG
 
 __all__ = ["TekTree", "memory_backends"]
 
@@ -21,11 +26,17 @@ __all__ = ["TekTree", "memory_backends"]
 def memory_backends() -> Backends:
     """A fresh set of storage in this process's memory. It never waits for anything."""
     profiles = MemoryGamification()
-    return Backends(profiles, MemoryLedger(profiles), MemoryLeaderboards(), MemoryEventLog())
+    return Backends(
+        profiles,
+        MemoryLedger(profiles),
+        MemoryLeaderboards(),
+        MemoryEventLog(),
+        MemoryDeliveries(),
+    )
 
 
 class TekTree:
-    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``.
+    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``, ``tek.events``.
 
     Usually made by `in_memory`; with ``backends`` of your own the same services run on your storage. ``clock`` is
     anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex digits;
@@ -50,8 +61,14 @@ class TekTree:
         self._backends = backends
         self.policy = policy or Policy()
         """The numbers in force."""
-        self.gamification = Gamification(backends, self.policy, clock, ids)
+        handlers = Handlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
+        self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
+        Reactions(self.gamification, backends.gamification, handlers, self.policy)
+        relay = Relay(
+            backends, handlers, self.gamification.commits, self.gamification.settings, self.policy, clock, ids
+        )
+        self.events = Events(backends, handlers, relay, self.policy, clock, ids)
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:

@@ -1,17 +1,19 @@
 """Storage in this process's memory. It needs no server, never waits, and keeps every promise of the ports."""
 
-from tektree._async.backends.memory.events import AsyncMemoryEventLog
+from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
-from tektree._sync.backends.memory.events import MemoryEventLog
+from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 
 __all__ = [
+    "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",

@@ -1,13 +1,30 @@
-"""What happened: the envelope of every event, the data model's ten fields."""
+"""What happened: the envelope of every event, the data model's ten fields, and who is to be told of it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, overload
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple, overload
 
 from pydantic import Field
 
-from tektree.models.base import Frozen, HexId, Instant, Json, Record, Text
+from tektree.models.base import Count, Frozen, HexId, Instant, Json, Record, Text
 
-__all__ = ["Event", "EventId", "EventType", "Told"]
+__all__ = [
+    "Context",
+    "DeadLetter",
+    "Delivery",
+    "Event",
+    "EventFilter",
+    "EventId",
+    "EventTree",
+    "EventType",
+    "Posted",
+    "Posting",
+    "Recipients",
+    "Swept",
+    "Told",
+    "within",
+]
 
 
 EventId = Annotated[str, Field(max_length=64, pattern=r"^evt_[A-Za-z0-9_\-]{1,60}$")]
@@ -81,5 +98,161 @@ class Told(Sequence[Event]):
     def __repr__(self) -> str:
         return repr(self._all())
 
+    def within(self, context: "Context") -> "Told":
+        """The same events as told in ``context``."""
+        return Told(self.stream, self._length, _told_within, (context, self._tell, self._facts))
+
     def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[Event, ...]]]:
         return tuple, (self._all(),)
+
+
+# -- what led to it ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What led to what is done now. It stands on every event that is told meanwhile.
+
+    ``causation_id`` is the event that is being answered, ``actor`` the uid of who acts, ``depth`` how many events
+    caused one another up to here.
+    """
+
+    correlation_id: str = ""
+    causation_id: str | None = None
+    trace_id: str = ""
+    traceparent: str | None = None
+    tracestate: str | None = None
+    actor: str | None = None
+    rule_id: str | None = None
+    depth: int = 0
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What of it stands in an event's metadata."""
+        found = {
+            "user_id": self.actor,
+            "causation_id": self.causation_id,
+            "traceparent": self.traceparent,
+            "tracestate": self.tracestate,
+            "rule_id": self.rule_id,
+            "hops": self.depth or None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _told_within(
+    context: Context, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]
+) -> tuple[Event, ...]:
+    return tuple([_placed(event, context) for event in tell(*facts)])
+
+
+def within(context: Context, events: Sequence[Event]) -> Sequence[Event]:
+    """``events`` as told in ``context``. Those that follow from another of them keep it as their cause."""
+    if type(events) is Told:
+        return events.within(context)
+    return tuple([_placed(event, context) for event in events])
+
+
+def _placed(event: Event, context: Context) -> Event:
+    metadata = {**context.metadata, **event.metadata}
+    return event.evolve(correlation_id=context.correlation_id, trace_id=context.trace_id, metadata=metadata)
+
+
+# -- who is told -------------------------------------------------------------------------------------------------------
+
+Recipients = tuple[str, ...]
+"""The names of the handlers that an event is for."""
+
+
+class Posting(NamedTuple):
+    """Whom events are for, one entry for each; ``by`` calls them, and until ``until`` nobody else does."""
+
+    to: Sequence[Recipients]
+    by: str
+    until: datetime
+
+
+class Posted(NamedTuple):
+    """An event in the log whose handlers are not known to have been called."""
+
+    event: Event
+    to: Recipients
+
+
+class Delivery(Record):
+    """An event that a handler is still to get: its call failed, or it waits in line behind one that did.
+
+    ``line`` is the event's stream, or the event itself where it has none: a handler gets the events of a line one
+    after the other. One that was given up is ``dead``; ``blocks`` says what waits behind it.
+    """
+
+    id: HexId
+    handler: Annotated[str, Text(128, 1)]
+    line: Annotated[str, Text(256, 1)]
+    seq: Count
+    """The event's number in its stream; 0 where it has none."""
+    event_id: EventId
+    event_type: EventType
+    state: Literal["waiting", "dead"] = "waiting"
+    blocks: Literal["nothing", "line", "handler"] = "line"
+    attempts: Count = 0
+    due: Instant
+    token: Annotated[str, Text(64)] = ""
+    """Of who is calling the handler now, which is taken for over at ``until``."""
+    until: Instant
+    reason: Annotated[str, Text(1_024)] = ""
+
+
+class DeadLetter(NamedTuple):
+    """An event that a handler was called with too often. ``reason`` names the error and its place, no values."""
+
+    id: str
+    handler: str
+    event: Event
+    attempts: int
+    reason: str
+    failed_at: datetime
+
+
+class EventFilter(NamedTuple):
+    """Which events of the log; None: any. ``uid`` is whom they are about."""
+
+    uid: str | None = None
+    event_type: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventTree:
+    """An event and what followed from it. As text it is drawn, one line for each event."""
+
+    event: Event
+    effects: "tuple[EventTree, ...]" = ()
+    asked: bool = False
+    """Whether this is the event that the tree was asked for."""
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        event = self.event
+        about = event.payload.get("user_id")
+        yield f"{event.event_type}  {event.event_id}{f'  {about}' if about else ''}{'  ←' if self.asked else ''}"
+        for at, effect in enumerate(self.effects):
+            last = at == len(self.effects) - 1
+            for line, text in enumerate(effect._lines()):
+                yield ("└─ " if last else "├─ ") + text if line == 0 else ("   " if last else "│  ") + text
+
+
+class Swept(NamedTuple):
+    """What a run of the relay came to.
+
+    ``told``: events brought to the log from where a command had left them. ``delivered``, ``failed`` and ``dead``:
+    calls of handlers. ``waiting``: deliveries that are still open afterwards, for handlers of this process or others.
+    """
+
+    told: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dead: int = 0
+    waiting: int = 0

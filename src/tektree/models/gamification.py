@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ from tektree.models.base import (
     Uid,
     Value,
 )
-from tektree.models.events import Event
+from tektree.models.events import Event, EventId, Recipients
 
 __all__ = [
     "AchievementId",
@@ -264,6 +264,10 @@ class GamificationProfile(Folded):
     """Raised by every change of these settings; the newest one seen decides whether a board shows the user."""
     skipped_dates: tuple[Day, ...] = ()
     """Dates that a move across the date line left out; they count as paused."""
+    suspended: Literal["in", "out"] | None = None
+    """Set while others keep the user off the boards: whether the user is to be on them, or not, afterwards."""
+    settings_told: Count = 0
+    """The number of the newest event of the stream of these settings."""
 
 
 class Opening(Value):
@@ -303,6 +307,8 @@ class XPTransaction(Record):
     reason: Reason | None = None
     note: Note | None = None
     """Why it was reversed or restored, in the caller's words."""
+    cause: EventId | None = None
+    """The event that this row answers."""
     key: Key | None = None
     day: Day | None = None
     timezone: Zone | None = None
@@ -404,10 +410,14 @@ class Verification(Value):
 
 
 class Committed(NamedTuple):
-    """A row of the ledger and those of its events that are not known to be in the event log."""
+    """A row of the ledger and those of its events that are not known to be in the event log.
+
+    ``to`` says for each of them whom it is for; empty: nobody.
+    """
 
     row: XPTransaction
     outbox: Sequence[Event] = ()
+    to: Sequence[Recipients] = ()
 
 
 class WeekSum(NamedTuple):

@@ -18,7 +18,7 @@ from tektree.policy import Policy
 from tektree.rules import achievements
 from tektree.rules.periods import ordinal_of
 
-__all__ = ["SERVICE", "Said", "also", "events", "told"]
+__all__ = ["SERVICE", "Said", "also", "events", "settings", "told"]
 
 SERVICE: Final = "gamification-service"
 
@@ -90,6 +90,42 @@ def events(
         made_events.append(made(Event, fields))
         first = first or id
     return tuple(made_events)
+
+
+def settings(
+    old: GamificationProfile, new: GamificationProfile, now: datetime, producer: str
+) -> tuple[GamificationProfile, tuple[Event, ...]]:
+    """The profile with its settings changed, as it is stored, and what the change tells.
+
+    Ids are derived from the user and the version of the settings.
+    """
+    version = old.settings_version + 1
+    said: list[Said] = []
+    if new.leaderboard_opt_out is not old.leaderboard_opt_out:
+        said.append(("leaderboard.opted_out" if new.leaderboard_opt_out else "leaderboard.opted_in", {}))
+    if new.featured_achievements != old.featured_achievements:
+        said.append(("achievement.featured", {"featured": new.featured_achievements}))
+    uid, told = old.uid or old.user_id, old.settings_told
+    made_events = []
+    for number, (kind, payload) in enumerate(said, told + 1):
+        id = event_id(f"{old.user_id}:{version}", kind)
+        metadata = {"stream": f"user:{uid}:settings", "seq": number, "recorded_at": _iso(now)}
+        fields = {
+            "id": id[4:],
+            "event_id": id,
+            "event_type": kind,
+            "event_version": "1.0.0",
+            "timestamp": now,
+            "trace_id": "",
+            "correlation_id": "",
+            "source_service": SERVICE,
+            "producer_id": producer,
+            "metadata": Frozen(metadata),
+            "payload": Frozen(user_id=uid, **payload),
+        }
+        made_events.append(made(Event, fields))
+    stored = new.evolve(settings_version=version, settings_told=told + len(said), updated_at=now)
+    return stored, tuple(made_events)
 
 
 @lru_cache(maxsize=1024)

@@ -72,6 +72,11 @@ class Catalog:
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._by_name
 
+    def holds(self, payload: type[Payload]) -> bool:
+        """Whether this very class is in the catalog."""
+        kind = self._kinds.get(payload.KIND.event_type) if payload.KIND else None
+        return kind is not None and kind.payload is payload
+
     def kind(self, of: str | type[Payload] | Payload) -> Kind:
         """The declaration of a type, of a payload's class, or of a payload. Old names are known.
 

@@ -21,16 +21,20 @@ __all__ = [
     "at",
     "board",
     "entity",
+    "event_id",
+    "flag",
     "key",
     "name",
     "note",
     "principal",
     "required_key",
+    "text",
     "transaction_id",
     "whole",
 ]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_EVENT: Final = re.compile(r"evt_[A-Za-z0-9_\-]{1,60}")
 _TRANSACTION: Final = re.compile(r"xp_txn_[A-Za-z0-9_\-]{1,64}")
 
 
@@ -105,6 +109,20 @@ def entity(value: object) -> EntityRef | None:
     if value is None or type(value) is EntityRef:
         return value
     raise InvalidInput("about", "must be an EntityRef, such as EntityRef('answer', 'a1'), or None")
+
+
+def event_id(value: object) -> str:
+    """The id of an event."""
+    if type(value) is str and len(value) <= 64 and _EVENT.fullmatch(value):
+        return value
+    raise InvalidInput("event_id", "must be the id of an event: 'evt_' and 1 to 60 of the characters A-Z a-z 0-9 _ -")
+
+
+def flag(value: object, field: str) -> bool:
+    """Yes or no, and nothing that merely counts as one of them."""
+    if type(value) is bool:
+        return value
+    raise InvalidInput(field, "must be True or False")
 
 
 def transaction_id(value: object) -> str:

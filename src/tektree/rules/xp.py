@@ -533,6 +533,7 @@ def _row(
         "asked": asked,
         "reason": reason,
         "note": None,
+        "cause": None,
         "key": key,
         "day": day,
         "timezone": standing.row.timezone if standing and standing.row.timezone else state["timezone"],

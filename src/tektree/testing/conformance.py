@@ -3,10 +3,11 @@
 A check has a name that is a sentence. It takes empty storages; it returns when they keep the promise, and raises an
 ``AssertionError`` that says which one they break. ``python -O`` does not silence it.
 
->>> from tektree.backends.memory import MemoryEventLog, MemoryGamification, MemoryLeaderboards, MemoryLedger
+>>> from tektree.backends import memory
 >>> def make():
-...     profiles = MemoryGamification()
-...     return Backends(profiles, MemoryLedger(profiles), MemoryLeaderboards(), MemoryEventLog())
+...     profiles, log = memory.MemoryGamification(), memory.MemoryEventLog()
+...     ledger, boards = memory.MemoryLedger(profiles), memory.MemoryLeaderboards()
+...     return Backends(profiles, ledger, boards, log, memory.MemoryDeliveries())
 >>> for check in checks():
 ...     run(check, make)
 """

@@ -37,7 +37,7 @@ from tektree.models.accounts import User
 from tektree.models.answers import Answer, CodeSnippet
 from tektree.models.areas import Area
 from tektree.models.base import INT53, Frozen, StoredAs, Text, Value, first_fault
-from tektree.models.events import Event
+from tektree.models.events import Delivery, Event
 from tektree.models.gamification import Folded, GamificationProfile, Streak, XPTransaction
 from tektree.models.insights import Insight
 from tektree.models.questions import Question
@@ -65,6 +65,7 @@ COLLECTIONS: Final[Mapping[type[Value], str]] = {
     XPTransaction: collections.XP_TRANSACTIONS,
     Subscription: collections.SUBSCRIPTIONS,
     Event: collections.EVENTS,
+    Delivery: collections.DELIVERIES,
 }
 
 _WITHIN: Final[Mapping[type[Value], tuple[str, ...]]] = {

@@ -12,6 +12,7 @@ from typing import Final
 __all__ = [
     "ANSWERS",
     "AREAS",
+    "DELIVERIES",
     "EVENTS",
     "FIELDS",
     "GAMIFICATION_PROFILES",
@@ -33,6 +34,8 @@ GAMIFICATION_PROFILES: Final = "gamification_profiles"
 XP_TRANSACTIONS: Final = "xp_transactions"
 SUBSCRIPTIONS: Final = "subscriptions"
 EVENTS: Final = "events"
+DELIVERIES: Final = "deliveries"
+"""Ours: the calls of handlers that are still due, and those that were given up."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -56,10 +59,14 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             " current_period_end trial_ends_at cancel_at canceled_at created_at updated_at",
             EVENTS: "_id event_id event_type event_version timestamp trace_id correlation_id source_service producer_id"
             " metadata payload",
+            DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
         }.items()
     }
 )
-"""The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's."""
+"""The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
+
+`DELIVERIES` is a collection of ours, with all of its fields.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("uid", covers="uid", unique=True),
             # The board of all time, ties in order; who opted out is passed over without a look at the profile.
             _ours("-total_xp reached_at uid user_id leaderboard_opt_out", covers="total_xp", above=0),
+            _OUTBOX,
         ),
         XP_TRANSACTIONS: (
             _index("user_id -timestamp"),
@@ -155,7 +163,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("week user_id -seq", covers="week"),  # a weekly board without Redis
             _ours("user_id reverses seq", covers="reverses"),  # the newest link of a row
             _ours("user_id restores seq", covers="restores"),
-            _OUTBOX,
+            _ours("user_id seq _outbox.event_id", covers="_outbox.event_id"),  # events not in the log yet, in order
         ),
         SUBSCRIPTIONS: (
             _index("user_id", unique=True),
@@ -170,6 +178,14 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("-timestamp"),
             _index("payload.user_id -timestamp"),
             _ours("metadata.stream metadata.seq", covers="metadata.seq", above=0, unique=True),  # no gap, no twin
+            _ours("correlation_id -timestamp", covers="correlation_id"),
+            _ours("metadata.recorded_at", covers="metadata.recorded_at"),  # a replay
+            _ours("metadata.causation_id", covers="metadata.causation_id"),  # what followed from an event
+            _ours("_relay.until _relay.by", covers="_relay.by"),  # whose handlers may not have been called
+        ),
+        DELIVERIES: (
+            _ours("handler line seq"),
+            _ours("state handler"),
         ),
     }
 )

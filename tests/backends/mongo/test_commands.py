@@ -59,7 +59,13 @@ def test_round_trips(world: World) -> None:
             await reading
             assert heard.names() == [f"aggregate {ROWS}"]
         await game.opt_out(Principal(ada, "usr_ada"))
-        assert heard.names() == [f"find {PROFILES}", f"find {PROFILES}", f"update {PROFILES}"]
+        assert heard.names() == [
+            f"find {PROFILES}",
+            f"update {PROFILES}",  # the commit, with its event
+            f"find {PROFILES}",
+            f"insert {EVENTS}",
+            f"update {PROFILES}",
+        ]
 
     world.run(counted)
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from tektree._async.ports.events import AsyncEventLog
+from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 
@@ -18,6 +18,7 @@ class AsyncBackends:
     ledger: AsyncLedger
     leaderboards: AsyncLeaderboardStore
     events: AsyncEventLog
+    deliveries: AsyncDeliveries
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None

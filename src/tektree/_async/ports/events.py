@@ -1,23 +1,130 @@
-"""What events need from storage."""
+"""What events need from storage: the log of what happened, and the calls of handlers that are still due.
 
-from collections.abc import Sequence
+Methods are atomic intents. What happens together is the first sentence of each.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
-from tektree.models.events import Event
+from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting
 
-__all__ = ["AsyncEventLog"]
+__all__ = ["AsyncDeliveries", "AsyncEventLog"]
 
 
 class AsyncEventLog(Protocol):
-    """The log of what happened. It only grows."""
+    """The log of what happened. It only grows.
 
-    async def append(self, events: Sequence[Event]) -> None:
-        """Adds ``events`` in their order.
+    An event that is for somebody is marked in the same write that adds it, until `delivered` takes the mark off.
+    """
 
-        One whose ``event_id`` is there already is passed over: telling it twice is telling it once.
+    async def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
+        """Adds ``events`` in their order, marked as ``posting`` says.
+
+        One whose ``event_id``, or whose number in its stream, is there already is passed over: telling it twice is
+        telling it once. Gives back the ids of those that were passed over, where ``posting`` is given.
         """
+        ...
+
+    async def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
+        """Adds one event, numbered behind the last one of its stream where its metadata name one.
+
+        Gives back the event as it stands in the log, the first one of its ``event_id`` if that is there already; and
+        whether it is new.
+        """
+        ...
+
+    async def event(self, event_id: str) -> Event | None:
+        """The event of that id."""
+        ...
+
+    async def events(self, event_ids: Sequence[str]) -> Sequence[Event]:
+        """Those of these events that are there, in no order."""
         ...
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Up to ``limit`` events of one stream behind number ``after``, in the order of their numbers."""
+        ...
+
+    async def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
+        """Up to ``limit`` events, newest ``timestamp`` first, then by id; ``before`` that timestamp and id."""
+        ...
+
+    async def recorded(self, which: EventFilter, after: str, limit: int) -> Sequence[Event]:
+        """About ``limit`` events recorded later than ``after`` (ISO 8601 in UTC), in the order of recording.
+
+        Those recorded at one instant are given together, by stream and number, so that it may be more than ``limit``;
+        none is left. Events that do not say when they were recorded are passed over.
+        """
+        ...
+
+    async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
+        """Up to ``limit`` events that name one of these as their cause, in the order of recording."""
+        ...
+
+    async def count(self) -> int:
+        """About how many events there are."""
+        ...
+
+    async def delivered(self, event_ids: Sequence[str]) -> None:
+        """Takes the marks off these events. Again: nothing happens."""
+        ...
+
+    async def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
+        """Up to ``limit`` marked events that are ``by``'s, or whose time is up; oldest first."""
+        ...
+
+
+class AsyncDeliveries(Protocol):
+    """Calls of handlers that are still due, in lines, and those that were given up.
+
+    Of a line the one with the lowest ``seq`` is its head, among equals the first by id. One that is dead and blocks
+    nothing stands in no line.
+    """
+
+    async def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Adds those that are not there yet; one whose ``id`` is there stays as it is."""
+        ...
+
+    async def blocked(self, handlers: Sequence[str], line: str) -> Collection[str]:
+        """Those of the handlers that something stands before in this line, or that are halted as a whole."""
+        ...
+
+    async def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        """Up to ``limit`` heads of lines that are waiting, of handlers that are not halted, by ``due``, then by id."""
+        ...
+
+    async def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        """Counts an attempt and gives the delivery to ``token`` until ``until``, if it waits and nobody has it.
+
+        Somebody's claim that ended at ``now`` or before is over. Gives back the delivery as it is now, or None.
+        """
+        ...
+
+    async def put(self, delivery: Delivery, token: str) -> None:
+        """Puts the delivery in place of the one that ``token`` claimed; nothing happens if that has it no more."""
+        ...
+
+    async def remove(self, id: str, token: str) -> None:
+        """Takes away the delivery that ``token`` claimed: the handler has it. Nothing if that has it no more."""
+        ...
+
+    async def get(self, id: str) -> Delivery | None:
+        """The delivery of that id."""
+        ...
+
+    async def dead(self, handler: str | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        """Up to ``limit`` dead ones behind the id ``after``, ascending by id; of one handler, or of all (None)."""
+        ...
+
+    async def revive(self, id: str, now: datetime) -> bool:
+        """Lets a dead one wait again, due ``now``, with no attempts counted. Whether it was dead."""
+        ...
+
+    async def discard(self, id: str) -> bool:
+        """Takes a dead one away. Whether it was dead."""
+        ...
+
+    async def waiting(self) -> int:
+        """How many are waiting."""
         ...

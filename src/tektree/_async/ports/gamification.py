@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tektree.models.events import Event
+from tektree.models.events import Event, Posted, Recipients
 from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 
@@ -36,11 +36,34 @@ class AsyncGamificationRepository(Protocol):
         """
         ...
 
-    async def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
-        """Sets all settings of ``new`` at once if those of ``old`` are still in force. Folded fields are never touched.
+    async def swap(
+        self,
+        old: GamificationProfile,
+        new: GamificationProfile,
+        events: Sequence[Event] = (),
+        to: Sequence[Recipients] = (),
+    ) -> None:
+        """Sets all settings of ``new`` at once if those of ``old`` are still in force, and leaves ``events`` with them.
 
-        Raises `Stale` when ``old.settings_version`` is not the stored one.
+        Folded fields are never touched. ``to`` says for each event whom it is for; empty: nobody. Raises `Stale` when
+        ``old.settings_version`` is not the stored one.
         """
+        ...
+
+    async def outbox(self, user_id: str) -> Sequence[Posted]:
+        """The events that `swap` left and `told` has not taken yet, in their order."""
+        ...
+
+    async def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        """Takes these events off the profile; they are now in the event log. Again: nothing happens."""
+        ...
+
+    async def unfinished(self, limit: int) -> Sequence[str]:
+        """Up to ``limit`` ids of users whose profiles hold events that are not in the log yet."""
+        ...
+
+    async def by_uid(self, uid: str) -> GamificationProfile | None:
+        """The stored profile of a uid."""
         ...
 
     async def users(self, after: str | None, limit: int) -> Sequence[str]:
@@ -55,9 +78,10 @@ class AsyncGamificationRepository(Protocol):
 class AsyncLedger(Protocol):
     """The ledger: rows that are appended and never changed."""
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         """Appends ``row`` together with its ``events``: the commit of an award.
 
+        ``to`` says for each event whom it is for; empty: nobody.
         Raises `Taken` ("key") when the user's ledger has a row with this key, `Stale` when it has one with this
         ``seq``. Where both are true either may be raised.
         """
@@ -65,6 +89,10 @@ class AsyncLedger(Protocol):
 
     async def told(self, rows: Sequence[XPTransaction]) -> None:
         """Takes the events off ``rows``, which are now in the event log. Again: nothing happens."""
+        ...
+
+    async def unfinished(self, limit: int) -> Sequence[Committed]:
+        """Up to ``limit`` rows that still carry events, those of a user in the order of ``seq``."""
         ...
 
     async def row(self, transaction_id: str) -> XPTransaction | None:

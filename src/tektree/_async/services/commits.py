@@ -9,20 +9,24 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
+from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.handlers import AsyncHandlers
+from tektree.clock import Clock, read
 from tektree.errors import NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
-from tektree.models.events import Event
-from tektree.models.gamification import GamificationProfile, XPTransaction
+from tektree.models.events import Event, within
+from tektree.models.gamification import Committed, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["AsyncCommits", "Dated", "Decide", "Written"]
+__all__ = ["AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -35,8 +39,10 @@ Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransa
 """What to write, given the user's state; or the row that did it already."""
 
 
-_Told = tuple[XPTransaction, Sequence[Event]]
-"""A row with its events: what `Committed` is, too."""
+_OLDEST: Final = timedelta(minutes=1)
+"""How long after they were read a row's events may still be told. Who was held up longer leaves them to the relay:
+meanwhile they may have been told by others, and archived.
+"""
 
 
 class Written(NamedTuple):
@@ -49,13 +55,15 @@ class Written(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Attempts:
-    """How often it was tried. Raises `Unavailable` in the end: a store that refuses every time is not well."""
+class AsyncWork:
+    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers."""
 
     pause: Callable[[int], Awaitable[None]]
-    count: int = field(default=0)
+    count: int = 0
+    lines: list[str] = field(default_factory=list)
 
     async def lost(self) -> None:
+        """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
         self.count += 1
         if self.count > _ATTEMPTS:
             raise Unavailable("ledger", "is written by too many others at once")
@@ -65,14 +73,27 @@ class _Attempts:
 class AsyncCommits:
     """Commits rows to the ledgers of users."""
 
-    def __init__(self, backends: AsyncBackends, policy: Policy, pause: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        backends: AsyncBackends,
+        handlers: AsyncHandlers,
+        policy: Policy,
+        clock: Clock,
+        pause: Callable[[int], Awaitable[None]],
+    ) -> None:
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._boards = backends.leaderboards
         self._log = backends.events
+        self._handlers = handlers
         self._policy = policy
+        self._clock = clock
         self._pause = pause
         self._inline = policy.events.drain == "inline"
+
+    def work(self) -> AsyncWork:
+        """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
+        return AsyncWork(self._pause)
 
     async def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -81,80 +102,118 @@ class AsyncCommits:
             raise NotFound("profile", user_id)
         return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
-    async def write(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+    async def write(self, user_id: str, key: str, decide: Decide, now: datetime, work: AsyncWork) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
-        attempts = _Attempts(self._pause)
         profile = await self.profile(user_id)
         while True:
             if profile.owed:
-                profile, _ = await self._pay(profile, now, attempts)
+                profile, _ = await self._pay(profile, now, work)
             decision = await self._decided(profile, decide)
             if not isinstance(decision, xp.Decision):
-                return await self._finished(profile, decision, now, attempts)
+                return await self._finished(profile, decision, now, work)
             if decision.row is None:
                 first = await self._ledger.row(transaction_id(user_id, key))
                 if first is not None:
-                    return await self._finished(profile, first, now, attempts)
+                    return await self._finished(profile, first, now, work)
                 return Written(profile, decision=decision)
+            row, events = _in_context(decision.row, decision.events)
+            to = self._handlers.to(events)
             try:
-                await self._ledger.append(decision.row, decision.events)
+                await self._ledger.append(row, events, to)
                 break
             except Taken:
                 first = await self._ledger.row(transaction_id(user_id, key))
-                profile = await self.catch_up(user_id, now)
+                profile = await self._caught_up(user_id, now, work)
                 if first is not None:
-                    return await self._finished(profile, first, now, attempts)
-                await attempts.lost()
+                    return await self._finished(profile, first, now, work)
+                await work.lost()
             except Stale:
-                await attempts.lost()
-                profile = await self.catch_up(user_id, now)
-        profile, events = decision.profile, decision.events
-        await self._follow([(decision.row, events)], profile, now)
+                await work.lost()
+                profile = await self._caught_up(user_id, now, work)
+        profile = decision.profile
+        await self._follow([Committed(row, events, to)], profile, now, work)
         if profile.owed:
-            profile, more = await self._pay(profile, now, attempts)
+            profile, more = await self._pay(profile, now, work)
             events = (*events, *more)
         return Written(profile, decision=decision, events=events)
 
     async def _finished(
-        self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
+        self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: AsyncWork
     ) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
-            profile = await self.catch_up(profile.user_id, now)
+            profile = await self._caught_up(profile.user_id, now, work)
         if profile.owed:
-            profile, _ = await self._pay(profile, now, attempts)
+            profile, _ = await self._pay(profile, now, work)
         return Written(profile, first=first)
 
     async def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
+        work = self.work()
+        profile = await self._caught_up(user_id, now, work)
+        await self._handlers.run(work.lines)
+        return profile
+
+    async def finish(self, rows: Sequence[Committed], now: datetime) -> int:
+        """Tells the events of these rows, which are in the order of users and numbers; gives back how many.
+
+        Where the profile lags behind them, all else that follows a commit is made good as well.
+        """
+        told = 0
+        for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
+            committed = list(found)
+            work = self.work()
+            profile = await self._profiles.profile(user_id)
+            if profile is not None and profile.seq < committed[-1].row.seq:
+                await self._caught_up(user_id, now, work)
+            if await self._logged(committed, now, work):
+                await self._ledger.told([each.row for each in committed])
+                told += sum([len(each.outbox) for each in committed])
+            await self._handlers.run(work.lines)
+        return told
+
+    async def _caught_up(self, user_id: str, now: datetime, work: AsyncWork) -> GamificationProfile:
         profile = await self.profile(user_id)
         tail = await self._ledger.tail(user_id, profile.seq)
         if not tail or tail[-1].row.state is None:
             return profile
         profile = projections.profile_with(profile, tail[-1].row.state)
-        await self._follow(tail, profile, now)
+        await self._follow(tail, profile, now, work)
         return profile
 
-    async def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
+    async def _follow(
+        self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: AsyncWork
+    ) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
-        told: list[XPTransaction] = []
         entries: list[BoardEntry] = []
-        for row, outbox in committed:
-            entries += leaderboards.entries(row, profile)
-            if outbox and self._inline:
-                told.append(row)
-        if told:
-            await self._log.append(_events(committed))
+        for each in committed:
+            entries += leaderboards.entries(each.row, profile)
+        left = [each for each in committed if each.outbox and self._inline]
+        told = bool(left) and await self._logged(left, now, work)
         if entries:
             await self._boards.put(entries, now)
         if told:
-            await self._ledger.told(told)
-        newest = committed[-1][0].state
+            await self._ledger.told([each.row for each in left])
+        newest = committed[-1].row.state
         if newest is not None:
             await self._profiles.project(profile.user_id, newest)
 
+    async def _logged(self, committed: Sequence[Committed], now: datetime, work: AsyncWork) -> bool:
+        """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
+        if read(self._clock) - now > _OLDEST:
+            return False
+        events = _events(committed)
+        if not any(each.to for each in committed):
+            await self._log.append(events)
+            return True
+        to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
+        known = await self._log.append(events, self._handlers.posting(to))
+        mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
+        work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
+        return True
+
     async def _pay(
-        self, profile: GamificationProfile, now: datetime, attempts: _Attempts
+        self, profile: GamificationProfile, now: datetime, work: AsyncWork
     ) -> tuple[GamificationProfile, tuple[Event, ...]]:
         """Commits what earlier rows made due, until nothing is. It cannot go on for ever: each is due once per user."""
         events: tuple[Event, ...] = ()
@@ -167,14 +226,16 @@ class AsyncCommits:
             decision = await self._decided(profile, decide)
             assert isinstance(decision, xp.Decision)
             assert decision.row is not None
+            row, told = _in_context(decision.row, decision.events)
+            to = self._handlers.to(told)
             try:
-                await self._ledger.append(decision.row, decision.events)
+                await self._ledger.append(row, told, to)
             except (Stale, Taken):
-                await attempts.lost()
-                profile = await self.catch_up(profile.user_id, now)
+                await work.lost()
+                profile = await self._caught_up(profile.user_id, now, work)
                 continue
-            profile, events = decision.profile, (*events, *decision.events)
-            await self._follow([(decision.row, decision.events)], profile, now)
+            profile, events = decision.profile, (*events, *told)
+            await self._follow([Committed(row, told, to)], profile, now, work)
         return profile, events
 
     async def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
@@ -194,6 +255,14 @@ class AsyncCommits:
         return {id: found.get(id, otherwise) for id in ids}
 
 
-def _events(committed: Sequence[_Told]) -> Sequence[Event]:
+def _events(committed: Sequence[Committed]) -> Sequence[Event]:
     """Their events in one sequence. Those of a single row stay as they are, which may be yet to be made."""
-    return committed[0][1] if len(committed) == 1 else [event for _, outbox in committed for event in outbox]
+    return committed[0].outbox if len(committed) == 1 else [event for each in committed for event in each.outbox]
+
+
+def _in_context(row: XPTransaction, events: Sequence[Event]) -> tuple[XPTransaction, Sequence[Event]]:
+    """A row and its events with what led to them."""
+    ambient = context.current()
+    if ambient is context.NOTHING:
+        return row, events
+    return row if ambient.causation_id is None else row.evolve(cause=ambient.causation_id), within(ambient, events)

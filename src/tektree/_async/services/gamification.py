@@ -6,16 +6,19 @@ it lags behind the ledger, the next command of the same user finds that out from
 finishes what was cut off.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
+from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.recounts import AsyncRecounts
+from tektree._async.services.settings import AsyncSettings
 from tektree._flavour import async_backoff, async_call, async_locks
 from tektree.clock import Clock, read
-from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
+from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Taken
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
@@ -32,7 +35,8 @@ from tektree.models.gamification import (
 )
 from tektree.models.pages import Page
 from tektree.policy import Policy
-from tektree.rules import achievements, cursors, explanations, inputs, projections, xp
+from tektree.rules import achievements, cursors, explanations, inputs, projections, settings, xp
+from tektree.rules.catalog import CATALOG
 from tektree.rules.periods import left_out, zone
 
 __all__ = ["AsyncGamification", "Progress", "reporting"]
@@ -57,11 +61,15 @@ class AsyncGamification:
         clock: Clock,
         ids: Ids,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
+        handlers: AsyncHandlers | None = None,
     ) -> None:
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._boards = backends.leaderboards
-        self._commits = AsyncCommits(backends, policy, pause)
+        self._handlers = handlers or AsyncHandlers(backends.events, backends.deliveries, CATALOG, policy, clock, ids)
+        self.commits = AsyncCommits(backends, self._handlers, policy, clock, pause)
+        self.settings = AsyncSettings(backends, self.commits, self._handlers, policy, clock)
+        self._recounts = AsyncRecounts(backends, self.commits, policy, clock)
         self._policy = policy
         self._clock = clock
         self._ids = ids
@@ -142,7 +150,7 @@ class AsyncGamification:
         now = read(self._clock)
         hex_id(user_id, "user_id")
         moment = inputs.at(at, now)
-        profile = await self._commits.profile(user_id)
+        profile = await self.commits.profile(user_id)
         request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
@@ -195,7 +203,7 @@ class AsyncGamification:
         Raises `InvalidInput`, `NotFound`.
         """
         hex_id(user_id, "user_id")
-        return projections.as_of(await self._commits.profile(user_id), read(self._clock), self._policy)
+        return projections.as_of(await self.commits.profile(user_id), read(self._clock), self._policy)
 
     async def history(self, user_id: str, after: str | None = None, limit: int = 50) -> Page[XPTransaction]:
         """The user's ledger, newest first. ``limit`` is 1 to 100; ``after`` is the ``next`` of the page before.
@@ -207,7 +215,7 @@ class AsyncGamification:
         seq, id = (None, "") if after is None else cursors.position(after, "history", user_id)
         rows = [] if id else list(await self._ledger.history(user_id, seq, limit + 1))
         if not rows and after is None:
-            await self._commits.profile(user_id)
+            await self.commits.profile(user_id)
         if len(rows) <= limit and (not rows or rows[-1].opening):  # an adopted ledger goes on behind our first row
             last = (EPOCH + timedelta(milliseconds=seq or 0), id) if id else None
             rows += await self._ledger.older(user_id, last, limit + 1 - len(rows))
@@ -231,27 +239,11 @@ class AsyncGamification:
         return explanations.of_row(await self._row(transaction_id))
 
     async def verify(self, user_id: str) -> Verification:
-        """Recounts the user's ledger. True when every row and the profile say what the rows add up to.
+        """Recounts the user's ledger. True when the rows, the profile, the event log and the boards all agree.
 
         ``divergence`` names the first row and field that do not. Nothing is written. Raises `InvalidInput`, `NotFound`.
         """
-        hex_id(user_id, "user_id")
-        profile = await self._commits.profile(user_id)
-        state = seen = projections.START
-        async for row in self._rows(user_id):
-            following = projections.step(state, row, self._policy)
-            divergence = projections.row_divergence(state, row, following)
-            if divergence:
-                return Verification(user_id=user_id, rows=row.seq, divergence=divergence)
-            state = following
-            seen = state if state.seq <= profile.seq else seen
-        if state.seq == 0:
-            return Verification(user_id=user_id, rows=0)
-        if profile.seq < state.seq:  # it lags, unless an award came in while we counted
-            profile = await self._commits.profile(user_id)
-            seen = state if profile.seq >= state.seq else seen
-        divergence = projections.compared(state, profile) if profile.seq <= state.seq else None
-        return Verification(user_id=user_id, rows=state.seq, divergence=divergence)
+        return await self._recounts.verify(hex_id(user_id, "user_id"))
 
     async def rebuild(self, user_id: str | None = None, progress: Progress | None = None) -> int:
         """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
@@ -262,7 +254,7 @@ class AsyncGamification:
         reporting(progress)
         if user_id is not None:
             hex_id(user_id, "user_id")
-            await self._commits.profile(user_id)
+            await self.commits.profile(user_id)
             await self._rebuild(user_id, read(self._clock))
             if progress is not None:
                 await async_call(progress, 1, 1)
@@ -290,7 +282,7 @@ class AsyncGamification:
             skipped = (*profile.skipped_dates, *left_out(now, profile.timezone, timezone))
             return profile.evolve(timezone=timezone, skipped_dates=skipped[-64:])
 
-        return await self._settings(user_id, move)
+        return await self.settings.change(user_id, move)
 
     async def feature_achievements(self, principal: Principal, ids: Sequence[str]) -> GamificationProfile:
         """Shows these achievements first, in this order: at most ten of those that the user has.
@@ -301,25 +293,58 @@ class AsyncGamification:
         def feature(profile: GamificationProfile, now: datetime) -> GamificationProfile:
             return profile.evolve(featured_achievements=achievements.featured(ids, profile.achievements))
 
-        return await self._settings(inputs.principal(principal), feature)
+        return await self.settings.change(inputs.principal(principal), feature)
 
     async def opt_out(self, principal: Principal) -> GamificationProfile:
         """Takes the user off every leaderboard at once; awards in flight do not bring them back.
 
         Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
         """
-        return await self._visibility(principal, hidden=True)
+        return await self.settings.change(inputs.principal(principal), settings.opted_out)
 
     async def opt_in(self, principal: Principal) -> GamificationProfile:
         """Puts the user back on the leaderboards, with the XP they have by now.
 
-        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a user who was suspended from them, `Stale` when the
+        settings keep changing meanwhile.
         """
-        return await self._visibility(principal, hidden=False)
+        return await self.settings.change(inputs.principal(principal), settings.opted_in)
+
+    # -- for reactions ------------------------------------------------------------------------------------------------
+
+    async def grant(self, request: AwardRequest, reason: str, event_id: str, only_again: bool) -> AwardResult | None:
+        """The award of ``request`` in answer to an event; where it was taken back since, it is put in force again.
+
+        The same event again changes nothing. ``only_again``: what was never given is not given now, which is None.
+        """
+        first = await self._ledger.row(transaction_id_of(request.user_id, request.key))
+        if first is None and only_again:
+            return None
+        now = read(self._clock)
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.award(profile, request, self._policy, now, dated)
+
+        given = await self._command(request, decide, now)
+        row = given.transaction
+        if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
+            return given
+        return await self._linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True)
+
+    async def take_back(self, user_id: str, key: str, reason: str, event_id: str) -> AwardResult | None:
+        """Reverses the award of ``key`` in answer to an event. None: it was never given."""
+        row = await self._ledger.row(transaction_id_of(user_id, key))
+        if row is None:
+            return None
+        return await self._linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False)
+
+    async def suspend(self, principal: Principal, suspended: bool) -> GamificationProfile:
+        """Takes the user off the boards, or puts them back, as others decided."""
+        change = settings.suspended if suspended else settings.reinstated
+        return await self.settings.change(inputs.principal(principal), change)
 
     async def _command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
-        async with self._locks.of(request.user_id):
-            written = await self._commits.write(request.user_id, request.key, decide, now)
+        written = await self._written(request.user_id, request.key, decide, now)
         if written.first is not None:
             about = request.about
             _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
@@ -335,12 +360,15 @@ class AsyncGamification:
         return _result(written)
 
     async def _link(self, transaction_id: str, reason: str, key: str | None, restoring: bool) -> AwardResult:
-        now = read(self._clock)
         note, named = inputs.note(reason), inputs.key(key)
         row = await self._row(transaction_id)
         if row.reverses and not restoring:
             raise InvalidTransition("transaction", "is itself a reversal; restore it instead")
         row = await self._row(row.reverses or row.restores or transaction_id)
+        return await self._linked(row, note, named, restoring)
+
+    async def _linked(self, row: XPTransaction, note: str, named: str | None, restoring: bool) -> AwardResult:
+        now = read(self._clock)
         source = "restore" if restoring else "reversal"
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
@@ -352,11 +380,26 @@ class AsyncGamification:
             link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
             return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
 
-        async with self._locks.of(row.user_id):
-            written = await self._commits.write(row.user_id, named or "~", decide, now)
+        written = await self._written(row.user_id, named or "~", decide, now)
         if named and written.first is not None and written.first.key == named:
             _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
         return _result(written)
+
+    async def _written(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+        """Commits under the user's lock, and behind it calls the handlers of what was told."""
+        work = self.commits.work()
+        try:
+            async with self._locks.of(user_id):
+                written = await self.commits.write(user_id, key, decide, now, work)
+        except Exception:
+            await self._handlers.run(work.lines)
+            raise
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
+        if work.lines:
+            await self._handlers.run(work.lines)
+        return written
 
     async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
         """Read behind the profile: whoever links the row in between makes our commit lose."""
@@ -374,46 +417,15 @@ class AsyncGamification:
             raise NotFound("transaction", transaction_id)
         return row
 
-    async def _rows(self, user_id: str) -> AsyncIterator[XPTransaction]:
-        after = 0
-        while rows := await self._ledger.rows(user_id, after, _PAGE):
-            for row in rows:
-                yield row
-            after = rows[-1].seq
-
     async def _rebuild(self, user_id: str, now: datetime) -> None:
-        whole = await self._commits.catch_up(user_id, now)
+        whole = await self.commits.catch_up(user_id, now)
         state = projections.START
-        async for row in self._rows(user_id):
+        async for row in self._recounts.rows(user_id):
             if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told
                 break
             state = projections.step(state, row, self._policy)
         if state.seq:
             await self._profiles.project(user_id, state, repair=True)
-
-    async def _settings(
-        self, user_id: str, change: Callable[[GamificationProfile, datetime], GamificationProfile]
-    ) -> GamificationProfile:
-        """Changes settings as they are now; whoever changed them in between makes us read again."""
-        now = read(self._clock)
-        for _ in range(_SETTINGS_ATTEMPTS):
-            old = await self._commits.profile(user_id)
-            new = change(old, now).evolve(settings_version=old.settings_version + 1, updated_at=now)
-            try:
-                await self._profiles.swap(old, new)
-            except Stale:
-                continue
-            return projections.as_of(new, now, self._policy)
-        raise Stale("profile", user_id)
-
-    async def _visibility(self, principal: Principal, hidden: bool) -> GamificationProfile:
-        user_id = inputs.principal(principal)
-        profile = await self._commits.profile(user_id)
-        if profile.leaderboard_opt_out is not hidden:
-            profile = await self._settings(user_id, lambda old, now: old.evolve(leaderboard_opt_out=hidden))
-        if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
-            await self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
-        return profile
 
 
 def reporting(progress: object) -> None:

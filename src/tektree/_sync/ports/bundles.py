@@ -4,7 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tektree._sync.ports.events import EventLog
+from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
 
@@ -19,6 +19,7 @@ class Backends:
     ledger: Ledger
     leaderboards: LeaderboardStore
     events: EventLog
+    deliveries: Deliveries
     on_setup: Callable[[], None] | None = None
     on_close: Callable[[], None] | None = None
     on_check: Callable[[], Sequence[object]] | None = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tektree.models.events import Event
+from tektree.models.events import Event, Posted, Recipients
 from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 
@@ -37,11 +37,34 @@ class GamificationRepository(Protocol):
         """
         ...
 
-    def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
-        """Sets all settings of ``new`` at once if those of ``old`` are still in force. Folded fields are never touched.
+    def swap(
+        self,
+        old: GamificationProfile,
+        new: GamificationProfile,
+        events: Sequence[Event] = (),
+        to: Sequence[Recipients] = (),
+    ) -> None:
+        """Sets all settings of ``new`` at once if those of ``old`` are still in force, and leaves ``events`` with them.
 
-        Raises `Stale` when ``old.settings_version`` is not the stored one.
+        Folded fields are never touched. ``to`` says for each event whom it is for; empty: nobody. Raises `Stale` when
+        ``old.settings_version`` is not the stored one.
         """
+        ...
+
+    def outbox(self, user_id: str) -> Sequence[Posted]:
+        """The events that `swap` left and `told` has not taken yet, in their order."""
+        ...
+
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        """Takes these events off the profile; they are now in the event log. Again: nothing happens."""
+        ...
+
+    def unfinished(self, limit: int) -> Sequence[str]:
+        """Up to ``limit`` ids of users whose profiles hold events that are not in the log yet."""
+        ...
+
+    def by_uid(self, uid: str) -> GamificationProfile | None:
+        """The stored profile of a uid."""
         ...
 
     def users(self, after: str | None, limit: int) -> Sequence[str]:
@@ -56,9 +79,10 @@ class GamificationRepository(Protocol):
 class Ledger(Protocol):
     """The ledger: rows that are appended and never changed."""
 
-    def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         """Appends ``row`` together with its ``events``: the commit of an award.
 
+        ``to`` says for each event whom it is for; empty: nobody.
         Raises `Taken` ("key") when the user's ledger has a row with this key, `Stale` when it has one with this
         ``seq``. Where both are true either may be raised.
         """
@@ -66,6 +90,10 @@ class Ledger(Protocol):
 
     def told(self, rows: Sequence[XPTransaction]) -> None:
         """Takes the events off ``rows``, which are now in the event log. Again: nothing happens."""
+        ...
+
+    def unfinished(self, limit: int) -> Sequence[Committed]:
+        """Up to ``limit`` rows that still carry events, those of a user in the order of ``seq``."""
         ...
 
     def row(self, transaction_id: str) -> XPTransaction | None:

@@ -10,20 +10,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
+from tektree import context
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.handlers import Handlers
+from tektree.clock import Clock, read
 from tektree.errors import NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
-from tektree.models.events import Event
-from tektree.models.gamification import GamificationProfile, XPTransaction
+from tektree.models.events import Event, within
+from tektree.models.gamification import Committed, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["Commits", "Dated", "Decide", "Written"]
+__all__ = ["Commits", "Work", "Dated", "Decide", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -36,8 +40,10 @@ Decide = Callable[[GamificationProfile, Dated], xp.Decision | XPTransaction]
 """What to write, given the user's state; or the row that did it already."""
 
 
-_Told = tuple[XPTransaction, Sequence[Event]]
-"""A row with its events: what `Committed` is, too."""
+_OLDEST: Final = timedelta(minutes=1)
+"""How long after they were read a row's events may still be told. Who was held up longer leaves them to the relay:
+meanwhile they may have been told by others, and archived.
+"""
 
 
 class Written(NamedTuple):
@@ -50,13 +56,15 @@ class Written(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Attempts:
-    """How often it was tried. Raises `Unavailable` in the end: a store that refuses every time is not well."""
+class Work:
+    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers."""
 
     pause: Callable[[int], None]
-    count: int = field(default=0)
+    count: int = 0
+    lines: list[str] = field(default_factory=list)
 
     def lost(self) -> None:
+        """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
         self.count += 1
         if self.count > _ATTEMPTS:
             raise Unavailable("ledger", "is written by too many others at once")
@@ -66,14 +74,27 @@ class _Attempts:
 class Commits:
     """Commits rows to the ledgers of users."""
 
-    def __init__(self, backends: Backends, policy: Policy, pause: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        backends: Backends,
+        handlers: Handlers,
+        policy: Policy,
+        clock: Clock,
+        pause: Callable[[int], None],
+    ) -> None:
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._boards = backends.leaderboards
         self._log = backends.events
+        self._handlers = handlers
         self._policy = policy
+        self._clock = clock
         self._pause = pause
         self._inline = policy.events.drain == "inline"
+
+    def work(self) -> Work:
+        """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
+        return Work(self._pause)
 
     def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -82,80 +103,114 @@ class Commits:
             raise NotFound("profile", user_id)
         return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
-    def write(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+    def write(self, user_id: str, key: str, decide: Decide, now: datetime, work: Work) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
-        attempts = _Attempts(self._pause)
         profile = self.profile(user_id)
         while True:
             if profile.owed:
-                profile, _ = self._pay(profile, now, attempts)
+                profile, _ = self._pay(profile, now, work)
             decision = self._decided(profile, decide)
             if not isinstance(decision, xp.Decision):
-                return self._finished(profile, decision, now, attempts)
+                return self._finished(profile, decision, now, work)
             if decision.row is None:
                 first = self._ledger.row(transaction_id(user_id, key))
                 if first is not None:
-                    return self._finished(profile, first, now, attempts)
+                    return self._finished(profile, first, now, work)
                 return Written(profile, decision=decision)
+            row, events = _in_context(decision.row, decision.events)
+            to = self._handlers.to(events)
             try:
-                self._ledger.append(decision.row, decision.events)
+                self._ledger.append(row, events, to)
                 break
             except Taken:
                 first = self._ledger.row(transaction_id(user_id, key))
-                profile = self.catch_up(user_id, now)
+                profile = self._caught_up(user_id, now, work)
                 if first is not None:
-                    return self._finished(profile, first, now, attempts)
-                attempts.lost()
+                    return self._finished(profile, first, now, work)
+                work.lost()
             except Stale:
-                attempts.lost()
-                profile = self.catch_up(user_id, now)
-        profile, events = decision.profile, decision.events
-        self._follow([(decision.row, events)], profile, now)
+                work.lost()
+                profile = self._caught_up(user_id, now, work)
+        profile = decision.profile
+        self._follow([Committed(row, events, to)], profile, now, work)
         if profile.owed:
-            profile, more = self._pay(profile, now, attempts)
+            profile, more = self._pay(profile, now, work)
             events = (*events, *more)
         return Written(profile, decision=decision, events=events)
 
-    def _finished(
-        self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
-    ) -> Written:
+    def _finished(self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: Work) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
-            profile = self.catch_up(profile.user_id, now)
+            profile = self._caught_up(profile.user_id, now, work)
         if profile.owed:
-            profile, _ = self._pay(profile, now, attempts)
+            profile, _ = self._pay(profile, now, work)
         return Written(profile, first=first)
 
     def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
+        work = self.work()
+        profile = self._caught_up(user_id, now, work)
+        self._handlers.run(work.lines)
+        return profile
+
+    def finish(self, rows: Sequence[Committed], now: datetime) -> int:
+        """Tells the events of these rows, which are in the order of users and numbers; gives back how many.
+
+        Where the profile lags behind them, all else that follows a commit is made good as well.
+        """
+        told = 0
+        for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
+            committed = list(found)
+            work = self.work()
+            profile = self._profiles.profile(user_id)
+            if profile is not None and profile.seq < committed[-1].row.seq:
+                self._caught_up(user_id, now, work)
+            if self._logged(committed, now, work):
+                self._ledger.told([each.row for each in committed])
+                told += sum([len(each.outbox) for each in committed])
+            self._handlers.run(work.lines)
+        return told
+
+    def _caught_up(self, user_id: str, now: datetime, work: Work) -> GamificationProfile:
         profile = self.profile(user_id)
         tail = self._ledger.tail(user_id, profile.seq)
         if not tail or tail[-1].row.state is None:
             return profile
         profile = projections.profile_with(profile, tail[-1].row.state)
-        self._follow(tail, profile, now)
+        self._follow(tail, profile, now, work)
         return profile
 
-    def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
+    def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: Work) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
-        told: list[XPTransaction] = []
         entries: list[BoardEntry] = []
-        for row, outbox in committed:
-            entries += leaderboards.entries(row, profile)
-            if outbox and self._inline:
-                told.append(row)
-        if told:
-            self._log.append(_events(committed))
+        for each in committed:
+            entries += leaderboards.entries(each.row, profile)
+        left = [each for each in committed if each.outbox and self._inline]
+        told = bool(left) and self._logged(left, now, work)
         if entries:
             self._boards.put(entries, now)
         if told:
-            self._ledger.told(told)
-        newest = committed[-1][0].state
+            self._ledger.told([each.row for each in left])
+        newest = committed[-1].row.state
         if newest is not None:
             self._profiles.project(profile.user_id, newest)
 
+    def _logged(self, committed: Sequence[Committed], now: datetime, work: Work) -> bool:
+        """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
+        if read(self._clock) - now > _OLDEST:
+            return False
+        events = _events(committed)
+        if not any(each.to for each in committed):
+            self._log.append(events)
+            return True
+        to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
+        known = self._log.append(events, self._handlers.posting(to))
+        mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
+        work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
+        return True
+
     def _pay(
-        self, profile: GamificationProfile, now: datetime, attempts: _Attempts
+        self, profile: GamificationProfile, now: datetime, work: Work
     ) -> tuple[GamificationProfile, tuple[Event, ...]]:
         """Commits what earlier rows made due, until nothing is. It cannot go on for ever: each is due once per user."""
         events: tuple[Event, ...] = ()
@@ -168,14 +223,16 @@ class Commits:
             decision = self._decided(profile, decide)
             assert isinstance(decision, xp.Decision)
             assert decision.row is not None
+            row, told = _in_context(decision.row, decision.events)
+            to = self._handlers.to(told)
             try:
-                self._ledger.append(decision.row, decision.events)
+                self._ledger.append(row, told, to)
             except (Stale, Taken):
-                attempts.lost()
-                profile = self.catch_up(profile.user_id, now)
+                work.lost()
+                profile = self._caught_up(profile.user_id, now, work)
                 continue
-            profile, events = decision.profile, (*events, *decision.events)
-            self._follow([(decision.row, decision.events)], profile, now)
+            profile, events = decision.profile, (*events, *told)
+            self._follow([Committed(row, told, to)], profile, now, work)
         return profile, events
 
     def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
@@ -195,6 +252,14 @@ class Commits:
         return {id: found.get(id, otherwise) for id in ids}
 
 
-def _events(committed: Sequence[_Told]) -> Sequence[Event]:
+def _events(committed: Sequence[Committed]) -> Sequence[Event]:
     """Their events in one sequence. Those of a single row stay as they are, which may be yet to be made."""
-    return committed[0][1] if len(committed) == 1 else [event for _, outbox in committed for event in outbox]
+    return committed[0].outbox if len(committed) == 1 else [event for each in committed for event in each.outbox]
+
+
+def _in_context(row: XPTransaction, events: Sequence[Event]) -> tuple[XPTransaction, Sequence[Event]]:
+    """A row and its events with what led to them."""
+    ambient = context.current()
+    if ambient is context.NOTHING:
+        return row, events
+    return row if ambient.causation_id is None else row.evolve(cause=ambient.causation_id), within(ambient, events)

@@ -7,7 +7,7 @@ it lags behind the ledger, the next command of the same user finds that out from
 finishes what was cut off.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -15,8 +15,11 @@ from typing import Final
 from tektree._flavour import sync_backoff, sync_call, sync_locks
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.commits import Commits, Dated, Decide, Written
+from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.recounts import Recounts
+from tektree._sync.services.settings import Settings
 from tektree.clock import Clock, read
-from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
+from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Taken
 from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
@@ -33,7 +36,8 @@ from tektree.models.gamification import (
 )
 from tektree.models.pages import Page
 from tektree.policy import Policy
-from tektree.rules import achievements, cursors, explanations, inputs, projections, xp
+from tektree.rules import achievements, cursors, explanations, inputs, projections, settings, xp
+from tektree.rules.catalog import CATALOG
 from tektree.rules.periods import left_out, zone
 
 __all__ = ["Gamification", "Progress", "reporting"]
@@ -58,11 +62,15 @@ class Gamification:
         clock: Clock,
         ids: Ids,
         pause: Callable[[int], None] = sync_backoff,
+        handlers: Handlers | None = None,
     ) -> None:
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._boards = backends.leaderboards
-        self._commits = Commits(backends, policy, pause)
+        self._handlers = handlers or Handlers(backends.events, backends.deliveries, CATALOG, policy, clock, ids)
+        self.commits = Commits(backends, self._handlers, policy, clock, pause)
+        self.settings = Settings(backends, self.commits, self._handlers, policy, clock)
+        self._recounts = Recounts(backends, self.commits, policy, clock)
         self._policy = policy
         self._clock = clock
         self._ids = ids
@@ -143,7 +151,7 @@ class Gamification:
         now = read(self._clock)
         hex_id(user_id, "user_id")
         moment = inputs.at(at, now)
-        profile = self._commits.profile(user_id)
+        profile = self.commits.profile(user_id)
         request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
 
         def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
@@ -196,7 +204,7 @@ class Gamification:
         Raises `InvalidInput`, `NotFound`.
         """
         hex_id(user_id, "user_id")
-        return projections.as_of(self._commits.profile(user_id), read(self._clock), self._policy)
+        return projections.as_of(self.commits.profile(user_id), read(self._clock), self._policy)
 
     def history(self, user_id: str, after: str | None = None, limit: int = 50) -> Page[XPTransaction]:
         """The user's ledger, newest first. ``limit`` is 1 to 100; ``after`` is the ``next`` of the page before.
@@ -208,7 +216,7 @@ class Gamification:
         seq, id = (None, "") if after is None else cursors.position(after, "history", user_id)
         rows = [] if id else list(self._ledger.history(user_id, seq, limit + 1))
         if not rows and after is None:
-            self._commits.profile(user_id)
+            self.commits.profile(user_id)
         if len(rows) <= limit and (not rows or rows[-1].opening):  # an adopted ledger goes on behind our first row
             last = (EPOCH + timedelta(milliseconds=seq or 0), id) if id else None
             rows += self._ledger.older(user_id, last, limit + 1 - len(rows))
@@ -232,27 +240,11 @@ class Gamification:
         return explanations.of_row(self._row(transaction_id))
 
     def verify(self, user_id: str) -> Verification:
-        """Recounts the user's ledger. True when every row and the profile say what the rows add up to.
+        """Recounts the user's ledger. True when the rows, the profile, the event log and the boards all agree.
 
         ``divergence`` names the first row and field that do not. Nothing is written. Raises `InvalidInput`, `NotFound`.
         """
-        hex_id(user_id, "user_id")
-        profile = self._commits.profile(user_id)
-        state = seen = projections.START
-        for row in self._rows(user_id):
-            following = projections.step(state, row, self._policy)
-            divergence = projections.row_divergence(state, row, following)
-            if divergence:
-                return Verification(user_id=user_id, rows=row.seq, divergence=divergence)
-            state = following
-            seen = state if state.seq <= profile.seq else seen
-        if state.seq == 0:
-            return Verification(user_id=user_id, rows=0)
-        if profile.seq < state.seq:  # it lags, unless an award came in while we counted
-            profile = self._commits.profile(user_id)
-            seen = state if profile.seq >= state.seq else seen
-        divergence = projections.compared(state, profile) if profile.seq <= state.seq else None
-        return Verification(user_id=user_id, rows=state.seq, divergence=divergence)
+        return self._recounts.verify(hex_id(user_id, "user_id"))
 
     def rebuild(self, user_id: str | None = None, progress: Progress | None = None) -> int:
         """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
@@ -263,7 +255,7 @@ class Gamification:
         reporting(progress)
         if user_id is not None:
             hex_id(user_id, "user_id")
-            self._commits.profile(user_id)
+            self.commits.profile(user_id)
             self._rebuild(user_id, read(self._clock))
             if progress is not None:
                 sync_call(progress, 1, 1)
@@ -291,7 +283,7 @@ class Gamification:
             skipped = (*profile.skipped_dates, *left_out(now, profile.timezone, timezone))
             return profile.evolve(timezone=timezone, skipped_dates=skipped[-64:])
 
-        return self._settings(user_id, move)
+        return self.settings.change(user_id, move)
 
     def feature_achievements(self, principal: Principal, ids: Sequence[str]) -> GamificationProfile:
         """Shows these achievements first, in this order: at most ten of those that the user has.
@@ -302,25 +294,58 @@ class Gamification:
         def feature(profile: GamificationProfile, now: datetime) -> GamificationProfile:
             return profile.evolve(featured_achievements=achievements.featured(ids, profile.achievements))
 
-        return self._settings(inputs.principal(principal), feature)
+        return self.settings.change(inputs.principal(principal), feature)
 
     def opt_out(self, principal: Principal) -> GamificationProfile:
         """Takes the user off every leaderboard at once; awards in flight do not bring them back.
 
         Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
         """
-        return self._visibility(principal, hidden=True)
+        return self.settings.change(inputs.principal(principal), settings.opted_out)
 
     def opt_in(self, principal: Principal) -> GamificationProfile:
         """Puts the user back on the leaderboards, with the XP they have by now.
 
-        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a user who was suspended from them, `Stale` when the
+        settings keep changing meanwhile.
         """
-        return self._visibility(principal, hidden=False)
+        return self.settings.change(inputs.principal(principal), settings.opted_in)
+
+    # -- for reactions ------------------------------------------------------------------------------------------------
+
+    def grant(self, request: AwardRequest, reason: str, event_id: str, only_again: bool) -> AwardResult | None:
+        """The award of ``request`` in answer to an event; where it was taken back since, it is put in force again.
+
+        The same event again changes nothing. ``only_again``: what was never given is not given now, which is None.
+        """
+        first = self._ledger.row(transaction_id_of(request.user_id, request.key))
+        if first is None and only_again:
+            return None
+        now = read(self._clock)
+
+        def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.award(profile, request, self._policy, now, dated)
+
+        given = self._command(request, decide, now)
+        row = given.transaction
+        if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
+            return given
+        return self._linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True)
+
+    def take_back(self, user_id: str, key: str, reason: str, event_id: str) -> AwardResult | None:
+        """Reverses the award of ``key`` in answer to an event. None: it was never given."""
+        row = self._ledger.row(transaction_id_of(user_id, key))
+        if row is None:
+            return None
+        return self._linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False)
+
+    def suspend(self, principal: Principal, suspended: bool) -> GamificationProfile:
+        """Takes the user off the boards, or puts them back, as others decided."""
+        change = settings.suspended if suspended else settings.reinstated
+        return self.settings.change(inputs.principal(principal), change)
 
     def _command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
-        with self._locks.of(request.user_id):
-            written = self._commits.write(request.user_id, request.key, decide, now)
+        written = self._written(request.user_id, request.key, decide, now)
         if written.first is not None:
             about = request.about
             _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
@@ -336,12 +361,15 @@ class Gamification:
         return _result(written)
 
     def _link(self, transaction_id: str, reason: str, key: str | None, restoring: bool) -> AwardResult:
-        now = read(self._clock)
         note, named = inputs.note(reason), inputs.key(key)
         row = self._row(transaction_id)
         if row.reverses and not restoring:
             raise InvalidTransition("transaction", "is itself a reversal; restore it instead")
         row = self._row(row.reverses or row.restores or transaction_id)
+        return self._linked(row, note, named, restoring)
+
+    def _linked(self, row: XPTransaction, note: str, named: str | None, restoring: bool) -> AwardResult:
+        now = read(self._clock)
         source = "restore" if restoring else "reversal"
 
         def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
@@ -353,11 +381,26 @@ class Gamification:
             link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
             return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
 
-        with self._locks.of(row.user_id):
-            written = self._commits.write(row.user_id, named or "~", decide, now)
+        written = self._written(row.user_id, named or "~", decide, now)
         if named and written.first is not None and written.first.key == named:
             _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
         return _result(written)
+
+    def _written(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+        """Commits under the user's lock, and behind it calls the handlers of what was told."""
+        work = self.commits.work()
+        try:
+            with self._locks.of(user_id):
+                written = self.commits.write(user_id, key, decide, now, work)
+        except Exception:
+            self._handlers.run(work.lines)
+            raise
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
+        if work.lines:
+            self._handlers.run(work.lines)
+        return written
 
     def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
         """Read behind the profile: whoever links the row in between makes our commit lose."""
@@ -375,46 +418,15 @@ class Gamification:
             raise NotFound("transaction", transaction_id)
         return row
 
-    def _rows(self, user_id: str) -> Iterator[XPTransaction]:
-        after = 0
-        while rows := self._ledger.rows(user_id, after, _PAGE):
-            for row in rows:
-                yield row
-            after = rows[-1].seq
-
     def _rebuild(self, user_id: str, now: datetime) -> None:
-        whole = self._commits.catch_up(user_id, now)
+        whole = self.commits.catch_up(user_id, now)
         state = projections.START
-        for row in self._rows(user_id):
+        for row in self._recounts.rows(user_id):
             if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told
                 break
             state = projections.step(state, row, self._policy)
         if state.seq:
             self._profiles.project(user_id, state, repair=True)
-
-    def _settings(
-        self, user_id: str, change: Callable[[GamificationProfile, datetime], GamificationProfile]
-    ) -> GamificationProfile:
-        """Changes settings as they are now; whoever changed them in between makes us read again."""
-        now = read(self._clock)
-        for _ in range(_SETTINGS_ATTEMPTS):
-            old = self._commits.profile(user_id)
-            new = change(old, now).evolve(settings_version=old.settings_version + 1, updated_at=now)
-            try:
-                self._profiles.swap(old, new)
-            except Stale:
-                continue
-            return projections.as_of(new, now, self._policy)
-        raise Stale("profile", user_id)
-
-    def _visibility(self, principal: Principal, hidden: bool) -> GamificationProfile:
-        user_id = inputs.principal(principal)
-        profile = self._commits.profile(user_id)
-        if profile.leaderboard_opt_out is not hidden:
-            profile = self._settings(user_id, lambda old, now: old.evolve(leaderboard_opt_out=hidden))
-        if profile.uid is not None:  # told again even when nothing changed: the first time may have been cut off here
-            self._boards.hide(profile.uid, profile.settings_version, hidden, read(self._clock))
-        return profile
 
 
 def reporting(progress: object) -> None:

@@ -1,48 +1,292 @@
-"""The event log in a list."""
+"""The event log, and the calls of handlers that are due, in lists and dictionaries."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from tektree.models.events import Event, Told
+from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
 
-__all__ = ["AsyncMemoryEventLog"]
+__all__ = ["AsyncMemoryDeliveries", "AsyncMemoryEventLog"]
+
+
+class _Mark(NamedTuple):
+    to: Recipients
+    by: str
+    until: datetime
 
 
 class AsyncMemoryEventLog:
-    """Events in the order of their arrival, and by stream in the order of their numbers.
+    """Events by id and by stream, and for who reads the log in the orders that it reads them in.
 
-    Those that are not made yet wait by stream, until somebody looks at it. Their ids are derived from their rows, so
-    none of another stream can be the same; any other event may, so before one is taken in, all that wait are made.
+    Those that are not made yet wait until somebody looks. Their ids are derived from their rows, so none of another
+    row can be the same; any other event may, so before one is taken in, all that wait are made.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
-        self._waiting: dict[str, list[Told]] = {}
+        self._waiting: list[Told] = []
+        self._marks: dict[str, _Mark] = {}
+        self._unread: list[Event] = []
+        self._orders = _Orders()
 
-    async def append(self, events: Sequence[Event]) -> None:
+    async def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
         with self._lock:
-            if type(events) is Told:
-                self._waiting.setdefault(events.stream, []).append(events)
-                return
-            for stream in list(self._waiting):
-                self._make(stream)
-            self._add(events)
+            if posting is None and type(events) is Told:
+                self._waiting.append(events)
+                return ()
+            self._make()
+            known = [event.event_id for event in events if not self._add(event)]
+            if posting is not None:
+                for event, to in zip(events, posting.to, strict=True):
+                    if to and event.event_id not in known:
+                        self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+            return known
+
+    async def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
+        with self._lock:
+            self._make()
+            first = self._by_id.get(event.event_id)
+            if first is not None:
+                return first, False
+            stream = event.metadata.get("stream")
+            if stream is not None:
+                number = max(self._streams.get(stream, {}), default=0) + 1
+                event = event.evolve(metadata={**event.metadata, "seq": number})
+            self._add(event)
+            if posting is not None and posting.to[0]:
+                self._marks[event.event_id] = _Mark(posting.to[0], posting.by, posting.until)
+            return event, True
+
+    async def event(self, event_id: str) -> Event | None:
+        with self._lock:
+            self._make()
+            return self._by_id.get(event_id)
+
+    async def events(self, event_ids: Sequence[str]) -> Sequence[Event]:
+        with self._lock:
+            self._make()
+            return [self._by_id[id] for id in dict.fromkeys(event_ids) if id in self._by_id]
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         with self._lock:
-            self._make(stream)
+            self._make()
             numbered = self._streams.get(stream, {})
             numbers = range(after + 1, min(after + limit, max(numbered, default=0)) + 1)
             return [numbered[number] for number in numbers if number in numbered]
 
-    def _make(self, stream: str) -> None:
-        for told in self._waiting.pop(stream, ()):
-            self._add(told)
+    async def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
+        with self._lock:
+            return self._read().newest(which, before, limit)
 
-    def _add(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if event.event_id not in self._by_id:
-                self._by_id[event.event_id] = event
-                self._streams.setdefault(event.metadata["stream"], {})[event.metadata["seq"]] = event
+    async def recorded(self, which: EventFilter, after: str, limit: int) -> Sequence[Event]:
+        with self._lock:
+            return self._read().recorded(which, after, limit)
+
+    async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
+        with self._lock:
+            return self._read().effects(event_ids, limit)
+
+    async def count(self) -> int:
+        with self._lock:
+            self._make()
+            return len(self._by_id)
+
+    async def delivered(self, event_ids: Sequence[str]) -> None:
+        with self._lock:
+            for id in event_ids:
+                self._marks.pop(id, None)
+
+    async def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
+        with self._lock:
+            due = [id for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
+            return [Posted(self._by_id[id], self._marks[id].to) for id in due[:limit]]
+
+    def _make(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            for event in told:
+                self._add(event)
+
+    def _add(self, event: Event) -> bool:
+        """Whether it was not there yet."""
+        id, metadata = event.event_id, event.metadata
+        if id in self._by_id:
+            return False
+        stream, number = metadata.get("stream"), metadata.get("seq")
+        if stream is not None and number is not None:
+            numbered = self._streams.get(stream)
+            if numbered is None:
+                numbered = self._streams[stream] = {}
+            if number in numbered:
+                return False
+            numbered[number] = event
+        self._by_id[id] = event
+        self._unread.append(event)
+        return True
+
+    def _read(self) -> "_Orders":
+        self._make()
+        unread, self._unread = self._unread, []
+        for event in unread:
+            self._orders.add(event)
+        return self._orders
+
+
+class _Orders:
+    """Events in the orders that they are read in."""
+
+    def __init__(self) -> None:
+        self._dated: dict[tuple[str, str], list[Event]] = {}
+        self._recorded: list[Event] = []
+        self._effects: dict[str, list[Event]] = {}
+
+    def add(self, event: Event) -> None:
+        for key in (
+            ("", ""),
+            ("uid", event.payload.get("user_id", "")),
+            ("event_type", event.event_type),
+            ("correlation_id", event.correlation_id),
+        ):
+            insort(self._dated.setdefault(key, []), event, key=_date)
+        if "recorded_at" in event.metadata:
+            insort(self._recorded, event, key=_record)
+        if "causation_id" in event.metadata:
+            insort(self._effects.setdefault(event.metadata["causation_id"], []), event, key=_record)
+
+    def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> list[Event]:
+        keys = [(name, value) for name, value in zip(which._fields, which, strict=True) if value is not None]
+        lists = [self._dated.get(key, []) for key in keys or [("", "")]]
+        events = min(lists, key=len)
+        end = len(events) if before is None else bisect_left(events, before, key=_date)
+        found: list[Event] = []
+        for at in range(end - 1, -1, -1):
+            if _fits(events[at], which):
+                found.append(events[at])
+                if len(found) == limit:
+                    break
+        return found
+
+    def recorded(self, which: EventFilter, after: str, limit: int) -> list[Event]:
+        events, last = self._recorded, None
+        found: list[Event] = []
+        for at in range(bisect_right(events, (after, _LAST, 0, ""), key=_record), len(events)):
+            if _fits(events[at], which):
+                if len(found) >= limit and events[at].metadata["recorded_at"] != last:
+                    break
+                found.append(events[at])
+                last = events[at].metadata["recorded_at"]
+        return found
+
+    def effects(self, event_ids: Sequence[str], limit: int) -> list[Event]:
+        found = [event for id in dict.fromkeys(event_ids) for event in self._effects.get(id, ())]
+        return sorted(found, key=_record)[:limit]
+
+
+_LAST: Final = "\U0010ffff"
+"""Behind every stream."""
+
+
+def _date(event: Event) -> tuple[datetime, str]:
+    return event.timestamp, event.id
+
+
+def _record(event: Event) -> tuple[str, str, int, str]:
+    metadata = event.metadata
+    return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
+
+
+def _fits(event: Event, which: EventFilter) -> bool:
+    return (
+        (which.uid is None or event.payload.get("user_id") == which.uid)
+        and (which.event_type is None or event.event_type == which.event_type)
+        and (which.correlation_id is None or event.correlation_id == which.correlation_id)
+    )
+
+
+class AsyncMemoryDeliveries:
+    """Deliveries by id. There are only those that failed and those behind them, so they are looked through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_id: dict[str, Delivery] = {}
+
+    async def add(self, deliveries: Sequence[Delivery]) -> None:
+        with self._lock:
+            for delivery in deliveries:
+                self._by_id.setdefault(delivery.id, delivery)
+
+    async def blocked(self, handlers: Sequence[str], line: str) -> Collection[str]:
+        if not self._by_id:
+            return ()
+        with self._lock:
+            return {
+                each.handler
+                for each in self._by_id.values()
+                if each.handler in handlers
+                and (each.blocks == "handler" or (each.blocks == "line" and each.line == line))
+            }
+
+    async def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        with self._lock:
+            mine = [each for each in self._by_id.values() if each.handler in handlers and each.blocks != "nothing"]
+        halted = {each.handler for each in mine if each.blocks == "handler"}
+        heads: dict[tuple[str, str], Delivery] = {}
+        for each in sorted(mine, key=lambda each: (each.seq, each.id)):
+            heads.setdefault((each.handler, each.line), each)
+        waiting = [each for each in heads.values() if each.state == "waiting" and each.handler not in halted]
+        return sorted(waiting, key=lambda each: (each.due, each.id))[:limit]
+
+    async def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        with self._lock:
+            found = self._by_id.get(id)
+            if found is None or found.state != "waiting" or (found.token and found.until > now):
+                return None
+            claimed = found.evolve(token=token, until=until, attempts=found.attempts + 1)
+            self._by_id[id] = claimed
+            return claimed
+
+    async def put(self, delivery: Delivery, token: str) -> None:
+        with self._lock:
+            found = self._by_id.get(delivery.id)
+            if found is not None and found.token == token:
+                self._by_id[delivery.id] = delivery
+
+    async def remove(self, id: str, token: str) -> None:
+        with self._lock:
+            found = self._by_id.get(id)
+            if found is not None and found.token == token:
+                del self._by_id[id]
+
+    async def get(self, id: str) -> Delivery | None:
+        return self._by_id.get(id)
+
+    async def dead(self, handler: str | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        with self._lock:
+            found = [each for each in self._by_id.values() if each.state == "dead" and handler in (None, each.handler)]
+        return sorted([each for each in found if after is None or each.id > after], key=lambda each: each.id)[:limit]
+
+    async def revive(self, id: str, now: datetime) -> bool:
+        with self._lock:
+            found = self._by_id.get(id)
+            if found is None or found.state != "dead":
+                return False
+            self._by_id[id] = found.evolve(
+                state="waiting", blocks="line", attempts=0, due=now, token="", until=now, reason=""
+            )
+            return True
+
+    async def discard(self, id: str) -> bool:
+        with self._lock:
+            found = self._by_id.get(id)
+            if found is None or found.state != "dead":
+                return False
+            del self._by_id[id]
+            return True
+
+    async def waiting(self) -> int:
+        with self._lock:
+            return sum(each.state == "waiting" for each in self._by_id.values())

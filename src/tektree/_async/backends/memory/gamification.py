@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tektree.errors import Stale, Taken
 from tektree.models.base import made
-from tektree.models.events import Event, Told
+from tektree.models.events import Event, Posted, Recipients, Told
 from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 
@@ -24,6 +24,7 @@ class AsyncMemoryGamification:
         self._profiles: dict[str, GamificationProfile] = {}
         self._by_uid: dict[str, str] = {}
         self._order: list[str] = []
+        self._outboxes: dict[str, list[Posted]] = {}
 
     async def enroll(self, profile: GamificationProfile) -> GamificationProfile:
         with self._lock:
@@ -47,7 +48,17 @@ class AsyncMemoryGamification:
                 return
             self._profiles[user_id] = made(GamificationProfile, {**stored.__dict__, **state.__dict__})
 
-    async def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+    async def by_uid(self, uid: str) -> GamificationProfile | None:
+        user_id = self._by_uid.get(uid)
+        return None if user_id is None else self._profiles[user_id]
+
+    async def swap(
+        self,
+        old: GamificationProfile,
+        new: GamificationProfile,
+        events: Sequence[Event] = (),
+        to: Sequence[Recipients] = (),
+    ) -> None:
         with self._lock:
             stored = self._profiles.get(old.user_id)
             if stored is None or stored.settings_version != old.settings_version:
@@ -55,6 +66,23 @@ class AsyncMemoryGamification:
             settings = {name: value for name, value in new.__dict__.items() if name not in _FOLDED}
             fields = {**stored.__dict__, **settings, "updated_at": max(stored.updated_at, new.updated_at)}
             self._profiles[old.user_id] = made(GamificationProfile, fields)
+            if events:
+                left = [Posted(event, to[at] if to else ()) for at, event in enumerate(events)]
+                self._outboxes.setdefault(old.user_id, []).extend(left)
+
+    async def outbox(self, user_id: str) -> Sequence[Posted]:
+        with self._lock:
+            return list(self._outboxes.get(user_id, ()))
+
+    async def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        with self._lock:
+            left = [each for each in self._outboxes.pop(user_id, ()) if each.event.event_id not in event_ids]
+            if left:
+                self._outboxes[user_id] = left
+
+    async def unfinished(self, limit: int) -> Sequence[str]:
+        with self._lock:
+            return list(self._outboxes)[:limit]
 
     async def users(self, after: str | None, limit: int) -> Sequence[str]:
         with self._lock:
@@ -73,12 +101,12 @@ class AsyncMemoryLedger:
         self._profiles = profiles
         self._rows: dict[str, list[XPTransaction]] = {}
         self._by_id: dict[str, XPTransaction] = {}
-        self._outbox: dict[str, Sequence[Event]] = {}
+        self._outbox: dict[str, tuple[Sequence[Event], Sequence[Recipients]]] = {}
         self._linked: dict[str, XPTransaction] = {}
         self._days: dict[tuple[str, str], XPTransaction] = {}
         self._weeks: dict[str, dict[str, XPTransaction]] = {}
 
-    async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    async def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         with self._lock:
             id, rows = row.transaction_id, self._rows.get(row.user_id)
             if id in self._by_id:
@@ -89,7 +117,7 @@ class AsyncMemoryLedger:
                 rows = self._rows[row.user_id] = []
             rows.append(row)
             self._by_id[id] = row
-            self._outbox[id] = events if type(events) is Told else tuple(events)
+            self._outbox[id] = events if type(events) is Told else tuple(events), to
             self._index(row)
 
     def _index(self, row: XPTransaction) -> None:
@@ -114,7 +142,13 @@ class AsyncMemoryLedger:
     async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
         with self._lock:
             rows = self._rows.get(user_id, [])[seq:]
-            return [Committed(row, self._outbox.get(row.transaction_id, ())) for row in rows]
+            return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
+
+    async def unfinished(self, limit: int) -> Sequence[Committed]:
+        with self._lock:
+            found = [(self._by_id[id], left) for id, left in self._outbox.items() if left[0]]
+        found.sort(key=lambda each: (each[0].user_id, each[0].seq))
+        return [Committed(row, *left) for row, left in found[:limit]]
 
     async def rows(self, user_id: str, after: int, limit: int) -> Sequence[XPTransaction]:
         with self._lock:

@@ -5,6 +5,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
@@ -44,6 +45,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         ledger,
         AsyncMongoLeaderboards(found, ledger, uids),
         AsyncMongoEventLog(found),
+        AsyncMongoDeliveries(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,

@@ -7,6 +7,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tektree._flavour import sync_databases
+from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
@@ -45,6 +46,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         ledger,
         MongoLeaderboards(found, ledger, uids),
         MongoEventLog(found),
+        MongoDeliveries(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,

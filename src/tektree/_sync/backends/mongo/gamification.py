@@ -13,9 +13,10 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from tektree._sync.backends.mongo.driver import Mongo, key_of, text, whole
+from tektree._sync.backends.mongo.events import outbox_of, posted_of
 from tektree._sync.backends.mongo.uids import MongoUids
 from tektree.errors import Stale, Taken
-from tektree.models.events import Event
+from tektree.models.events import Event, Posted, Recipients
 from tektree.models.gamification import Committed, Folded, GamificationProfile, WeekSum, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry
 from tektree.wire.collections import GAMIFICATION_PROFILES, XP_TRANSACTIONS
@@ -99,12 +100,28 @@ class MongoGamification:
                 self._profiles.update_one(query, update)
         self._uids.stored(user_id)
 
-    def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
+    def by_uid(self, uid: str) -> GamificationProfile | None:
+        with self._mongo.reading(GAMIFICATION_PROFILES):
+            document = self._profiles.find_one({"uid": uid})
+        if document is not None:
+            return from_document(GamificationProfile, document)
+        user = self._uids.who(uid)  # an adopted profile may not have its uid yet
+        return None if user is None else self.profile(str(user))
+
+    def swap(
+        self,
+        old: GamificationProfile,
+        new: GamificationProfile,
+        events: Sequence[Event] = (),
+        to: Sequence[Recipients] = (),
+    ) -> None:
         update = {
             operator: {name: value for name, value in fields.items() if name not in _FOLDED}
             for operator, fields in to_update(new).items()
         }
         update["$max"] = {"updated_at": update["$set"].pop("updated_at")}
+        if events:
+            update["$push"] = {"_outbox": {"$each": outbox_of(events, to)}}
         version = old.settings_version or {"$not": {"$gt": 0}}
         try:
             with self._mongo.writing(GAMIFICATION_PROFILES):
@@ -117,6 +134,21 @@ class MongoGamification:
         if result.matched_count == 0:
             raise Stale("profile", old.user_id)
         self._uids.stored(old.user_id)
+
+    def outbox(self, user_id: str) -> Sequence[Posted]:
+        with self._mongo.reading(GAMIFICATION_PROFILES):
+            document = self._profiles.find_one({"user_id": ObjectId(user_id)}, {"_outbox": 1})
+        return [] if document is None else posted_of(document.get("_outbox", ()))
+
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        pulled = {"$pull": {"_outbox": {"event_id": {"$in": list(event_ids)}}}}
+        with self._mongo.writing(GAMIFICATION_PROFILES):
+            self._profiles.update_one({"user_id": ObjectId(user_id)}, pulled)
+
+    def unfinished(self, limit: int) -> Sequence[str]:
+        with self._mongo.reading(GAMIFICATION_PROFILES):
+            found = self._profiles.find({"_outbox.event_id": {"$gt": ""}}, {"user_id": 1}).limit(limit)
+            return [str(document["user_id"]) for document in self._mongo.listed(found)]
 
     def users(self, after: str | None, limit: int) -> Sequence[str]:
         behind = {"user_id": {"$gt": ObjectId(after)} if after else {"$gte": _FIRST_ID}}
@@ -138,10 +170,10 @@ class MongoLedger:
         self._uids = uids
         self._rows = mongo.collection(XP_TRANSACTIONS)
 
-    def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         document = to_document(row)
         if events:
-            document["_outbox"] = [to_document(event) for event in events]
+            document["_outbox"] = outbox_of(events, to)
         try:
             with self._mongo.writing(XP_TRANSACTIONS):
                 self._rows.insert_one(document)
@@ -171,6 +203,12 @@ class MongoLedger:
     def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
         with self._mongo.reading(XP_TRANSACTIONS):
             found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1)
+            documents = self._mongo.listed(found)
+        return [_committed(document) for document in documents]
+
+    def unfinished(self, limit: int) -> Sequence[Committed]:
+        with self._mongo.reading(XP_TRANSACTIONS):
+            found = self._rows.find({"_outbox.event_id": {"$gt": ""}}).sort([("user_id", 1), ("seq", 1)]).limit(limit)
             documents = self._mongo.listed(found)
         return [_committed(document) for document in documents]
 
@@ -250,8 +288,11 @@ _SUMS: Final = ("seq", "weekly_xp", "weekly_reached_at")
 
 
 def _committed(document: Mapping[str, Any]) -> Committed:
-    outbox = tuple([from_document(Event, event) for event in document.get("_outbox", ())])
-    return Committed(from_document(XPTransaction, document), outbox)
+    left = posted_of(document.get("_outbox", ()))
+    to = [each.to for each in left]
+    return Committed(
+        from_document(XPTransaction, document), tuple([each.event for each in left]), to if any(to) else ()
+    )
 
 
 def _entries(board: Board, document: Mapping[str, Any], adopted: str | None) -> list[BoardEntry]:

@@ -1,0 +1,339 @@
+"""Handlers: who is told of which events, in which order, and what happens to a call that fails.
+
+Behind a commit its events go to the log, in the same write marked with the handlers that they are for. Then the
+handlers are called, each line's events one after the other, and the mark is taken off. A call that fails becomes a
+delivery of its own, which the relay tries again; what comes behind it in its line waits. A process that ends in between
+leaves the mark, and the relay makes deliveries of it. So every handler gets every event at least once.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Final, Literal
+
+from tektree import context, tracing
+from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
+from tektree._flavour import async_call, async_loop
+from tektree.clock import Clock, read
+from tektree.errors import ConfigurationError, InvalidInput, UnknownVersion
+from tektree.ids import Ids, derived_id, event_id
+from tektree.models.events import Delivery, Event, Posting, Recipients, Told
+from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
+from tektree.policy import Policy
+from tektree.rules.catalog import Catalog
+from tektree.rules.reactions import LEDGER
+
+__all__ = ["AsyncHandlers", "Handler", "OnFailure", "Registered"]
+
+OnFailure = Literal["skip", "park", "halt"]
+"""What becomes of a line whose event was given up: it goes on, or waits, or the handler gets nothing any more."""
+
+Handler = Callable[..., object]
+
+_DEEPEST: Final = 32
+"""How many events may cause one another before it is taken for a circle."""
+
+_LONGEST_WAIT: Final = 3_600
+_BLOCKS: Final[dict[OnFailure, Literal["nothing", "line", "handler"]]] = {
+    "skip": "nothing",
+    "park": "line",
+    "halt": "handler",
+}
+
+_Key = tuple[object, str]
+_Item = tuple[Event, Recipients]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A handler as it was registered.
+
+    ``payload``: it wants the typed payload, ``both``: and the event as well. ``rule``: it is a reaction of that name.
+    """
+
+    name: str
+    pattern: str
+    function: Handler
+    payload: type[Payload] | None = None
+    both: bool = False
+    on_failure: OnFailure = "skip"
+    attempts: int = 5
+    rule: str | None = None
+
+    def wants(self, event_type: str) -> bool:
+        """Whether it is called for events of this type."""
+        if self.pattern.endswith(".*"):
+            return event_type.startswith(self.pattern[:-1])
+        return self.pattern in ("*", event_type)
+
+
+class AsyncHandlers:
+    """The handlers of one process, and the way of events to them."""
+
+    def __init__(
+        self, log: AsyncEventLog, deliveries: AsyncDeliveries, catalog: Catalog, policy: Policy, clock: Clock, ids: Ids
+    ) -> None:
+        self.catalog = catalog
+        self.token = ids()
+        """The name that this process claims under."""
+        self._log = log
+        self._deliveries = deliveries
+        self._policy = policy.events
+        self._inline = policy.events.deliver == "inline"
+        self._clock = clock
+        self._ids = ids
+        self._by_name: dict[str, Registered] = {}
+        self._recipients: dict[str, Recipients] = {}
+        self._ledgers_heard: bool | None = False
+        self._lines: dict[_Key, list[_Item]] = {}
+        self._busy: set[_Key] = set()
+        self._here: set[str] = set()
+        self._lock = threading.Lock()
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    def register(self, handler: Registered) -> None:
+        """Adds a handler. Raises `ConfigurationError` where its name is taken."""
+        with self._lock:
+            if handler.name in self._by_name:
+                raise ConfigurationError("name", f"{handler.name!r} is registered already; give this one name=…")
+            self._by_name[handler.name] = handler
+            self._forget()
+
+    def remove(self, name: str) -> None:
+        """Takes a handler away. Its deliveries wait until one of its name is registered again."""
+        with self._lock:
+            if self._by_name.pop(name, None) is None:
+                raise InvalidInput("name", "is no handler that is registered here")
+            self._forget()
+
+    def _forget(self) -> None:
+        self._recipients = {}
+        self._ledgers_heard = None
+
+    def named(self, name: str) -> Registered | None:
+        """The handler of that name."""
+        return self._by_name.get(name)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all handlers that are registered here."""
+        return tuple(self._by_name)
+
+    def recipients(self, event_type: str) -> Recipients:
+        """The handlers of a type, in the order of their registration."""
+        found = self._recipients.get(event_type)
+        if found is None:
+            wanting = [each.name for each in list(self._by_name.values()) if each.wants(event_type)]
+            found = self._recipients[event_type] = tuple(wanting)
+        return found
+
+    def to(self, events: Sequence[Event]) -> Sequence[Recipients]:
+        """Whom each of the events is for; empty: nobody of any of them.
+
+        Most often nobody wants what ledger rows tell, and then their events are not even made.
+        """
+        if type(events) is Told:
+            if self._ledgers_heard is None:
+                self._ledgers_heard = any(self.recipients(event_type) for event_type in LEDGER)
+            if not self._ledgers_heard:
+                return ()
+        to = [self.recipients(event.event_type) for event in events]
+        return to if any(to) else ()
+
+    # -- their way ----------------------------------------------------------------------------------------------------
+
+    async def tell(self, event: Event) -> Event:
+        """Adds an event that stands on no document to the log, and calls its handlers. Gives back the first of its id.
+
+        Where the type has a stream, the event is numbered in it.
+        """
+        to = self.recipients(event.event_type)
+        if not to:
+            return (await self._log.tell(event))[0]
+        stored, new = await self._log.tell(event, self.posting([to]))
+        if new:
+            await self.run(self.queue([stored], [to]))
+        return stored
+
+    def posting(self, to: Sequence[Recipients]) -> Posting:
+        """The mark of events that this process is about to deliver."""
+        now = read(self._clock)
+        return Posting(to, self.token, now + timedelta(seconds=self._policy.lease) if self._inline else now)
+
+    def is_here(self, event_id: str) -> bool:
+        """Whether this process is delivering the event right now."""
+        return event_id in self._here
+
+    def queue(self, events: Sequence[Event], to: Sequence[Recipients]) -> Sequence[str]:
+        """Puts events behind those of their lines. Gives back the lines; `run` delivers what stands in them."""
+        if not self._inline:
+            return ()
+        loop = async_loop()
+        lines: dict[str, None] = {}
+        with self._lock:
+            for event, recipients in zip(events, to, strict=True):
+                if recipients:
+                    line = _line(event)
+                    lines[line] = None
+                    self._here.add(event.event_id)
+                    self._lines.setdefault((loop, line), []).append((event, recipients))
+        return list(lines)
+
+    async def run(self, lines: Sequence[str]) -> None:
+        """Calls the handlers of all that stands in these lines, except in one where that is being done already.
+
+        Who is called may cause more events of the same line: they are delivered after it, not within.
+        """
+        loop = async_loop()
+        for line in lines:
+            key = (loop, line)
+            batch = self._begun(key)
+            try:
+                while batch:
+                    await self._deliver(batch, line)
+                    batch = self._more(key, batch)
+            except BaseException:
+                self._left(key, batch)
+                raise
+
+    def leave(self, lines: Sequence[str]) -> None:
+        """Leaves these lines to the relay."""
+        loop = async_loop()
+        for line in lines:
+            with self._lock:
+                left = self._lines.pop((loop, line), ())
+                self._here.difference_update([event.event_id for event, _ in left])
+
+    def _begun(self, key: _Key) -> Sequence[_Item]:
+        with self._lock:
+            if key in self._busy or key not in self._lines:
+                return ()
+            self._busy.add(key)
+            return self._lines.pop(key)
+
+    def _more(self, key: _Key, done: Sequence[_Item]) -> Sequence[_Item]:
+        """What came into the line meanwhile; when there is nothing, the line is over."""
+        with self._lock:
+            self._here.difference_update([event.event_id for event, _ in done])
+            more = self._lines.pop(key, ())
+            if not more:
+                self._busy.discard(key)
+            return more
+
+    def _left(self, key: _Key, batch: Sequence[_Item]) -> None:
+        """What stands in a line that broke off is left to the relay, which finds it by its mark."""
+        with self._lock:
+            left = [*batch, *self._lines.pop(key, ())]
+            self._here.difference_update([event.event_id for event, _ in left])
+            self._busy.discard(key)
+
+    async def _deliver(self, batch: Sequence[_Item], line: str) -> None:
+        wanted = {name: None for _, to in batch for name in to}
+        blocked = set(await self._deliveries.blocked(list(wanted), line))
+        late: list[Delivery] = []
+        for event, to in batch:
+            for name in to:
+                handler = self._by_name.get(name)
+                if handler is None or name in blocked:
+                    late.append(self.delivery(name, event))
+                    continue
+                try:
+                    await self.call(handler, event)
+                except Exception as error:
+                    failed = self.failed(self.delivery(name, event).evolve(attempts=1), handler, error)
+                    late.append(failed)
+                    if failed.blocks != "nothing":
+                        blocked.add(name)
+        if late:
+            await self._deliveries.add(late)
+        await self._log.delivered([event.event_id for event, _ in batch])
+        for each in late:
+            if each.state == "dead":
+                await self.mourn(each)
+
+    async def call(self, handler: Registered, event: Event) -> None:
+        """Calls a handler with what it asks for, in the context of the event."""
+        with context.caused_by(event, handler.rule) as ambient:
+            if ambient.depth > _DEEPEST:
+                raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
+            with tracing.span(f"handle {event.event_type}", {"handler": handler.name, "event_id": event.event_id}):
+                if handler.payload is None:
+                    await async_call(handler.function, event)
+                elif handler.both:
+                    await async_call(handler.function, self.catalog.decode(event), event)
+                else:
+                    await async_call(handler.function, self.catalog.decode(event))
+
+    # -- what failed --------------------------------------------------------------------------------------------------
+
+    def delivery(self, handler: str, event: Event) -> Delivery:
+        """An event that is still due to a handler."""
+        now = read(self._clock)
+        return Delivery(
+            id=derived_id("delivery", handler, event.event_id),
+            handler=handler,
+            line=_line(event),
+            seq=event.metadata.get("seq", 0),
+            event_id=event.event_id,
+            event_type=event.event_type,
+            due=now,
+            until=now,
+        )
+
+    def failed(self, delivery: Delivery, handler: Registered, error: Exception | None) -> Delivery:
+        """The delivery behind an attempt that failed: due again later, or dead. No ``error``: the process ended."""
+        now = read(self._clock)
+        reason = "the process ended while it ran" if error is None else _reason(error)
+        if delivery.attempts < handler.attempts:
+            wait = min(self._policy.backoff * 2 ** min(delivery.attempts - 1, 32), _LONGEST_WAIT)
+            return delivery.evolve(token="", until=now, due=now + timedelta(seconds=wait), reason=reason)
+        blocks = "line" if isinstance(error, UnknownVersion) else _BLOCKS[handler.on_failure]
+        return delivery.evolve(token="", until=now, due=now, state="dead", blocks=blocks, reason=reason)
+
+    async def mourn(self, dead: Delivery) -> None:
+        """Tells that an event was given up. Of events about events it is not told: that would go on for ever."""
+        if dead.event_type.startswith(("event.", "schema.")):
+            return
+        payload: Payload = EventDeadLettered(
+            event_id=dead.event_id, handler=dead.handler, attempts=dead.attempts, reason=dead.reason
+        )
+        await self.tell(self._system(payload, dead.event_id, f"{dead.handler}:{dead.attempts}"))
+        if dead.reason.startswith(UnknownVersion.__name__):
+            event = await self._log.event(dead.event_id)
+            version = "0" if event is None else event.event_version
+            payload = SchemaUnknownVersion(event_type=dead.event_type, version=version)
+            await self.tell(self._system(payload, dead.event_id, version))
+
+    def _system(self, payload: Payload, cause: str, subject: str) -> Event:
+        kind, now = self.catalog.kind(payload), read(self._clock)
+        return self.event(payload, now, event_id(cause, kind.event_type, subject)[4:], now)
+
+    def event(self, payload: Payload, at: datetime, id: str, now: datetime) -> Event:
+        """The event that tells ``payload`` here and now; ``at`` is when that happened."""
+        ambient = context.current()
+        return self.catalog.event(
+            payload,
+            id,
+            at,
+            trace_id=ambient.trace_id,
+            correlation_id=ambient.correlation_id,
+            producer_id=self._policy.producer_id,
+            metadata={**ambient.metadata, "recorded_at": now.isoformat()},
+        )
+
+
+def _line(event: Event) -> str:
+    """What the event waits in line by: its stream, or itself alone."""
+    return event.metadata.get("stream") or event.event_id
+
+
+def _reason(error: Exception) -> str:
+    """The kind of an error and where it came from. What it says may be anybody's secret, so it is left out."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"[:1_024]

@@ -1,0 +1,134 @@
+"""Reactions: what follows from an event, as a table; and what must not follow from itself.
+
+The law: a reaction is known by what it is about, never by when it ran, so it takes effect once however often its event
+is delivered. No event may lead back to itself: XP that makes XP has no end.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tektree.errors import ConfigurationError, InvalidPolicy
+from tektree.ids import transaction_id
+from tektree.models.events import Event
+from tektree.models.gamification import EntityRef
+from tektree.policy import Policy, Reaction
+from tektree.rules.catalog import CATALOG, Catalog
+
+__all__ = ["LEDGER", "OWN", "Rule", "about", "check", "key", "receiver", "table"]
+
+LEDGER: Final = frozenset(
+    [kind.event_type for kind in CATALOG if kind.stream == "user:{user_id}:xp" or kind.event_type == "xp.daily_reset"]
+)
+"""The types that rows of the ledger tell."""
+
+_BOARDS: Final = frozenset({"leaderboard.opted_in", "leaderboard.opted_out"})
+_TELLS: Final[Mapping[str, frozenset[str]]] = {
+    "award": LEDGER,
+    "reverse": LEDGER,
+    "activity": LEDGER,
+    "hide": _BOARDS,
+    "show": _BOARDS,
+}
+
+OWN: Final = frozenset({"gamification-service", "system"})
+"""Services whose events nobody else tells."""
+
+
+class Rule(NamedTuple):
+    """A line of the table."""
+
+    event_type: str
+    reaction: Reaction
+
+    @property
+    def name(self) -> str:
+        """What the rule is called in events, and its handler in deliveries."""
+        reaction = self.reaction
+        return ":".join([part for part in ("reaction", self.event_type, reaction.effect, reaction.source) if part])
+
+
+def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
+    """All rules of a policy, in the order in which they run.
+
+    Raises `InvalidPolicy` for a field that the payload of a known event lacks, for one rule twice, and for a circle.
+    """
+    rules = [Rule(event_type, each) for event_type, reactions in policy.reactions.items() for each in reactions]
+    names: set[str] = set()
+    for rule in rules:
+        if rule.name in names:
+            raise InvalidPolicy(f"reactions.{rule.event_type}", "has the same effect twice")
+        names.add(rule.name)
+        _known_fields(rule, catalog)
+    check(rules, {})
+    return rules
+
+
+def check(rules: Iterable[Rule], handlers: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+    """Raises `InvalidPolicy` where an event leads back to itself.
+
+    ``handlers`` are the pattern of each handler, and the types that it says it emits.
+    """
+    steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(_TELLS[rule.reaction.effect])]
+    steps += [(pattern, name, tells) for name, (pattern, emits) in handlers.items() for tells in emits]
+    for start in dict.fromkeys([pattern for pattern, _, _ in steps]):
+        path = _way_back(start, steps)
+        if path:
+            raise InvalidPolicy("reactions", f"go round in a circle: {' → '.join(path)}")
+
+
+def _way_back(start: str, steps: Sequence[tuple[str, str, str]]) -> list[str]:
+    """How an event that fits ``start`` leads to one that fits it again; empty: it does not."""
+    ways: list[tuple[str, list[str]]] = [(tells, [start, name, tells]) for at, name, tells in steps if at == start]
+    seen: set[str] = set()
+    while ways:
+        told, path = ways.pop(0)
+        if fits(start, told):
+            return path
+        if told not in seen:
+            seen.add(told)
+            ways += [(tells, [*path, name, tells]) for at, name, tells in steps if fits(at, told)]
+    return []
+
+
+def fits(pattern: str, event_type: str) -> bool:
+    """Whether a type is of a pattern: the type itself, ``xp.*``, or ``*`` for all."""
+    if pattern.endswith(".*"):
+        return event_type.startswith(pattern[:-1])
+    return pattern in ("*", event_type)
+
+
+def _known_fields(rule: Rule, catalog: Catalog) -> None:
+    if rule.event_type not in catalog:  # a host's, which may be registered later
+        return
+    fields, reaction = catalog.kind(rule.event_type).fields, rule.reaction
+    for field in (reaction.to, reaction.by, reaction.first):
+        if field is not None and field not in fields:
+            raise InvalidPolicy(f"reactions.{rule.event_type}", f"names the field {field!r}, which its payload lacks")
+
+
+def receiver(rule: Rule, event: Event) -> str | None:
+    """The uid of whom the reaction is for; None: nobody, because it is their own doing, or the event names nobody."""
+    uid = event.payload.get(rule.reaction.to)
+    by = event.payload.get(rule.reaction.by) if rule.reaction.by else None
+    return uid if isinstance(uid, str) and uid != by else None
+
+
+def about(rule: Rule, event: Event) -> EntityRef | None:
+    """What the reaction is about: the entity whose id the payload holds."""
+    kind = rule.reaction.about or event.event_type.partition(".")[0]
+    id = event.payload.get(f"{kind}_id")
+    return EntityRef(kind, id) if isinstance(id, str) and kind != "user" else None
+
+
+def key(rule: Rule, event: Event, user_id: str, policy: Policy) -> str:
+    """The key of the award that a rule gives or takes back: of the source, the entity and, with ``each``, the doer."""
+    source, ref = rule.reaction.source, about(rule, event)
+    if source is None:
+        raise ConfigurationError(rule.name, "has no source to award")
+    once = policy.xp.sources[source].once
+    if once == "user":
+        return f"~{source}"
+    by = event.payload.get(rule.reaction.by) if rule.reaction.each and rule.reaction.by else None
+    parts = [source, *([ref.type, ref.id] if ref else [event.event_id]), *([by] if by else [])]
+    found = "~" + ":".join([str(part) for part in parts])
+    return found if len(found) <= 200 else "~" + transaction_id(user_id, found)
