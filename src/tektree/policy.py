@@ -132,9 +132,9 @@ class Source(Setting):
 
 
 class Multiplier(Setting):
-    """XP times ``factor`` while ``since ≤ at < until``, for some sources (None:
+    """XP times ``factor`` while ``since ≤ at < until``.
 
-    every positive one) and tiers (None: all).
+    It is for some sources (None: every positive one) and tiers (None: all).
     """
 
     name: Label
@@ -345,9 +345,9 @@ def _rate_limits() -> Frozen[Tier, Frozen[str, RateLimit]]:
 
 
 class RateLimits(Setting):
-    """Requests per window:
+    """Requests per window, of each tier by endpoint pattern, and log-ins, per account and source.
 
-    for each tier by endpoint pattern, ``*`` being every other one; and log-ins, per account and source.
+    The pattern ``*`` is every endpoint that has none of its own.
     """
 
     tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = _rate_limits()
@@ -375,10 +375,9 @@ class Passwords(Setting):
 
 
 class Events(Setting):
-    """``drain``:
+    """How events get from a ledger row to the log.
 
-    whether a command writes its events to the log itself, or leaves that to a relay. ``producer_id`` names this
-    process.
+    ``drain`` is whether a command writes them itself, or leaves that to a relay. ``producer_id`` names this process.
     """
 
     drain: Literal["inline", "relay"] = "inline"

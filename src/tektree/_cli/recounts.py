@@ -23,9 +23,7 @@ _FIRST: Final = 10
 
 @dataclass(slots=True)
 class Recount:
-    """What a recount came to: how many users and rows were counted, how many users do not hold, and the first of
-    those.
-    """
+    """What a recount came to: how many users and rows there are, how many users do not hold, and the first of those."""
 
     users: int = 0
     rows: int = 0

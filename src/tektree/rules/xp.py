@@ -59,10 +59,10 @@ __all__ = [
 
 
 class Decision(NamedTuple):
-    """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after. Denied: no row, and
-       ``reason``.
+    """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after.
 
-    ``earlier`` are achievements that were due before this row; where their dates matter, decide again with ``dated``.
+    Denied: no row, and ``reason``. ``earlier`` are achievements that were due before this row; where their dates
+    matter, decide again with ``dated``.
     """
 
     outcome: Outcome
@@ -76,10 +76,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an award stands:
-
-    its row, the newest row that reversed or restored it, and what its own day and week hold.
-    """
+    """Where an award stands: its row, the newest row that links it, and what its own day and week hold."""
 
     row: XPTransaction
     linked: XPTransaction | None = None

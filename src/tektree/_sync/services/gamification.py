@@ -104,8 +104,7 @@ class Gamification:
         key: str | None = None,
         at: datetime | None = None,
     ) -> AwardResult:
-        """Gives XP for ``source``: the policy's amount, or ``amount`` (1 to 2**53) where the source is the caller's
-           to price.
+        """Gives XP for ``source``: the policy's amount, or ``amount`` (1 to 2**53) in place of a positive one.
 
         Exactly once per ``key``: the same key again gives the first result, as a ``duplicate``. Without a key it is
         made from source, user and ``about``; without that too, every call is a new award. ``at`` is when it happened,
@@ -182,11 +181,11 @@ class Gamification:
         return self._link(transaction_id, reason, key, restoring=False)
 
     def restore(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
-        """Puts a reversed award in force again, by a row of its own. ``transaction_id`` is the award's, or its
-           reversal's.
+        """Puts a reversed award in force again, by a row of its own.
 
-        With nothing in between, everything is as if it had never been reversed. Restoring what is in force is a
-        ``duplicate``. Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
+        ``transaction_id`` is the award's, or its reversal's. With nothing in between, everything is as if it had never
+        been reversed. Without a ``key``, restoring what is in force is a ``duplicate``; with one, the same key gives
+        the first result. Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
         """
         return self._link(transaction_id, reason, key, restoring=True)
 
@@ -218,8 +217,7 @@ class Gamification:
     def users(self, after: str | None = None, limit: int = 100) -> Page[str]:
         """The ids of all who are enrolled, ascending.
 
-        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
-        Raises `InvalidInput`.
+        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before. Raises `InvalidInput`.
         """
         inputs.whole(limit, "limit", 1, _PAGE)
         if after is not None:
@@ -279,10 +277,10 @@ class Gamification:
         return done
 
     def set_timezone(self, user_id: str, timezone: str) -> GamificationProfile:
-        """Moves the user to another IANA zone, from now on. The cap's day never moves back; dates that the move skips
-           are paused.
+        """Moves the user to another IANA zone, from now on.
 
-        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        The cap's day never moves back; dates that the move skips are paused. Raises `InvalidInput`, `NotFound`, `Stale`
+        when the settings keep changing meanwhile.
         """
         hex_id(user_id, "user_id")
         zone(timezone)
