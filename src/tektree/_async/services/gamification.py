@@ -255,7 +255,7 @@ class AsyncGamification:
         """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
 
         Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
-        user. Raises `InvalidInput`, `NotFound`.
+        user. Raises `InvalidInput`, and `NotFound` for the one user.
         """
         reporting(progress)
         if user_id is not None:
@@ -268,7 +268,10 @@ class AsyncGamification:
         total, done, after = await self._profiles.count(), 0, None
         while users := await self._profiles.users(after, _PAGE):
             for each in users:
-                await self._rebuild(each, read(self._clock))
+                try:
+                    await self._rebuild(each, read(self._clock))
+                except NotFound:  # who left since they were listed
+                    continue
                 done += 1
                 if progress is not None:
                     await async_call(progress, done, max(total, done))

@@ -256,7 +256,7 @@ class Gamification:
         """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
 
         Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
-        user. Raises `InvalidInput`, `NotFound`.
+        user. Raises `InvalidInput`, and `NotFound` for the one user.
         """
         reporting(progress)
         if user_id is not None:
@@ -269,7 +269,10 @@ class Gamification:
         total, done, after = self._profiles.count(), 0, None
         while users := self._profiles.users(after, _PAGE):
             for each in users:
-                self._rebuild(each, read(self._clock))
+                try:
+                    self._rebuild(each, read(self._clock))
+                except NotFound:  # who left since they were listed
+                    continue
                 done += 1
                 if progress is not None:
                     sync_call(progress, done, max(total, done))
