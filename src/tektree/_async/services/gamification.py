@@ -16,7 +16,7 @@ from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
 from tektree._flavour import async_backoff, async_call, async_locks
 from tektree.clock import Clock, read
 from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
-from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
+from tektree.ids import Ids, derived_id, fresh_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
 from tektree.models.gamification import (
@@ -122,7 +122,7 @@ class AsyncGamification:
         request = AwardRequest(
             user_id=user_id,
             source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}",
             at=inputs.at(at, now),
             about=about,
             amount=inputs.amount(amount),

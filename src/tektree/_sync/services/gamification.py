@@ -17,7 +17,7 @@ from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.commits import Commits, Dated, Decide, Written
 from tektree.clock import Clock, read
 from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Stale, Taken
-from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
+from tektree.ids import Ids, derived_id, fresh_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
 from tektree.models.gamification import (
@@ -123,7 +123,7 @@ class Gamification:
         request = AwardRequest(
             user_id=user_id,
             source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}",
             at=inputs.at(at, now),
             about=about,
             amount=inputs.amount(amount),
