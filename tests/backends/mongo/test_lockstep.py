@@ -14,7 +14,8 @@ from tektree._sync.backends.mongo.connecting import mongo_backends
 from tektree.errors import facts
 from tektree.ids import transaction_id, user_id_of
 from tektree.models.gamification import AwardResult
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import Call, ManualClock, SeededIds
+from tektree.testing.faults import around
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
 
 NAMES = ("usr_ada", "usr_ben", "usr_cy", "usr_nobody")
@@ -50,7 +51,10 @@ class Lockstep(RuleBasedStateMachine):
         self.mongo = self.over()
 
     def over(self) -> Any:
-        return TekTree(mongo_backends(self.world.look), clock=self.clock, ids=SeededIds(7))
+        return TekTree(self.backends(), clock=self.clock, ids=SeededIds(7))
+
+    def backends(self) -> Any:
+        return mongo_backends(self.world.look)
 
     def both(self, call: Callable[[Any], Any]) -> Any:
         expected, found = told(lambda: call(self.memory)), told(lambda: call(self.mongo))
@@ -152,13 +156,14 @@ class Lockstep(RuleBasedStateMachine):
             assert told(lambda name=name: bool(self.mongo.gamification.verify(user_id_of(name)))) is not False
 
 
-def walked(world: World, examples: int, steps: int) -> None:
-    machine = type("Machine", (Lockstep,), {"world": world})
+def walked(world: World, examples: int, steps: int, kind: type[Lockstep] = Lockstep) -> None:
+    machine = type("Machine", (kind,), {"world": world})
     options = settings(
         max_examples=examples,
         stateful_step_count=steps,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if kind is Lockstep else [])],
+        report_multiple_bugs=False,
         deadline=None,
     )
     run_state_machine_as_test(machine, settings=options)
@@ -167,6 +172,25 @@ def walked(world: World, examples: int, steps: int) -> None:
 @pytest.mark.lanes(MOCK)
 def test_in_lock_step_with_memory(world: World) -> None:
     walked(world, 40, 30)
+
+
+WRONG: dict[str, Callable[[Call, Callable[[], Any]], Any]] = {
+    "a projection that is lost": lambda call, made: None if call.method == "project" else made(),
+    "a history from its beginning": lambda call, made: made()[::-1] if call.method == "history" else made(),
+    "a setting that is not kept": lambda call, made: None if call.method == "swap" else made(),
+    "events that are not told": lambda call, made: None if call == ("events", "append") else made(),
+}
+
+
+@pytest.mark.lanes(MOCK)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_differs_is_noticed(world: World, wrong: str) -> None:
+    class Wrong(Lockstep):
+        def backends(self) -> Any:
+            return around(super().backends(), WRONG[wrong])
+
+    with pytest.raises(AssertionError):
+        walked(world, 40, 30, Wrong)
 
 
 @pytest.mark.lanes(PYMONGO, REAL)
