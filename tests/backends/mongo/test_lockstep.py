@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tektree import Board, EntityRef, Principal, TekTree, TekTreeError
 from tektree._sync.backends.mongo.connecting import mongo_backends
@@ -60,6 +67,12 @@ class Lockstep(RuleBasedStateMachine):
         expected, found = told(lambda: call(self.memory)), told(lambda: call(self.mongo))
         assert found == expected
         return expected
+
+    @initialize(zones=st.tuples(*[st.sampled_from(["UTC", "Asia/Tokyo"])] * 2))
+    def two_are_there(self, zones: tuple[str, str]) -> None:
+        """Or most commands would be for nobody."""
+        for name, zone in zip(NAMES, zones, strict=False):
+            self.enroll(name, zone)
 
     @rule(name=USERS, zone=st.sampled_from(["UTC", "Asia/Tokyo", "nowhere"]))
     def enroll(self, name: str, zone: str) -> None:
@@ -153,6 +166,7 @@ class Lockstep(RuleBasedStateMachine):
             stream = f"user:{name}:xp"
             events = [tek._backends.events.stream(stream, 0, 1000) for tek in (self.memory, self.mongo)]
             assert list(events[0]) == list(events[1])
+            self.both(lambda tek, name=name: tek.gamification.history(user_id_of(name), limit=100))
             assert told(lambda name=name: bool(self.mongo.gamification.verify(user_id_of(name)))) is not False
 
 
@@ -190,7 +204,7 @@ def test_what_differs_is_noticed(world: World, wrong: str) -> None:
             return around(super().backends(), WRONG[wrong])
 
     with pytest.raises(AssertionError):
-        walked(world, 40, 30, Wrong)
+        walked(world, 200, 30, Wrong)  # more than it needs: it ends at the first that differs
 
 
 @pytest.mark.lanes(PYMONGO, REAL)
