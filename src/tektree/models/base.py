@@ -169,6 +169,8 @@ def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
         return "is not a field here; leave it out"
     if kind == "missing":
         return "is missing"
+    if kind == "tuple_type":
+        return "must be a list"
     if kind == "string_unicode":
         return "must not hold half of a surrogate pair"
     if kind == "string_pattern_mismatch" and context.get("pattern") in _FORMS:
