@@ -345,9 +345,9 @@ def _rate_limits() -> Frozen[Tier, Frozen[str, RateLimit]]:
 
 
 class RateLimits(Setting):
-    """Requests per window, of each tier by endpoint pattern, and log-ins, per account and source.
+    """Requests per window:
 
-    The pattern ``*`` is every endpoint that has none of its own.
+    for each tier by endpoint pattern, ``*`` being every other one; and log-ins, per account and source.
     """
 
     tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = _rate_limits()

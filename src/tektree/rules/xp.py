@@ -59,10 +59,10 @@ __all__ = [
 
 
 class Decision(NamedTuple):
-    """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after.
+    """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after. Denied: no row, and
+       ``reason``.
 
-    Denied: no row, and ``reason``. ``earlier`` are achievements that were due before this row; where their dates
-    matter, decide again with ``dated``.
+    ``earlier`` are achievements that were due before this row; where their dates matter, decide again with ``dated``.
     """
 
     outcome: Outcome
