@@ -97,6 +97,8 @@ def changed(
         if isinstance(hint, tuple):
             defaults[name] = hint[1]
     namespace = {"__module__": __name__, "__doc__": "Other prose.", "__annotations__": hints, **defaults}
+    if "__firstlineno__" in vars(Done):  # from Python 3.13 on, where a class finds its source
+        namespace["__firstlineno__"] = vars(Done)["__firstlineno__"]
     declared = {"event": event, "version": version, "by": "quiz-service", "stream": "quiz:{user_id}"} | (how or {})
     return Catalog([type("Done", (Payload,), namespace, **declared)])
 

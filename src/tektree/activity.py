@@ -284,9 +284,7 @@ class ActivityImport:
         return self._users.values()
 
     def verify(self, progress: Callable[[int, int], Any] | None = None) -> list[Verification]:
-        """Recounts the ledger of everybody who was in the file. Gives back those that do not hold: none, if all is
-        well.
-        """
+        """Recounts the ledger of everybody who was in the file, and gives back those that do not hold."""
         wrong = []
         total = len(self._users)
         for done, user_id in enumerate(self.users(), start=1):

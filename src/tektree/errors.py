@@ -100,12 +100,12 @@ class InvalidCursor(InvalidInput):
 
 
 class NotFound(TekTreeError, LookupError):
-    """What is named does not exist for the one who asks. ``kind`` says of what, ``id`` which."""
+    """What is named does not exist for the one who asks. ``kind`` says what it would be, ``id`` which one."""
 
     code = "not_found"
 
     def __init__(self, kind: str, id: str) -> None:
-        super().__init__(f"no {kind} {id!r}")
+        super().__init__(f"no {kind} {id!r}; {'enroll the user first' if kind == 'profile' else 'check the id'}")
         self.kind = kind
         self.id = id
 
@@ -189,7 +189,7 @@ class InvalidCredentials(Denied):
     code = "invalid_credentials"
 
     def __init__(self) -> None:
-        super().__init__("identifier or password is wrong")
+        super().__init__("identifier or password is wrong; check both")
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return type(self), ()
@@ -213,7 +213,7 @@ class Forbidden(Denied):
     code = "forbidden"
 
     def __init__(self, action: str) -> None:
-        super().__init__(f"not allowed: {action}")
+        super().__init__(f"not allowed: {action}; it takes somebody who may")
         self.action = action
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
@@ -288,7 +288,9 @@ class CorruptDocument(BackendError):
     code = "corrupt_document"
 
     def __init__(self, collection: str, id: str, field: str, reason: str) -> None:
-        super().__init__(f"document {id!r} of {collection} cannot be read: {field}: {reason}")
+        super().__init__(
+            f"document {id!r} of {collection} cannot be read: {field}: {reason}; mend it where it is stored"
+        )
         self.collection = collection
         self.id = id
         self.field = field

@@ -10,13 +10,14 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from tektree.errors import InvalidInput
+from tektree.errors import ConfigurationError, InvalidInput
 
 __all__ = [
     "Ids",
     "RandomIds",
     "derived_id",
     "event_id",
+    "fresh_id",
     "is_hex_id",
     "transaction_id",
     "user_id_of",
@@ -37,6 +38,14 @@ class RandomIds:
     def __call__(self) -> str:
         """24 fresh lowercase hex digits."""
         return secrets.token_hex(12)
+
+
+def fresh_id(ids: Ids) -> str:
+    """What ``ids`` gives next. Raises `ConfigurationError` when that is no id: two calls might be taken for one."""
+    found = ids()
+    if is_hex_id(found):
+        return found
+    raise ConfigurationError("ids", "must return 24 lowercase hex digits, fresh ones at each call")
 
 
 def is_hex_id(value: object) -> bool:

@@ -132,9 +132,9 @@ class Source(Setting):
 
 
 class Multiplier(Setting):
-    """XP times ``factor`` while ``since ≤ at < until``, for some sources (None:
+    """XP times ``factor`` while ``since ≤ at < until``.
 
-    every positive one) and tiers (None: all).
+    It is for some sources (None: every positive one) and tiers (None: all).
     """
 
     name: Label

@@ -142,6 +142,14 @@ def test_no_password_is_repeated_wherever_a_uri_was_put(run: Run, arguments: tup
     assert not re.search("s3c|ret@", err)
 
 
+@pytest.mark.parametrize("option", ["foo=s3cret", "timeoutMS=s3cret", "maxPoolSize=-1", "authMechanism=s3cret"])
+def test_an_option_that_the_driver_passes_over_is_one_line(run: Run, option: str) -> None:
+    pytest.importorskip("pymongo")
+    code, out, err = run("check", "--mongo", f"mongodb://ada@127.0.0.1:1/name?{option}")
+    assert (code, out) == (2, "")
+    assert re.fullmatch("tektree: --mongo: has an option that .*; mend it or leave it out\n", err)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_does_not_show_the_database_of_the_environment(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str

@@ -633,6 +633,10 @@ def test_the_environment_names_the_database_and_empty_names_none(
     assert "imported into MongoDB" in out
     assert "mongodb://" not in out
     is_as_in_memory(database, path)
+    # Who is enrolled keeps their zone, so that of another import is for new users, and it says so.
+    out = run("import-activity", str(path), "--zone", "Asia/Tokyo")[1]
+    assert "days of new users in Asia/Tokyo" in out
+    is_as_in_memory(database, path)
 
 
 # Memory does not grow.

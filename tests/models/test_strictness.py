@@ -3,6 +3,7 @@
 import math
 import time
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tektree.errors import InvalidInput
-from tektree.models.accounts import PasswordHash
+from tektree.models.accounts import PasswordHash, Principal
 from tektree.models.areas import AreaDraft
 from tektree.models.base import INT53, Frozen, Value, instant
 from tektree.models.events import Event
-from tektree.models.gamification import Streak
+from tektree.models.gamification import EntityRef, Streak
 from tektree.models.insights import InsightDraft
 from tektree.models.questions import Question, QuestionDraft
 from tektree.wire.documents import from_document
@@ -177,3 +178,24 @@ def test_json_is_frozen() -> None:
     assert isinstance(event.payload, Frozen)
     with pytest.raises(TypeError, match="does not change"):
         event.payload["user_id"] = "usr_other"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Principal(id="x", uid="usr_ada"), "id: must be an id: 24 lowercase hex digits"),
+        (lambda: Principal(id="0" * 24, uid="ada"), "uid: must be a uid: 'usr_' and 1 to 60 of the characters"),
+        (lambda: EntityRef("Answer", "1"), "type: must be a lower-case name such as 'answer_posted'"),
+        (lambda: EntityRef("answer", ""), "id: must have at least 1 character"),
+        (lambda: EntityRef("answer", "\ud800"), "id: must not hold half of a surrogate pair"),
+        (lambda: QuestionDraft(title="t", body="b", tags="abc"), "tags: must be a list"),
+        (lambda: QuestionDraft(title=5, body="b"), "title: must be a valid string"),
+        (lambda: QuestionDraft(body="b"), "title: is missing"),
+    ],
+)
+def test_it_says_what_would_do(make: Callable[[], object], said: str) -> None:
+    """Each has … a message that says what to do: in words, not in patterns."""
+    with pytest.raises(InvalidInput) as caught:
+        make()
+    assert caught.value.message.startswith(said)
+    assert "should" not in caught.value.message

@@ -234,6 +234,7 @@ def test_a_key_that_many_tasks_use_at_once_has_one_effect() -> None:
 
 
 def test_that_race_finds_a_key_that_is_only_looked_up() -> None:
+    """Uniqueness lives in the store, never in check-then-insert."""
     enter("memory")
     store = async_memory()
     asyncio.run(same_key(store, variants.KEY_LOOKED_UP_FIRST))

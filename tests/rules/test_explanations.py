@@ -94,11 +94,12 @@ def test_streaks() -> None:
     ledger = Ledger(Policy(streaks={"freeze_every": 3, "milestones": [3]}))
     for day in range(3):
         ledger.activity(NOON + day * DAY)
-    assert text(ledger.rows[2]).endswith("The streak is 3. It earned a freeze. It reached 3.")
+    assert text(ledger.rows[1]) == "activity: no XP. The streak is 2."
+    assert text(ledger.rows[2]).endswith("The streak is 3. It earned a freeze. It reached the milestone of 3 days.")
     ledger.activity(NOON + 4 * DAY)
     assert "2025-12-19 cost a freeze. The streak is 4." in text(ledger.rows[-1])
     ledger.activity(NOON + 4 * DAY, at=NOON + 3 * DAY)
-    assert "The freezes of 2025-12-19 came back. The streak is 5." in text(ledger.rows[-1])
+    assert "The freeze of 2025-12-19 came back. The streak is 5." in text(ledger.rows[-1])
     ledger.freezes(3, NOON + 4 * DAY)
     ledger.activity(NOON + 10 * DAY)
     assert "2025-12-21 to 2025-12-24 cost a freeze each. The streak of 5 had ended. The streak is 1." in text(
@@ -129,6 +130,12 @@ def test_freezes() -> None:
     assert text(ledger.rows[-1]).startswith("freezes_granted: 9 freezes.")
     ledger.freezes(3, NOON)
     assert text(ledger.rows[-1]).startswith("freezes_granted: 1 of 3 freezes, as many as there was room for.")
+    ledger.freezes(1, NOON)
+    assert "0 of 1 freeze, as many" in text(ledger.rows[-1])
+    ledger = Ledger()
+    ledger.freezes(1, NOON)
+    assert text(ledger.rows[-1]).startswith("freezes_granted: 1 freeze.")
+    ledger.freezes(3, NOON)
     assert "0 of 3 freezes" in text(ledger.rows[-1].evolve(streak=None))
 
 
@@ -137,7 +144,7 @@ def test_a_row_of_an_adopted_ledger() -> None:
     row = XPTransaction(
         id="0" * 24, transaction_id="xp_txn_old", user_id=USER, amount=10, source="answer_posted", timestamp=NOON
     )
-    assert text(row) == "answer_posted: XP, 10 granted."
+    assert text(row) == "answer_posted: 10 XP granted."
     assert explanations.of_row(row).facts["resets_at"] is None
     assert text(row.evolve(reason=Reason.DAILY_CAP, daily_cap=9)).endswith("had room for 9.")
 

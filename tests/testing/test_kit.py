@@ -151,6 +151,9 @@ def test_a_wrapper_without_a_fault_counts_and_changes_nothing() -> None:
     assert faulty.calls[0] == Call("gamification", "enroll") == ("gamification", "enroll")
     assert [str(call) for call in faulty.calls[1:3]] == ["gamification.profile", "ledger.append"]
     assert faulty.struck is None
+    TekTree(faulty.backends).setup()
+    assert TekTree(faulty.backends).check() == []
+    TekTree(faulty.backends).close()
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def memory_backends() -> AsyncBackends:
 class AsyncTekTree:
     """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``, ``tek.events``.
 
-    Usually made by `in_memory`; with ``backends`` of your own the same services run on your storage. ``clock`` is
-    anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex digits;
-    both are there for tests. Raises `ConfigurationError` for a policy, clock or ids that are none.
+    Usually made by `in_memory` or `connect`; with ``backends`` of your own the same services run on your storage.
+    ``clock`` is anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex
+    digits; both are there for tests. Raises `ConfigurationError` for a policy, clock or ids that are none.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class AsyncTekTree:
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
-        """A ``tek`` that keeps everything in this process's memory:
+        """A ``tek`` that keeps everything in this process's memory: for tests, notebooks and small tools.
 
-        for tests, notebooks and small tools. Needs no server.
+        It needs no server. Raises `ConfigurationError` for a policy, clock or ids that are none.
         """
         return cls(memory_backends(), policy, clock, ids)
 
@@ -107,7 +107,10 @@ class AsyncTekTree:
             await self._backends.on_setup()
 
     async def check(self) -> list[Any]:
-        """What of the storage's indexes is missing or different, one ``Drift`` each. Nothing is written."""
+        """What of the storage's indexes is missing or different, one ``Drift`` each; in memory, nothing.
+
+        Nothing is written.
+        """
         return [] if self._backends.on_check is None else list(await self._backends.on_check())
 
     async def close(self) -> None:

@@ -120,7 +120,9 @@ class _Done:
 
     def show(self, screen: Screen) -> None:
         """It on the screen."""
-        screen.line((shown(self.path), "bold"), f", days in {self.timezone}, imported into {self.storage}")
+        # Who was enrolled in a database before keeps the zone that they have there.
+        whose = "days" if self.storage == "memory" else "days of new users"
+        screen.line((shown(self.path), "bold"), f", {whose} in {self.timezone}, imported into {self.storage}")
         for label, text in self._facts():
             screen.told(f"  {label:<18}", text)
         if self.recount is not None:

@@ -23,9 +23,7 @@ _FIRST: Final = 10
 
 @dataclass(slots=True)
 class Recount:
-    """What a recount came to: how many users and rows were counted, how many users do not hold, and the first of
-    those.
-    """
+    """What a recount came to: how many users and rows there are, how many users do not hold, and the first of those."""
 
     users: int = 0
     rows: int = 0
@@ -75,7 +73,9 @@ class Recount:
         """It on the screen."""
         for each in self.first:
             screen.told(label, f"{each['user_id']}: {shown(each['said'])}", "bold red")
-        if self.divergent:
+        if not self.users:
+            screen.told(label, "nobody is enrolled, so there is nothing to add up", "yellow")
+        elif self.divergent:
             screen.told(label, f"{self.divergent:,} of {self.users:,} ledgers do not add up", "bold red")
         else:
             good = "the ledger adds up" if self.users == 1 else f"all {self.users:,} ledgers add up"

@@ -55,6 +55,18 @@ M = TypeVar("M", bound=BaseModel)
 K = TypeVar("K")
 V = TypeVar("V")
 
+_HEX: Final = r"^[0-9a-f]{24}$"
+_UID: Final = r"^usr_[A-Za-z0-9_\-]{1,60}$"
+_NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+_FORMS: Final = {
+    _HEX: "must be an id: 24 lowercase hex digits",
+    _UID: "must be a uid: 'usr_' and 1 to 60 of the characters A-Z a-z 0-9 _ -",
+    _NAME: "must be a lower-case name such as 'answer_posted'",
+}
+"""What a pattern means, in words."""
+
+_SHOULD: Final = re.compile(r"^\w+ should ")
+
 _UNION_STEP: Final = re.compile(r"(function-|nullable\[|dict\[|constrained-|union\[|literal\[)")
 """What pydantic puts into a path for the branch of a union; it means nothing to a caller."""
 
@@ -144,18 +156,26 @@ _set_private: Final = vars(BaseModel)["__pydantic_private__"].__set__
 
 def first_fault(error: ValidationError) -> InvalidInput:
     """pydantic's error as ours: the field's path and the reason, never the input."""
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    fault = error.errors(include_url=False, include_input=False)[0]
     steps = [str(step)[:64] for step in fault["loc"]]
     path = ".".join([step for step in steps if not _UNION_STEP.match(step)]) or error.title
-    return InvalidInput(path.encode("ascii", "backslashreplace").decode(), _reason(fault["type"], fault["msg"]))
+    return InvalidInput(
+        path.encode("ascii", "backslashreplace").decode(), _reason(fault["type"], fault["msg"], fault.get("ctx", {}))
+    )
 
 
-def _reason(kind: str, message: str) -> str:
+def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return "is not a field here; leave it out"
     if kind == "missing":
         return "is missing"
-    message = message.removeprefix("Value error, ")
+    if kind == "tuple_type":
+        return "must be a list"
+    if kind == "string_unicode":
+        return "must not hold half of a surrogate pair"
+    if kind == "string_pattern_mismatch" and context.get("pattern") in _FORMS:
+        return _FORMS[context["pattern"]]
+    message = _SHOULD.sub("must ", message.removeprefix("Value error, "))
     return message[:1].lower() + message[1:]
 
 
@@ -242,9 +262,9 @@ def _calendar_day(value: str) -> str:
     return value
 
 
-HexId = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$"), StoredAs.OBJECT_ID]
-Uid = Annotated[str, Field(max_length=64, pattern=r"^usr_[A-Za-z0-9_\-]{1,60}$")]
-Name = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+HexId = Annotated[str, Field(pattern=_HEX), StoredAs.OBJECT_ID]
+Uid = Annotated[str, Field(max_length=64, pattern=_UID)]
+Name = Annotated[str, Field(max_length=64, pattern=_NAME)]
 """A word of ours in lower case: an XP source, a type of entity."""
 
 Instant = Annotated[datetime, AfterValidator(_utc_milliseconds)]

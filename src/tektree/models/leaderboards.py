@@ -36,9 +36,9 @@ class Board:
 
     @classmethod
     def weekly(cls, day: date | str) -> "Board":
-        """The board of the ISO week that holds ``day``:
+        """The board of the ISO week that holds ``day``.
 
-        a date, an aware datetime (its UTC date counts), or ``"2025-12-16"``.
+        That is a date, an aware datetime (its UTC date counts), or ``"2025-12-16"``. Raises `InvalidInput`.
         """
         if isinstance(day, datetime):
             if day.utcoffset() is None:

@@ -1,6 +1,6 @@
-"""Why an award came out as it did, in words and numbers:
+"""Why an award came out as it did, in words and numbers.
 
-of a row from the row alone, of a denial from what was asked.
+Of a row it is said from the row alone, of a denial from what was asked.
 """
 
 from datetime import datetime
@@ -85,12 +85,14 @@ def _streak(effect: StreakEffect) -> list[str]:
     if effect.broke:
         said.append(f"The streak of {effect.broke} had ended.")
     if effect.returned:
-        said.append(f"The freezes of {_days(effect.returned)} came back.")
+        said.append(f"The freeze{_s(len(effect.returned))} of {_days(effect.returned)} came back.")
     said.append(f"The streak is {effect.current}.")
     if effect.earned:
         said.append("It earned a freeze." if effect.earned == 1 else f"It earned {effect.earned} freezes.")
     if effect.milestones:
-        said.append(f"It reached {' and '.join([str(each.length) for each in effect.milestones])}.")
+        said.append(
+            f"It reached the milestone of {' and '.join([str(each.length) for each in effect.milestones])} days."
+        )
     return said
 
 
@@ -107,9 +109,14 @@ def _main(row: XPTransaction) -> str:
     if row.source == "freezes_granted":
         granted = row.streak.granted if row.streak else 0
         return (
-            f"{granted} of {row.asked} freezes, as many as there was room for"
+            f"{granted} of {row.asked} freeze{_s(row.asked or 0)}, as many as there was room for"
             if granted != row.asked
-            else f"{granted} freezes"
+            else f"{granted} freeze{_s(granted)}"
         )
-    asked = f"{row.requested} XP asked" if row.requested is not None else "XP"
-    return f"{asked}, {row.amount} granted"
+    if row.requested is not None:
+        return f"{row.requested} XP asked, {row.amount} granted"
+    return f"{row.amount} XP granted" if row.amount else "no XP"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

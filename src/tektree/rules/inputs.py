@@ -1,8 +1,7 @@
-"""What callers pass, checked before anything is read or written. Every refusal names the argument and says what would
-   do.
+"""What callers pass, checked before anything is read or written.
 
-The law: types are exact (``True`` is no 1, ``"5"`` no 5), length is looked at first, and no refusal repeats the
-value.
+The law: every refusal names the argument and says what would do, types are exact (``True`` is no 1, ``"5"`` no 5),
+length is looked at first, and no refusal repeats the value.
 """
 
 import re

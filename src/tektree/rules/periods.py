@@ -100,9 +100,6 @@ def iso_week(day: str) -> str:
 
 
 def left_out(now: datetime, old: str, new: str) -> tuple[str, ...]:
-    """The dates that a move from one zone to another skips at ``now``:
-
-    a calendar that goes from the 1st to the 3rd had no 2nd.
-    """
+    """The dates that a move between zones skips at ``now``: a calendar that goes from the 1st to the 3rd had no 2nd."""
     before, after = ordinal_of(local_day(now, old)), ordinal_of(local_day(now, new))
     return tuple([day_of(ordinal) for ordinal in range(before + 1, after)])

@@ -76,10 +76,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an award stands:
-
-    its row, the newest row that reversed or restored it, and what its own day and week hold.
-    """
+    """Where an award stands: its row, the newest row that links it, and what its own day and week hold."""
 
     row: XPTransaction
     linked: XPTransaction | None = None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, replace
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from tektree.errors import ConfigurationError, OutcomeUnknown, Unavailable
 from tektree.ports import AsyncBackends, Backends
@@ -18,8 +18,6 @@ from tektree.ports import AsyncBackends, Backends
 __all__ = ["Call", "Crash", "Fault", "Faulty", "around", "yielding"]
 
 B = TypeVar("B", AsyncBackends, Backends)
-
-_HOOKS: Final = frozenset({"on_setup", "on_close"})
 
 
 class Call(NamedTuple):
@@ -78,7 +76,7 @@ def around(backends: B, step: Around) -> B:
 
     For async storages ``step`` returns an awaitable, and so does what it calls.
     """
-    ports: Iterator[str] = (each.name for each in fields(backends) if each.name not in _HOOKS)
+    ports: Iterator[str] = (each.name for each in fields(backends) if not each.name.startswith("on_"))
     return replace(backends, **{name: cast(Any, _Port(name, getattr(backends, name), step)) for name in ports})
 
 

@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from tektree import Board, EntityRef, Principal
 from tektree.testing import SeededIds
+from tektree.wire.collections import INDEXES
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.records import sample
 
@@ -189,6 +190,54 @@ def _shape(query: Any) -> Any:
     if isinstance(query, Mapping):
         return {key: _shape(value) for key, value in query.items()}
     return None if query is None else type(query).__name__
+
+
+def orders(commands: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any], dict[str, int]]]:
+    """Whatever is asked for in an order: the collection, the filter before it, the order."""
+    for name, command in commands:
+        if name == "find" and command.get("sort"):
+            yield command["find"], command["filter"], dict(command["sort"])
+        elif name == "aggregate":
+            yield from _orders_of(command["aggregate"], command["pipeline"])
+
+
+def _orders_of(
+    collection: str, pipeline: list[Mapping[str, Any]]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, int]]]:
+    query: dict[str, Any] = {}
+    for stage in pipeline:
+        query |= stage.get("$match", {})
+        if "$sort" in stage:
+            yield collection, query, dict(stage["$sort"])
+        if "$unionWith" in stage:
+            yield from _orders_of(stage["$unionWith"]["coll"], stage["$unionWith"]["pipeline"])
+
+
+def _is_ordered(collection: str, query: Mapping[str, Any], order: Mapping[str, int]) -> bool:
+    """Whether an index has the fields that are equal first, and then the order, or all of it the other way round."""
+    equal = {name for name, rule in query.items() if not isinstance(rule, Mapping) and not name.startswith("$")}
+    for index in INDEXES[collection]:
+        keys = list(index.keys)
+        while keys and keys[0][0] in equal:
+            keys.pop(0)
+        wanted = [(name, direction) for name, direction in order.items() if name not in equal]
+        if keys[: len(wanted)] in (wanted, [(name, -direction) for name, direction in wanted]):
+            return True
+    return False
+
+
+def test_every_order_is_that_of_an_index(world: World) -> None:
+    """So nothing is sorted in the server's memory: but the rows of before us, whose index is the data model's."""
+    asked = {
+        repr((collection, list(order))): (collection, query, order)
+        for collection, query, order in orders(world.run(everything))
+    }
+    unordered = [
+        (collection, order) for collection, query, order in asked.values() if not _is_ordered(collection, query, order)
+    ]
+    assert unordered == [(ROWS, {"timestamp": -1, "_id": -1})]
+    assert len(asked) >= 5
+    assert not _is_ordered(PROFILES, {}, {"total_xp": -1, "uid": 1})
 
 
 def test_a_query_without_an_index_would_be_noticed(world: World) -> None:

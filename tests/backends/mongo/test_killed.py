@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 from pymongo import MongoClient
 
 from tektree import BackendError, TekTree
@@ -66,8 +67,16 @@ def test_no_acknowledged_award_is_lost(server: MongoServer) -> None:
                 writer.join()
         server.start()
     with MongoClient(server.uri) as client:
-        healed(TekTree(mongo_backends(client["crash"]), clock=ManualClock()), users, acknowledged)
+        tek = TekTree(mongo_backends(client["crash"]), clock=ManualClock())
+        healed(tek, users, acknowledged)
         assert client["crash"].xp_transactions.count_documents({"_outbox": {"$exists": True}}) <= len(names)
+        # It would be noticed: an award that was acknowledged and is not there, and a number that is missing.
+        first = min(users.values())
+        with pytest.raises(AssertionError):
+            healed(tek, users, acknowledged | {first: [*acknowledged[first], "never written"]})
+        client["crash"].xp_transactions.delete_one({"user_id": ObjectId(first), "seq": 1})
+        with pytest.raises(AssertionError):
+            healed(tek, users, acknowledged)
 
 
 def healed(tek: TekTree, users: dict[str, str], acknowledged: dict[str, list[str]]) -> None:

@@ -7,14 +7,22 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tektree import Board, EntityRef, Principal, TekTree, TekTreeError
 from tektree._sync.backends.mongo.connecting import mongo_backends
 from tektree.errors import facts
 from tektree.ids import transaction_id, user_id_of
 from tektree.models.gamification import AwardResult
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import Call, ManualClock, SeededIds
+from tektree.testing.faults import around
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
 
 NAMES = ("usr_ada", "usr_ben", "usr_cy", "usr_nobody")
@@ -50,12 +58,21 @@ class Lockstep(RuleBasedStateMachine):
         self.mongo = self.over()
 
     def over(self) -> Any:
-        return TekTree(mongo_backends(self.world.look), clock=self.clock, ids=SeededIds(7))
+        return TekTree(self.backends(), clock=self.clock, ids=SeededIds(7))
+
+    def backends(self) -> Any:
+        return mongo_backends(self.world.look)
 
     def both(self, call: Callable[[Any], Any]) -> Any:
         expected, found = told(lambda: call(self.memory)), told(lambda: call(self.mongo))
         assert found == expected
         return expected
+
+    @initialize(zones=st.tuples(*[st.sampled_from(["UTC", "Asia/Tokyo"])] * 2))
+    def two_are_there(self, zones: tuple[str, str]) -> None:
+        """Or most commands would be for nobody."""
+        for name, zone in zip(NAMES, zones, strict=False):
+            self.enroll(name, zone)
 
     @rule(name=USERS, zone=st.sampled_from(["UTC", "Asia/Tokyo", "nowhere"]))
     def enroll(self, name: str, zone: str) -> None:
@@ -149,16 +166,18 @@ class Lockstep(RuleBasedStateMachine):
             stream = f"user:{name}:xp"
             events = [tek._backends.events.stream(stream, 0, 1000) for tek in (self.memory, self.mongo)]
             assert list(events[0]) == list(events[1])
+            self.both(lambda tek, name=name: tek.gamification.history(user_id_of(name), limit=100))
             assert told(lambda name=name: bool(self.mongo.gamification.verify(user_id_of(name)))) is not False
 
 
-def walked(world: World, examples: int, steps: int) -> None:
-    machine = type("Machine", (Lockstep,), {"world": world})
+def walked(world: World, examples: int, steps: int, kind: type[Lockstep] = Lockstep) -> None:
+    machine = type("Machine", (kind,), {"world": world})
     options = settings(
         max_examples=examples,
         stateful_step_count=steps,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if kind is Lockstep else [])],
+        report_multiple_bugs=False,
         deadline=None,
     )
     run_state_machine_as_test(machine, settings=options)
@@ -167,6 +186,25 @@ def walked(world: World, examples: int, steps: int) -> None:
 @pytest.mark.lanes(MOCK)
 def test_in_lock_step_with_memory(world: World) -> None:
     walked(world, 40, 30)
+
+
+WRONG: dict[str, Callable[[Call, Callable[[], Any]], Any]] = {
+    "a projection that is lost": lambda call, made: None if call.method == "project" else made(),
+    "a history from its beginning": lambda call, made: made()[::-1] if call.method == "history" else made(),
+    "a setting that is not kept": lambda call, made: None if call.method == "swap" else made(),
+    "events that are not told": lambda call, made: None if call == ("events", "append") else made(),
+}
+
+
+@pytest.mark.lanes(MOCK)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_differs_is_noticed(world: World, wrong: str) -> None:
+    class Wrong(Lockstep):
+        def backends(self) -> Any:
+            return around(super().backends(), WRONG[wrong])
+
+    with pytest.raises(AssertionError):
+        walked(world, 200, 30, Wrong)  # more than it needs: it ends at the first that differs
 
 
 @pytest.mark.lanes(PYMONGO, REAL)

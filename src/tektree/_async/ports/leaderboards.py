@@ -17,10 +17,10 @@ class AsyncLeaderboardStore(Protocol):
     """
 
     async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
-        """Puts each entry in place of an older one: of a lower ``seq``. Of the settings the newest version seen
-           decides, on all boards.
+        """Puts each entry in place of an older one: of a lower ``seq``.
 
-        An entry of the same ``seq`` is written again, which heals a board that has drifted.
+        An entry of the same ``seq`` is written again, which heals a board that has drifted. Of the settings the newest
+        version seen decides, on all boards.
         """
         ...
 

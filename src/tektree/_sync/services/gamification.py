@@ -20,7 +20,7 @@ from tektree._sync.services.recounts import Recounts
 from tektree._sync.services.settings import Settings
 from tektree.clock import Clock, read
 from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Taken
-from tektree.ids import Ids, derived_id, hex_id, uid_of, user_id_of
+from tektree.ids import Ids, derived_id, fresh_id, hex_id, uid_of, user_id_of
 from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
 from tektree.models.gamification import (
@@ -112,8 +112,7 @@ class Gamification:
         key: str | None = None,
         at: datetime | None = None,
     ) -> AwardResult:
-        """Gives XP for ``source``: the policy's amount, or ``amount`` (1 to 2**53) where the source is the caller's
-           to price.
+        """Gives XP for ``source``: the policy's amount, or ``amount`` (1 to 2**53) in place of a positive one.
 
         Exactly once per ``key``: the same key again gives the first result, as a ``duplicate``. Without a key it is
         made from source, user and ``about``; without that too, every call is a new award. ``at`` is when it happened,
@@ -132,7 +131,7 @@ class Gamification:
         request = AwardRequest(
             user_id=user_id,
             source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{self._ids()}",
+            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}",
             at=inputs.at(at, now),
             about=about,
             amount=inputs.amount(amount),
@@ -190,11 +189,11 @@ class Gamification:
         return self._link(transaction_id, reason, key, restoring=False)
 
     def restore(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
-        """Puts a reversed award in force again, by a row of its own. ``transaction_id`` is the award's, or its
-           reversal's.
+        """Puts a reversed award in force again, by a row of its own.
 
-        With nothing in between, everything is as if it had never been reversed. Restoring what is in force is a
-        ``duplicate``. Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
+        ``transaction_id`` is the award's, or its reversal's. With nothing in between, everything is as if it had never
+        been reversed. Without a ``key``, restoring what is in force is a ``duplicate``; with one, the same key gives
+        the first result. Raises `InvalidInput`, `NotFound`, `IdempotencyConflict`.
         """
         return self._link(transaction_id, reason, key, restoring=True)
 
@@ -226,8 +225,7 @@ class Gamification:
     def users(self, after: str | None = None, limit: int = 100) -> Page[str]:
         """The ids of all who are enrolled, ascending.
 
-        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before.
-        Raises `InvalidInput`.
+        ``limit`` is 1 to 500; ``after`` is the ``next`` of the page before. Raises `InvalidInput`.
         """
         inputs.whole(limit, "limit", 1, _PAGE)
         if after is not None:
@@ -250,7 +248,7 @@ class Gamification:
         """Makes profiles anew from the ledger, of one user or of all, one after the other; gives back how many.
 
         Awards go on meanwhile; memory does not grow with the number of users or rows. ``progress`` is told after each
-        user. Raises `InvalidInput`, `NotFound`.
+        user. Raises `InvalidInput`, and `NotFound` for the one user.
         """
         reporting(progress)
         if user_id is not None:
@@ -263,7 +261,10 @@ class Gamification:
         total, done, after = self._profiles.count(), 0, None
         while users := self._profiles.users(after, _PAGE):
             for each in users:
-                self._rebuild(each, read(self._clock))
+                try:
+                    self._rebuild(each, read(self._clock))
+                except NotFound:  # who left since they were listed
+                    continue
                 done += 1
                 if progress is not None:
                     sync_call(progress, done, max(total, done))
@@ -271,10 +272,10 @@ class Gamification:
         return done
 
     def set_timezone(self, user_id: str, timezone: str) -> GamificationProfile:
-        """Moves the user to another IANA zone, from now on. The cap's day never moves back; dates that the move skips
-           are paused.
+        """Moves the user to another IANA zone, from now on.
 
-        Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
+        The cap's day never moves back; dates that the move skips are paused. Raises `InvalidInput`, `NotFound`, `Stale`
+        when the settings keep changing meanwhile.
         """
         hex_id(user_id, "user_id")
         zone(timezone)

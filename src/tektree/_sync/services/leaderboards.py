@@ -62,21 +62,25 @@ class Leaderboards:
     def rebuild(self, board: Board, progress: Progress | None = None) -> int:
         """Writes a board anew from the ledger, while awards go on; gives back how many users were written.
 
-        A week's board that is given up is not made again. Raises `InvalidInput`.
+        ``progress`` is told after each user who was looked at. Where boards are read from profiles and ledger, as over
+        MongoDB without Redis, there is nothing that could be wrong, and nothing comes of it. A week's board that is
+        given up is not made again. Raises `InvalidInput`.
         """
         inputs.board(board)
         reporting(progress)
         if board.week is not None:
             return self._rebuild_week(board, board.week, progress)
-        total, done, after = self._profiles.count(), 0, None
+        total, done, written, after = self._profiles.count(), 0, 0, None
         while users := self._profiles.users(after, _PAGE):
             for user_id in users:
-                self._boards.put(self._newest(user_id), read(self._clock))
+                if entries := self._newest(user_id):
+                    self._boards.put(entries, read(self._clock))
+                    written += 1
                 done += 1
                 if progress is not None:
                     sync_call(progress, done, max(total, done))
             after = users[-1]
-        return done
+        return written
 
     def _rebuild_week(self, board: Board, week: str, progress: Progress | None) -> int:
         if board.is_over(read(self._clock)):
@@ -89,12 +93,16 @@ class Leaderboards:
         return len(entries)
 
     def _newest(self, user_id: str) -> list[BoardEntry]:
-        """What the user's newest row says of the board of all time; it may be ahead of the profile."""
+        """What the user's newest row says of the board of all time; it may be ahead of the profile.
+
+        Without a row of ours it is the profile that says it, if that was adopted with XP.
+        """
         profile = self._profiles.profile(user_id)
         rows = self._ledger.history(user_id, None, 1)
-        if profile is None or profile.uid is None or not rows:
+        if profile is None or profile.uid is None or (not rows and profile.total_xp <= 0):
             return []
-        return [leaderboards.global_entry(leaderboards.ahead(profile, rows[0]), profile.uid)]
+        newest = leaderboards.ahead(profile, rows[0]) if rows else profile
+        return [leaderboards.global_entry(newest, profile.uid)]
 
     def _past(self, board: Board) -> list[Standing]:
         return leaderboards.standings(self._ledger.standings(board.week or ""))

@@ -1,6 +1,6 @@
 """From what a host passes as ``mongo`` to our backends over it."""
 
-from typing import Any
+from typing import Any, Final
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
@@ -18,14 +18,15 @@ from tektree.errors import ConfigurationError
 
 __all__ = ["mongo_backends"]
 
+_FORM: Final = "it must be like mongodb://host/name, with user and password percent-encoded"
+
 
 def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
-    """Our backends over a URI or a database. A client that is opened here is closed with the SDK, one that came with
-       a database is not.
+    """Our backends over a URI or a database.
 
-    No command takes longer than ``deadline`` seconds, nor than the client's own ``timeoutMS``. Raises
-    `ConfigurationError` for anything else than a URI or a database, for a URI that names no database, and for a
-    client that asks for no confirmation.
+    A client that is opened here is closed with the SDK, one that came with a database is not. No command takes
+    longer than ``deadline`` seconds, nor than the client's own ``timeoutMS``. Raises `ConfigurationError` for anything
+    else than a URI or a database, for a URI that names no database, and for a client that asks for no confirmation.
     """
     if isinstance(mongo, str):
         client, database = _opened(mongo)
@@ -63,7 +64,8 @@ def _opened(uri: str) -> tuple[AsyncMongoClient[dict[str, Any]], Any]:
     try:
         client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri, connect=False)
     except (PyMongoError, ValueError, TypeError, UnicodeError) as error:
-        raise ConfigurationError("mongo", f"is no valid MongoDB URI ({type(error).__name__})") from None
+        reason = f"is no valid MongoDB URI ({type(error).__name__}); {_FORM}"
+        raise ConfigurationError("mongo", reason) from None
     try:
         return client, client.get_default_database()
     except PyMongoError:

@@ -90,10 +90,7 @@ class AsyncMongo:
 
     @contextmanager
     def writing(self, collection: str) -> Iterator[None]:
-        """Around one command that writes:
-
-        when its reply is lost, the outcome is unknown. Duplicate keys pass through.
-        """
+        """Around one command that writes: a lost reply is an unknown outcome, and duplicate keys pass through."""
         self._at_home()
         asked = async_cancellations()
         try:
@@ -123,10 +120,7 @@ class AsyncMongo:
             await self._close()
 
     def _at_home(self) -> None:
-        """A client belongs to the process and, when async, to the event loop that opened it:
-
-        elsewhere it would hang.
-        """
+        """Raises `ConfigurationError` in another process or, when async, on another event loop: it would hang there."""
         if os.getpid() != self._pid:
             raise ConfigurationError("mongo", "was opened before this process was forked; connect again in the child")
         loop = async_loop()

@@ -89,10 +89,7 @@ class Mongo:
 
     @contextmanager
     def writing(self, collection: str) -> Iterator[None]:
-        """Around one command that writes:
-
-        when its reply is lost, the outcome is unknown. Duplicate keys pass through.
-        """
+        """Around one command that writes: a lost reply is an unknown outcome, and duplicate keys pass through."""
         self._at_home()
         asked = sync_cancellations()
         try:
@@ -122,10 +119,7 @@ class Mongo:
             self._close()
 
     def _at_home(self) -> None:
-        """A client belongs to the process and, when async, to the event loop that opened it:
-
-        elsewhere it would hang.
-        """
+        """Raises `ConfigurationError` in another process or, when async, on another event loop: it would hang there."""
         if os.getpid() != self._pid:
             raise ConfigurationError("mongo", "was opened before this process was forked; connect again in the child")
         loop = sync_loop()

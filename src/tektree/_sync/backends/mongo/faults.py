@@ -66,8 +66,9 @@ def _set_up_fault(error: Exception, collection: str) -> ConfigurationError | Non
     if isinstance(error, errors.InvalidOperation):
         return ConfigurationError("mongo", "is closed; connect again")
     if isinstance(error, errors.ConfigurationError):
-        kind = type(error).__name__
-        return ConfigurationError("mongo", f"driver and server cannot work together as they are set up ({kind})")
+        return ConfigurationError(
+            "mongo", "cannot be used as it is set up; check the host's name, options and versions"
+        )
     if isinstance(error, RuntimeError) and "loop" in str(error).lower():
         return ConfigurationError("mongo", "belongs to another event loop; connect once per event loop")
     return None

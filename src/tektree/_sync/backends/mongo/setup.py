@@ -21,9 +21,9 @@ _DUPLICATES: Final = 11000
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """An index that is not as it should be:
+    """An index that is not as it should be.
 
-    ``missing``, or ``different``. ``keys`` as in ``user_id:1,timestamp:-1``.
+    ``what`` is ``missing`` or ``different``; ``keys`` are as in ``user_id:1,timestamp:-1``.
     """
 
     collection: str
