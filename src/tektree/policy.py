@@ -380,13 +380,13 @@ class Passwords(Setting):
     refuse_common: bool = True
 
 
-_RESERVED_HANDLES: Final = tuple(
-    "about abuse account accounts admin administrator anonymous api app assets auth billing blog bot cdn contact"
-    " dashboard deleted docs email erased everyone explore feed feedback help home hostmaster info login logout mail"
-    " moderator new news nobody none notifications null official password policy postmaster privacy profile register"
-    " report root search security settings signin signout signup static status support system team teams tektree terms"
-    " undefined unknown update user users webmaster www you".split()
-)
+_RESERVED: Final = """
+about abuse account accounts admin administrator anonymous api app assets auth billing blog bot cdn contact
+dashboard deleted docs email erased everyone explore feed feedback help home hostmaster info login logout mail
+moderator new news nobody none notifications null official password policy postmaster privacy profile register
+report root search security settings signin signout signup static status support system team teams tektree
+terms undefined unknown update user users webmaster www you
+"""
 
 Lifetime = Annotated[int, Field(ge=1, le=366 * 86_400)]
 """Seconds, a year at most."""
@@ -408,7 +408,7 @@ class Accounts(Setting):
     held_handles: Annotated[int, Field(ge=1, le=100)] = 5
     reserved_handles: Annotated[
         tuple[Annotated[str, Field(max_length=30, pattern=r"^[A-Za-z0-9_]+$")], ...], BeforeValidator(_tuple)
-    ] = _RESERVED_HANDLES
+    ] = tuple(_RESERVED.split())
     require_verified: bool = False
 
 

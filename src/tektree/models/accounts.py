@@ -83,7 +83,7 @@ class Actor(Principal):
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> Self:
+    def __deepcopy__(self, memo: object = None) -> Self:
         return self
 
     @property
@@ -187,7 +187,7 @@ class User(Record):
     handle_claims: Annotated[tuple[HandleClaim, ...], Field(max_length=200), LISTED] = ()
     """The handle, and those that were given up and are still held back. No other account claims any of them."""
     timezone: Annotated[str, Text(64, 1)] = "UTC"
-    """The zone that was given at registration. The gamification profile is made with it, and has the truth from then."""
+    """The zone that was given at registration. The gamification profile is made with it and has the truth from then."""
     status: Status = "active"
     epoch: Count = 0
     """Raised by whatever ends all sessions: a new password or address, disabling, erasure. What is older is dead."""

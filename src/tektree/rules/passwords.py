@@ -45,22 +45,24 @@ _ALPHABET: Final = str.maketrans(
     "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
 )
 
-_COMMON: Final = frozenset(
-    "00000000 0123456789 11111111 111111111 1111111111 11223344 1122334455 12121212 123123123 1234512345 12345678"
-    " 123456789 1234567890 123456789a 123456abc 1234qwer 12qwaszx 147258369 1q2w3e4r 1q2w3e4r5t 1q2w3e4r5t6y 1qaz2wsx"
-    " 1qazxsw2 22222222 55555555 66666666 77777777 87654321 88888888 987654321 9876543210 99999999 a1234567 a12345678"
-    " a123456789 aa123456 aaaaaaaa abc12345 abc123456 abcd1234 abcdefgh access14 admin123 admin1234 administrator"
-    " asdf1234 asdfasdf asdfghjk asdfghjkl azerty123 baseball basketball butterfly caroline changeme changeme123"
-    " charlie1 chocolate computer corvette danielle dragon123 einstein elizabeth facebook football football1 freedom1"
-    " google123 gwerty123 hello123 iloveyou iloveyou1 iloveyou2 internet jennifer jonathan jordan23 letmein1 letmein123"
-    " liverpool liverpool1 lovelove marlboro master123 maverick mercedes metallica michael1 michelle midnight monkey123"
-    " mustang1 mypassword nicholas nintendo p@ssw0rd p@ssword pa55word passw0rd passw0rd1 password password! password01"
-    " password1 password1! password11 password12 password123 password123! password1234 password12345 password2"
-    " password99 pokemon1 princess princess1 q1w2e3r4 q1w2e3r4t5 qazwsxedc qqqqqqqq qwer1234 qwerasdf qwert123 qwerty12"
-    " qwerty123 qwerty1234 qwerty12345 qwertyui qwertyuiop rainbow1 samantha samsung1 scorpion secret123 shadow12"
-    " slipknot starwars starwars1 steelers sunshine sunshine1 superman superman1 test1234 testtest trustno1 victoria"
-    " welcome1 welcome123 whatever william1 xxxxxxxx zaq12wsx zxcvbnm1 zxcvbnm123".split()
-)
+_WORDS: Final = """
+00000000 0123456789 11111111 111111111 1111111111 11223344 1122334455 12121212 123123123 1234512345 12345678
+123456789 1234567890 123456789a 123456abc 1234qwer 12qwaszx 147258369 1q2w3e4r 1q2w3e4r5t 1q2w3e4r5t6y
+1qaz2wsx 1qazxsw2 22222222 55555555 66666666 77777777 87654321 88888888 987654321 9876543210 99999999 a1234567
+a12345678 a123456789 aa123456 aaaaaaaa abc12345 abc123456 abcd1234 abcdefgh access14 admin123 admin1234
+administrator asdf1234 asdfasdf asdfghjk asdfghjkl azerty123 baseball basketball butterfly caroline changeme
+changeme123 charlie1 chocolate computer corvette danielle dragon123 einstein elizabeth facebook football
+football1 freedom1 google123 gwerty123 hello123 iloveyou iloveyou1 iloveyou2 internet jennifer jonathan
+jordan23 letmein1 letmein123 liverpool liverpool1 lovelove marlboro master123 maverick mercedes metallica
+michael1 michelle midnight monkey123 mustang1 mypassword nicholas nintendo p@ssw0rd p@ssword pa55word passw0rd
+passw0rd1 password password! password01 password1 password1! password11 password12 password123 password123!
+password1234 password12345 password2 password99 pokemon1 princess princess1 q1w2e3r4 q1w2e3r4t5 qazwsxedc
+qqqqqqqq qwer1234 qwerasdf qwert123 qwerty12 qwerty123 qwerty1234 qwerty12345 qwertyui qwertyuiop rainbow1
+samantha samsung1 scorpion secret123 shadow12 slipknot starwars starwars1 steelers sunshine sunshine1 superman
+superman1 test1234 testtest trustno1 victoria welcome1 welcome123 whatever william1 xxxxxxxx zaq12wsx zxcvbnm1
+zxcvbnm123
+"""
+_COMMON: Final = frozenset(_WORDS.split())
 """The most common passwords of eight characters and more, in small letters."""
 
 
@@ -160,7 +162,7 @@ def _bytes_of(password: str) -> bytes | None:
 
 
 def _make_up_for(spent: int, due: int) -> None:
-    """The work between a hash of cost ``spent`` and one of cost ``due``: 2^due − 2^spent = 2^spent + … + 2^(due − 1)."""
+    """The work that a hash of cost ``due`` takes more than one of ``spent``: 2^spent + … + 2^(due − 1)."""
     for cost in range(spent, due):
         _bcrypt(b"-", cost, _NOBODYS)
 
