@@ -380,7 +380,7 @@ class Passwords(Setting):
     refuse_common: bool = True
 
 
-_RESERVED: Final = """
+_HANDLES: Final = """
 about abuse account accounts admin administrator anonymous api app assets auth billing blog bot cdn contact
 dashboard deleted docs email erased everyone explore feed feedback help home hostmaster info login logout mail
 moderator new news nobody none notifications null official password policy postmaster privacy profile register
@@ -408,7 +408,7 @@ class Accounts(Setting):
     held_handles: Annotated[int, Field(ge=1, le=100)] = 5
     reserved_handles: Annotated[
         tuple[Annotated[str, Field(max_length=30, pattern=r"^[A-Za-z0-9_]+$")], ...], BeforeValidator(_tuple)
-    ] = tuple(_RESERVED.split())
+    ] = tuple(_HANDLES.split())
     require_verified: bool = False
 
 

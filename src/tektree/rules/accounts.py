@@ -277,7 +277,7 @@ def role(value: object) -> Role:
 
 
 def declared(given: Mapping[str, object], fields: Collection[str]) -> None:
-    """Refuses whatever is not one of ``fields`` to the letter: ``Role``, ``role ``, ``$set``, ``a.b``, ``_id`` are none.
+    """Refuses whatever is not one of ``fields`` to the letter: ``Role``, ``role ``, ``$set``, ``a.b`` are none.
 
     Raises `InvalidInput` that names it, unless it is no name.
     """
@@ -294,7 +294,7 @@ def _shown(name: object) -> str:
 
 
 def registration(given: Mapping[str, object], policy: Policy) -> Registration:
-    """The registration that the ``given`` fields ask for; names and time zone may be left out. Raises `InvalidInput`."""
+    """The registration that ``given`` fields ask for; names and zone may be left out. Raises `InvalidInput`."""
     declared(given, REGISTRATION_FIELDS)
     missing = [name for name in ("email", "handle", "password") if name not in given]
     if missing:
@@ -314,7 +314,7 @@ def registration(given: Mapping[str, object], policy: Policy) -> Registration:
 
 
 def uid(digits: str) -> str:
-    """The uid of a new user, of 24 fresh random hex digits: another draw than the id's, so neither tells the other."""
+    """The uid of a new user, of 24 fresh random hex digits: not those of its id, so neither tells the other."""
     return f"usr_{digits}"
 
 
