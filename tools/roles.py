@@ -15,9 +15,9 @@ Who may do what, and to whose things. Written by `python tools/roles.py` from `t
 it true.
 
 What no row grants is refused. A thing whose owner is not known is nobody's: no verb reaches it. Accepting an answer is
-asked of the owner of the question; what is made new is the maker's own; `insight.share` is visibility, co-authors and
-attached files. Roles rise from user to moderator to admin, and *lower* is strictly lower: a moderator reaches neither
-another moderator nor an admin.
+asked of the owner of the question; an invitation and a request are the addressee's own, a connection is its two users',
+and what is made new is the maker's; `insight.share` is visibility and attached files. Roles rise from user to moderator
+to admin, and *lower* is strictly lower: a moderator reaches neither another moderator nor an admin.
 
 Nobody changes their own role, and no admin disables or erases their own account, so an admin is always left: an admin
 who wants to go is made a user first, by another admin. The first admin is made by the host, who acts as a `Principal`

@@ -383,9 +383,9 @@ class Passwords(Setting):
 _HANDLES: Final = """
 about abuse account accounts admin administrator anonymous api app assets auth billing blog bot cdn contact
 dashboard deleted docs email erased everyone explore feed feedback help home hostmaster info login logout mail
-moderator new news nobody none notifications null official password policy postmaster privacy profile register
-report root search security settings signin signout signup static status support system team teams tektree
-terms undefined unknown update user users webmaster www you
+me moderator my new news nobody none notifications null official password policy postmaster privacy profile
+register report root search security settings signin signout signup static status support system team teams
+tektree terms undefined unknown update user users webmaster www you
 """
 
 Lifetime = Annotated[int, Field(ge=1, le=366 * 86_400)]

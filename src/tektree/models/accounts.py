@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
 from tektree.models.base import (
-    LISTED,
     Count,
     Draft,
     HexId,
@@ -25,6 +24,7 @@ __all__ = [
     "HandleClaim",
     "PasswordHash",
     "Principal",
+    "PublicUser",
     "Purpose",
     "Role",
     "Status",
@@ -89,7 +89,7 @@ class Actor(Principal):
     @property
     def genuine(self) -> bool:
         """Whether `resolved` made it."""
-        return (self.__pydantic_private__ or {}).get("_seal") is _Seal
+        return (getattr(self, "__pydantic_private__", None) or {}).get("_seal") is _Seal
 
 
 class _Resolved(Value):
@@ -184,7 +184,7 @@ class User(Record):
     email_canonical: Annotated[str, Text(320)] | None = None
     """The one form of the address that no second account may have. None: adopted and not logged in since, or erased."""
     handle_canonical: Annotated[str, Text(64)] | None = None
-    handle_claims: Annotated[tuple[HandleClaim, ...], Field(max_length=200), LISTED] = ()
+    handle_claims: Annotated[tuple[HandleClaim, ...], Field(max_length=200)] = ()
     """The handle, and those that were given up and are still held back. No other account claims any of them."""
     timezone: Annotated[str, Text(64, 1)] = "UTC"
     """The zone that was given at registration. The gamification profile is made with it and has the truth from then."""
@@ -192,6 +192,20 @@ class User(Record):
     epoch: Count = 0
     """Raised by whatever ends all sessions: a new password or address, disabling, erasure. What is older is dead."""
     password_changed_at: Instant | None = None
-    tokens: Annotated[tuple[Token, ...], Field(max_length=16), LISTED] = Field(default=(), exclude=True, repr=False)
+    tokens: Annotated[tuple[Token, ...], Field(max_length=16)] = Field(default=(), exclude=True, repr=False)
     """Mailed and not used yet; at most one for each purpose."""
     erased_at: Instant | None = None
+
+
+class PublicUser(Value):
+    """What anybody may know of a user. No address, no state, nothing of log-ins; a new field of `User` is not in it."""
+
+    id: HexId
+    uid: Uid
+    handle: Annotated[str, Text(64)]
+    first_name: Annotated[str, Text(200)]
+    last_name: Annotated[str, Text(200)]
+    avatar: Annotated[str, Text(2_048)] | None
+    bio: Annotated[str, Text(10_000)] | None
+    role: Role
+    created_at: Instant

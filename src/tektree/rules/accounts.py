@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from email_validator import validate_email
 
 from tektree.errors import InvalidInput, InvalidTransition
-from tektree.models.accounts import HandleClaim, PasswordHash, Role, User
+from tektree.models.accounts import HandleClaim, PasswordHash, PublicUser, Role, User
 from tektree.models.base import checked, plain
 from tektree.models.payloads.accounts import (
     UserEmailVerified,
@@ -64,6 +64,7 @@ __all__ = [
     "identifier",
     "named",
     "new_user",
+    "public",
     "registration",
     "rehashed",
     "role",
@@ -283,10 +284,7 @@ def declared(given: Mapping[str, object], fields: Collection[str]) -> None:
     """
     for name in given:
         if type(name) is not str or name not in fields:
-            shown = (
-                name if type(name) is str and name.isidentifier() and name.isascii() and len(name) <= 64 else "input"
-            )
-            raise InvalidInput(shown, f"is not a field here; the fields are {', '.join(fields)}")
+            raise InvalidInput(_shown(name), f"is not a field here; the fields are {', '.join(fields)}")
 
 
 def _shown(name: object) -> str:
@@ -347,7 +345,8 @@ def new_user(asked: Registration, hash: PasswordHash, id: str, uid: str, now: da
 def adopted(user: User) -> User | None:
     """A ``user`` from before us with the canonical forms and the claim that it lacks; None when it lacks none.
 
-    What cannot be read as an address or a handle of ours stays without: it is found by what it is to the letter.
+    What cannot be read as an address or a handle of ours stays without: it is found by what it is to the letter. Where
+    somebody else has the canonical form already, the write is refused, and the user stays as found.
     """
     address, called = _address(user.email), _handle(user.handle)
     fields: dict[str, Any] = {}
@@ -362,6 +361,11 @@ def adopted(user: User) -> User | None:
 def admitted(user: User | None, policy: Accounts) -> bool:
     """Whether a user may log in at all, whatever the password."""
     return user is not None and user.status == "active" and (user.email_verified or not policy.require_verified)
+
+
+def public(user: User) -> PublicUser:
+    """What anybody may know of ``user``."""
+    return PublicUser(**{name: getattr(user, name) for name in PublicUser.model_fields})
 
 
 # -- changes ---------------------------------------------------------------------------------------------------------

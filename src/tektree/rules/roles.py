@@ -77,6 +77,7 @@ question.delete         own own+lower all
 question.restore        own own+lower all
 answer.post             own own       own
 answer.accept           own own       own
+answer.unaccept         own own       own
 answer.edit             own own       all
 answer.delete           own own+lower all
 answer.restore          own own+lower all
@@ -85,13 +86,18 @@ insight.edit            own own       all
 insight.publish         own own       own
 insight.unpublish       own own+lower all
 insight.share           own own       own
+insight.invite          own own       own
+insight.consent         own own       own
 insight.feature         -   all       all
 insight.delete          own own+lower all
 insight.restore         own own+lower all
 insight.like            others others others
 vote.cast               others others others
 connection.request      others others others
+connection.accept       own own       own
+connection.remove       own own       own
 connection.block        others others others
+connection.unblock      own own       own
 """
 
 TABLE: Final[Mapping[str, Mapping[Role, Reach]]] = MappingProxyType(
@@ -100,8 +106,9 @@ TABLE: Final[Mapping[str, Mapping[Role, Reach]]] = MappingProxyType(
         for verb, *words in [row.split() for row in _ROWS.strip().splitlines()]
     }
 )
-"""For each verb and role, whose things it reaches. Accepting is asked of the question's owner, not the answer's; what
-is made new is the maker's own. ``insight.share`` is visibility, co-authors and attached files."""
+"""For each verb and role, whose things it reaches. Accepting an answer is asked of the question's owner; an invitation
+and a request are the addressee's own, a connection is its two users', and what is made new is the maker's.
+``insight.share`` is visibility and attached files."""
 
 CO_AUTHORS: Final = frozenset({"insight.edit"})
 """What a co-author may do, who has consented, as if it were their own."""
