@@ -89,6 +89,13 @@ def test_a1_what_follows_the_72nd_byte_is_not_cut_off() -> None:
         passwords.hashed("a" * 73, SALT, TEN)
 
 
+def test_a1_nor_is_what_follows_it_in_letters_of_several_bytes(counted: Counted) -> None:
+    hash = stored("é" * 36)
+    assert passwords.verified("é" * 36, hash, TEN).right
+    for longer in ("é" * 36 + "x", "é" * 37):
+        assert passwords.verified(longer, hash, TEN) == Verdict(right=False)
+
+
 # -- which are taken -------------------------------------------------------------------------------------------------
 
 
