@@ -717,7 +717,7 @@ def test_an_erasure_leaves_nothing_personal() -> None:
 
 @given(records(User))
 def test_any_user_can_be_erased(before: User) -> None:
-    before = before.evolve(status="active", handle_claims=before.handle_claims[:2])
+    before = before.evolve(status="active", handle_claims=before.handle_claims[:2], epoch=min(before.epoch, 9))
     gone = accounts.erasing(before, NOON, POLICY.accounts)
     kept = {"id", "uid", "tier", "created_at"}
     same = {name for name in User.model_fields if getattr(gone, name) == getattr(before, name)}
