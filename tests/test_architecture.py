@@ -56,7 +56,7 @@ FLOORS = {
     }.items()
 }
 
-IN_ONE_FILE = {"bcrypt": "rules.passwords", "slugify": "rules.slugs"}
+IN_ONE_FILE = {"bcrypt": "rules.passwords", "email_validator": "rules.accounts", "slugify": "rules.slugs"}
 """Modules that one file may use, and no other."""
 
 INSEPARABLE = {"pydantic_core": "pydantic", "gridfs": "pymongo"}
@@ -202,6 +202,7 @@ def _dotted(path: str) -> str:
         ("policy.py", "from tektree.rules.levels import Curve", "policy: may not import tektree.rules.levels"),
         ("rules/xp.py", "from tektree.wire import keys", "rules.xp: may not import tektree.wire.keys"),
         ("rules/xp.py", "import bcrypt", "rules.xp: may not use bcrypt"),
+        ("rules/passwords.py", "import email_validator", "rules.passwords: may not use email_validator"),
         ("rules/xp.py", "from tektree.clock import read", "rules.xp: may not import tektree.clock"),
         ("rules/xp.py", "async def award(): ...", "rules.xp: is not pure: async"),
         ("rules/xp.py", "from random import random", "rules.xp: is not pure: uses random"),

@@ -18,6 +18,7 @@ from tektree.models.base import INT53
 from tektree.policy import (
     UNLIMITED,
     XP,
+    Accounts,
     Achievement,
     Events,
     Levels,
@@ -136,6 +137,19 @@ def test_sessions_and_passwords() -> None:
     assert policy.events == Events(drain="inline", deliver="inline", attempts=5, backoff=1, lease=30, producer_id="")
     sources = {each.source for table in policy.reactions.values() for each in table}
     assert sources - {None} <= set(policy.xp.sources)
+
+
+def test_accounts() -> None:
+    """Tokens of a day, an hour and an hour; handles held back for 90 days."""
+    policy = Policy()
+    found = policy.accounts
+    assert (found.verification_lifetime, found.reset_lifetime, found.change_lifetime) == (86_400, 3_600, 3_600)
+    assert (found.handle_hold, found.held_handles, found.require_verified) == (90 * 86_400, 5, False)
+    assert {"admin", "root", "me", "new", "api", "null", "undefined", "support"} <= set(found.reserved_handles)
+    assert (policy.passwords.at_once, policy.passwords.waiting, policy.passwords.refuse_common) == (4, 64, True)
+    other = Policy(accounts={"reserved_handles": ["Acme"], "handle_hold": 0}, passwords={"at_once": 2})
+    assert other.accounts == Accounts(reserved_handles=("Acme",), handle_hold=0)
+    assert Policy.from_toml(other.to_toml()) == Policy.from_json(other.to_json()) == other
 
 
 def test_a_policy_is_frozen() -> None:
@@ -266,7 +280,24 @@ POLICIES = st.builds(
         login_per_source=_RATES,
     ),
     sessions=st.builds(Sessions, lifetime=st.integers(1, INT53), idle=st.none() | st.integers(1, INT53)),
-    passwords=st.builds(Passwords, min_length=st.integers(1, 72), bcrypt_cost=st.integers(10, 31)),
+    passwords=st.builds(
+        Passwords,
+        min_length=st.integers(1, 72),
+        bcrypt_cost=st.integers(10, 31),
+        at_once=st.integers(1, 1_024),
+        waiting=st.integers(0, 100_000),
+        refuse_common=st.booleans(),
+    ),
+    accounts=st.builds(
+        Accounts,
+        verification_lifetime=st.integers(1, 366 * 86_400),
+        reset_lifetime=st.integers(1, 366 * 86_400),
+        change_lifetime=st.integers(1, 366 * 86_400),
+        handle_hold=st.integers(0, 3_660 * 86_400),
+        held_handles=st.integers(1, 100),
+        reserved_handles=st.lists(st.from_regex(r"[A-Za-z0-9_]{1,30}", fullmatch=True), max_size=3),
+        require_verified=st.booleans(),
+    ),
     reactions=st.dictionaries(_TEXTS, st.just("manual"), max_size=2),
     events=st.builds(Events, drain=st.sampled_from(["inline", "relay"]), producer_id=_TEXTS),
 )
@@ -464,6 +495,15 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"passwords": {"min_length": 73}}, "passwords.min_length"),
     ({"passwords": {"bcrypt_cost": 9}}, "passwords.bcrypt_cost"),
     ({"passwords": {"bcrypt_cost": 32}}, "passwords.bcrypt_cost"),
+    ({"passwords": {"at_once": 0}}, "passwords.at_once"),
+    ({"passwords": {"waiting": -1}}, "passwords.waiting"),
+    ({"passwords": {"refuse_common": 1}}, "passwords.refuse_common"),
+    ({"accounts": {"reset_lifetime": 0}}, "accounts.reset_lifetime"),
+    ({"accounts": {"change_lifetime": 366 * 86_400 + 1}}, "accounts.change_lifetime"),
+    ({"accounts": {"handle_hold": -1}}, "accounts.handle_hold"),
+    ({"accounts": {"held_handles": 0}}, "accounts.held_handles"),
+    ({"accounts": {"reserved_handles": ["a-b"]}}, "accounts.reserved_handles.0"),
+    ({"accounts": {"require_verified": None}}, "accounts.require_verified"),
     ({"reactions": {"answer.posted": "nothing"}}, "policy"),
     ({"reactions": {"answer.posted": 5}}, "reactions.answer.posted"),
     ({"events": {"drain": "later"}}, "events.drain"),

@@ -13,6 +13,7 @@
     │   └── InvalidTransition           this state does not allow that step
     ├── Denied                          understood, and refused
     │   ├── InvalidCredentials
+    │   │   └── InvalidToken            unknown, used, expired, or what it was made for has changed
     │   ├── InvalidSession
     │   ├── Forbidden
     │   ├── RateLimited
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidInput",
     "InvalidPolicy",
     "InvalidSession",
+    "InvalidToken",
     "InvalidTransition",
     "NotFound",
     "OutcomeUnknown",
@@ -193,6 +195,15 @@ class InvalidCredentials(Denied):
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return type(self), ()
+
+
+class InvalidToken(InvalidCredentials):
+    """A token that was mailed is unknown, used, expired, or what it was made for has changed. It never says which."""
+
+    code = "invalid_token"
+
+    def __init__(self) -> None:
+        Denied.__init__(self, "the token is unknown, used or expired; ask for a new one")
 
 
 class InvalidSession(Denied):

@@ -27,6 +27,7 @@ from tektree.models.gamification import Folded
 
 __all__ = [
     "UNLIMITED",
+    "Accounts",
     "Achievement",
     "Events",
     "Levels",
@@ -367,11 +368,48 @@ class Sessions(Setting):
 class Passwords(Setting):
     """``min_length`` in characters.
 
-    The most is 72 bytes, which is bcrypt's. ``bcrypt_cost`` is the power of two of its rounds.
+    The most is 72 bytes, which is bcrypt's. ``bcrypt_cost`` is the power of two of its rounds. ``at_once`` hashes are
+    computed at a time in this process, and ``waiting`` more may wait for their turn; who comes then is refused.
+    ``refuse_common``: whether the most common passwords are, and those that are the user's own address or handle.
     """
 
     min_length: Annotated[int, Field(ge=1, le=72)] = 8
     bcrypt_cost: Annotated[int, Field(ge=10, le=31)] = 12
+    at_once: Annotated[int, Field(ge=1, le=1_024)] = 4
+    waiting: Annotated[int, Field(ge=0, le=100_000)] = 64
+    refuse_common: bool = True
+
+
+_HANDLES: Final = """
+about abuse account accounts admin administrator anonymous api app assets auth billing blog bot cdn contact
+dashboard deleted docs email erased everyone explore feed feedback help home hostmaster info login logout mail
+me moderator my new news nobody none notifications null official password policy postmaster privacy profile
+register report root search security settings signin signout signup static status support system team teams
+tektree terms undefined unknown update user users webmaster www you
+"""
+
+Lifetime = Annotated[int, Field(ge=1, le=366 * 86_400)]
+"""Seconds, a year at most."""
+
+
+class Accounts(Setting):
+    """Life times in seconds: of the tokens that are mailed, and of the hold on a handle that was given up.
+
+    ``handle_hold``: nobody else gets such a handle before that has passed; 0: at once. ``held_handles``: so many may
+    be held back for one user; who has more must wait before another change. ``reserved_handles`` are given to nobody,
+    nor are they with underscores around them; capitals do not matter. ``require_verified``: whether who has not proved
+    the address is refused at log-in.
+    """
+
+    verification_lifetime: Lifetime = 86_400
+    reset_lifetime: Lifetime = 3_600
+    change_lifetime: Lifetime = 3_600
+    handle_hold: Annotated[int, Field(ge=0, le=3_660 * 86_400)] = 90 * 86_400
+    held_handles: Annotated[int, Field(ge=1, le=100)] = 5
+    reserved_handles: Annotated[
+        tuple[Annotated[str, Field(max_length=30, pattern=r"^[A-Za-z0-9_]+$")], ...], BeforeValidator(_tuple)
+    ] = tuple(_HANDLES.split())
+    require_verified: bool = False
 
 
 class Events(Setting):
@@ -500,6 +538,7 @@ class Policy(Setting):
     rate_limits: RateLimits = RateLimits()
     sessions: Sessions = Sessions()
     passwords: Passwords = Passwords()
+    accounts: Accounts = Accounts()
     reactions: Annotated[Mapping[Label, Annotated[tuple[Reaction, ...], BeforeValidator(_reactions)]], FREEZE] = (
         _REACTIONS
     )

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from tektree.errors import CorruptDocument, InvalidInput
-from tektree.models.accounts import PasswordHash, User
+from tektree.models.accounts import PasswordHash, Token, User
 from tektree.wire.documents import from_document, to_document
 from tektree.wire.values import cached_from_json, cached_to_json
 from tests.records import sample
@@ -72,6 +72,16 @@ def test_a_cached_user_has_none(user: User) -> None:
     assert cached is not None
     assert cached.password_hash is None
     assert cached == user.evolve(password_hash=None).model_copy(update={"bio": user.bio}) or cached.id == user.id
+
+
+def test_tokens_are_written_and_shown_nowhere(user: User) -> None:
+    """What is kept of a mailed token is a digest; it stays out of caches, dumps and reprs all the same."""
+    at = user.created_at
+    token = Token(purpose="reset", digest="d" * 64, bound_to="b" * 64, made_at=at, expires_at=at, address="to@x.co")
+    holder = user.evolve(tokens=(token,))
+    assert from_document(User, to_document(holder)).tokens == (token,)
+    shown = [repr(holder), str(holder.model_dump()), holder.model_dump_json(), cached_to_json(holder), repr(token)]
+    assert not [text for text in shown if "dddd" in text or "bbbb" in text or "to@x.co" in text]
 
 
 def test_hashes_are_equal_by_value_and_copied_as_they_are() -> None:

@@ -54,6 +54,13 @@ def test_ours_guard_the_ledger_the_profiles_and_the_log() -> None:
     assert stream.partial == {"metadata.seq": {"$gt": 0}}
 
 
+def test_ours_let_one_account_have_an_address_a_handle_and_a_token() -> None:
+    """D1, D12, D16, B15: uniqueness lives in the store; documents from before us, without our fields, are in none."""
+    users = ours("users")
+    for field in ("email_canonical", "handle_canonical", "handle_claims.digest", "tokens.digest"):
+        assert users[(field,)] == Index(((field, 1),), True, {field: {"$gt": ""}}, ours=True)
+
+
 def test_ours_leave_out_documents_without_our_fields() -> None:
     for indexes in INDEXES.values():
         for index in indexes:

@@ -111,6 +111,10 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("handle", unique=True),
             _index("uid", unique=True),
             _index("-created_at"),
+            _ours("email_canonical", covers="email_canonical", unique=True),  # one address, one account
+            _ours("handle_canonical", covers="handle_canonical", unique=True),
+            _ours("handle_claims.digest", covers="handle_claims.digest", unique=True),  # also those held back
+            _ours("tokens.digest", covers="tokens.digest", unique=True),  # whose token it is
             _OUTBOX,
         ),
         AREAS: (

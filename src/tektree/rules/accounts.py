@@ -1,0 +1,557 @@
+"""Accounts: what may be said of oneself, who is the same as whom, and how a user changes.
+
+The law: length comes first, before anything looks at a text. An address and a handle have one canonical form, which
+is its own canonical form, and no two accounts share one. Only the declared input fields are ever taken, by their
+exact names. Whatever is decided here is a whole new `User`; what is told of it names no personal value.
+
+An address is kept as it was written, in NFC and with the domain in its own letters, and made canonical for comparison:
+the part before the @ folded, the domain in its ASCII form. Letters that only look otherwise (full width, ligatures, the
+Kelvin sign) are refused there rather than folded; tags (``user+tag``) and dots are the user's, and make another
+address. No name server is asked. A handle is ASCII before it is folded to small letters.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from email_validator import validate_email
+
+from tektree.errors import InvalidInput, InvalidTransition
+from tektree.models.accounts import HandleClaim, PasswordHash, PublicUser, Role, User
+from tektree.models.base import checked, plain
+from tektree.models.payloads.accounts import (
+    UserEmailVerified,
+    UserErased,
+    UserHandleChanged,
+    UserPasswordChanged,
+    UserProfileUpdated,
+    UserRegistered,
+    UserReinstated,
+    UserRoleChanged,
+    UserSuspended,
+)
+from tektree.models.payloads.base import Change
+from tektree.policy import Accounts, Policy
+from tektree.rules import passwords, periods, tokens
+
+__all__ = [
+    "PROFILE_FIELDS",
+    "REGISTRATION_FIELDS",
+    "Address",
+    "Handle",
+    "Registration",
+    "Sought",
+    "admitted",
+    "adopted",
+    "avatar",
+    "bio",
+    "claim",
+    "declared",
+    "disabled",
+    "edited",
+    "email",
+    "enabled",
+    "erased",
+    "erasing",
+    "freed",
+    "handle",
+    "held_back",
+    "identifier",
+    "named",
+    "new_user",
+    "public",
+    "registration",
+    "rehashed",
+    "role",
+    "uid",
+    "verified",
+    "with_address",
+    "with_handle",
+    "with_password",
+    "with_role",
+]
+
+REGISTRATION_FIELDS: Final = ("email", "handle", "password", "first_name", "last_name", "timezone")
+PROFILE_FIELDS: Final = ("first_name", "last_name", "bio", "avatar")
+"""What `edited` takes. The handle, the address and the time zone have calls of their own."""
+
+MOST_EMAIL: Final = 254
+MOST_NAME: Final = 100
+MOST_BIO: Final = 2_000
+MOST_URL: Final = 2_048
+MOST_MARKS: Final = 4
+"""So many marks may stand on one letter."""
+
+_HANDLE: Final = re.compile(r"[A-Za-z0-9_]{3,30}")
+_NOT_WRITTEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Controls, marks of direction, halves of pairs, private and unassigned characters, breaks of lines."""
+_JOINERS: Final = frozenset("\u200c\u200d")
+"""Persian and Indic writing need them, and so do emoji."""
+_FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters by name that show nothing."""
+_URL: Final = re.compile(r"[!-~]{1,2048}")
+_ROLES: Final = ("user", "moderator", "admin")
+
+
+# -- what is taken ---------------------------------------------------------------------------------------------------
+
+
+class Address(NamedTuple):
+    """An e-mail address as it was written, and the form that is compared."""
+
+    written: str
+    canonical: str
+
+
+class Handle(NamedTuple):
+    """A handle as it was written, and the form that is compared."""
+
+    written: str
+    canonical: str
+
+
+class Sought(NamedTuple):
+    """What somebody who logs in calls themself: the field, and its canonical value."""
+
+    by: Literal["email", "handle"]
+    canonical: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registration whose every field is taken. The password does not show."""
+
+    email: Address
+    handle: Handle
+    password: str = field(repr=False)
+    first_name: str
+    last_name: str
+    timezone: str
+
+
+def email(value: object, field: str = "email") -> Address:
+    """An e-mail address. Raises `InvalidInput`, which never shows it."""
+    read = _address(value)
+    again = None if read is None else _address(read.canonical)
+    if read is None or again is None or again.canonical != read.canonical:
+        raise InvalidInput(field, "must be one e-mail address such as name@example.com, in ordinary letters")
+    return read
+
+
+def _address(value: object) -> Address | None:
+    if type(value) is not str or not 3 <= len(value) <= MOST_EMAIL or not plain(value):
+        return None
+    try:
+        parts = validate_email(
+            value,
+            allow_smtputf8=True,
+            allow_empty_local=False,
+            allow_quoted_local=False,
+            allow_domain_literal=False,
+            allow_display_name=False,
+            check_deliverability=False,
+            test_environment=False,
+            globally_deliverable=True,
+        )
+    except ValueError:  # also of what encodes the domain
+        return None
+    local = parts.local_part
+    if parts.ascii_domain is None or len(local.encode()) > 64 or _looks_otherwise(value.rpartition("@")[0]):
+        return None
+    folded = unicodedata.normalize("NFC", local.casefold())
+    domain = parts.ascii_domain.lower()
+    return Address(f"{local}@{parts.domain}", f"{folded}@{domain}")
+
+
+def _looks_otherwise(local: str) -> bool:
+    """Whether there are characters that stand for others: full width, ligatures, the Kelvin sign, long s."""
+    if local.isascii():
+        return False
+    if unicodedata.normalize("NFKC", local) != unicodedata.normalize("NFC", local):
+        return True
+    return any(not char.isascii() and not _stands_for_none_of_ascii(char) for char in local)
+
+
+def _stands_for_none_of_ascii(char: str) -> bool:
+    return not any(each.isascii() for each in unicodedata.normalize("NFKC", char))
+
+
+def handle(value: object, policy: Accounts, field: str = "handle") -> Handle:
+    """A handle that somebody wants to have. Raises `InvalidInput`."""
+    found = _handle(value)
+    if found is None:
+        raise InvalidInput(field, "must be 3 to 30 of the characters A-Z a-z 0-9 _")
+    if found.canonical.strip("_") in {name.lower() for name in policy.reserved_handles}:
+        raise InvalidInput(field, "is reserved; choose another")
+    return found
+
+
+def _handle(value: object) -> Handle | None:
+    if type(value) is str and len(value) <= 30 and _HANDLE.fullmatch(value):
+        return Handle(value, value.lower())
+    return None
+
+
+def identifier(value: object) -> Sought | None:
+    """What who logs in is sought by: an address if there is an @, else a handle. None: nobody can be called so.
+
+    Raises `InvalidInput` for what is no text: then nothing was tried.
+    """
+    if type(value) is not str:
+        raise InvalidInput("identifier", "must be the text of an e-mail address or a handle")
+    if "@" not in value[: MOST_EMAIL + 1]:
+        found = _handle(value)
+        return None if found is None else Sought("handle", found.canonical)
+    try:
+        return Sought("email", email(value).canonical)
+    except InvalidInput:
+        return None
+
+
+def named(value: object, field: str) -> str:
+    """A first or last name, or "": one line, in NFC, without spaces around it. Raises `InvalidInput`."""
+    return _written(value, field, MOST_NAME, "").strip()
+
+
+def bio(value: object, field: str = "bio") -> str | None:
+    """What a user says of themself, in lines; None: nothing. Raises `InvalidInput`."""
+    return None if value is None else _written(value, field, MOST_BIO, "\n\t")
+
+
+def avatar(value: object, field: str = "avatar") -> str | None:
+    """The https URL of a picture, percent-encoded; None: no picture. Raises `InvalidInput`."""
+    if value is None:
+        return None
+    if type(value) is str and len(value) <= MOST_URL and _URL.fullmatch(value) and _is_https(value):
+        return value
+    raise InvalidInput(field, "must be a URL such as 'https://cdn.example.com/a.png', or None")
+
+
+def _is_https(url: str) -> bool:
+    if "\\" in url or not url.lower().startswith("https://"):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _written(value: object, field: str, most: int, breaks: str) -> str:
+    """A text in NFC. With ``breaks`` it has lines, and may join letters invisibly."""
+    if type(value) is not str or len(value) > most:
+        raise InvalidInput(field, f"must be a text of at most {most:,} characters")
+    allowed = {*breaks, *(_JOINERS if breaks else ())}
+    if any(char not in allowed and _is_no_writing(char) for char in value):
+        raise InvalidInput(field, "must not hold characters that do not show, or that turn the direction of writing")
+    text = unicodedata.normalize("NFC", value)
+    if len(text) > most:
+        raise InvalidInput(field, f"must be a text of at most {most:,} characters")
+    if _heaped(text):
+        raise InvalidInput(field, f"must not have more than {MOST_MARKS} marks on one letter")
+    return text
+
+
+def _is_no_writing(char: str) -> bool:
+    return unicodedata.category(char) in _NOT_WRITTEN or char in _FILLERS
+
+
+def _heaped(text: str) -> bool:
+    run = 0
+    for char in text:
+        run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if run > MOST_MARKS:
+            return True
+    return False
+
+
+def role(value: object) -> Role:
+    """A role, by its exact name. Raises `InvalidInput`."""
+    if type(value) is str and value in _ROLES:
+        return value  # type: ignore[return-value]
+    raise InvalidInput("role", "must be one of user, moderator, admin")
+
+
+def declared(given: Mapping[str, object], fields: Collection[str]) -> None:
+    """Refuses whatever is not one of ``fields`` to the letter: ``Role``, ``role ``, ``$set``, ``a.b`` are none.
+
+    Raises `InvalidInput` that names it, unless it is no name.
+    """
+    for name in given:
+        if type(name) is not str or name not in fields:
+            raise InvalidInput(_shown(name), f"is not a field here; the fields are {', '.join(fields)}")
+
+
+def _shown(name: object) -> str:
+    return name if type(name) is str and len(name) <= 64 and name.isascii() and name.isidentifier() else "input"
+
+
+def registration(given: Mapping[str, object], policy: Policy) -> Registration:
+    """The registration that ``given`` fields ask for; names and zone may be left out. Raises `InvalidInput`."""
+    declared(given, REGISTRATION_FIELDS)
+    missing = [name for name in ("email", "handle", "password") if name not in given]
+    if missing:
+        raise InvalidInput(missing[0], "is missing")
+    address, called = email(given["email"]), handle(given["handle"], policy.accounts)
+    return Registration(
+        email=address,
+        handle=called,
+        password=passwords.new(given["password"], policy.passwords, (*address, called.canonical)),
+        first_name=named(given.get("first_name", ""), "first_name"),
+        last_name=named(given.get("last_name", ""), "last_name"),
+        timezone=periods.zone(given.get("timezone", "UTC")).key,
+    )
+
+
+# -- who -------------------------------------------------------------------------------------------------------------
+
+
+def uid(digits: str) -> str:
+    """The uid of a new user, of 24 fresh random hex digits: not those of its id, so neither tells the other."""
+    return f"usr_{digits}"
+
+
+def claim(canonical: str) -> str:
+    """The digest that a handle is claimed by."""
+    return hashlib.sha256(f"handle:{canonical}".encode()).hexdigest()
+
+
+def new_user(asked: Registration, hash: PasswordHash, id: str, uid: str, now: datetime) -> tuple[User, UserRegistered]:
+    """The user that a registration makes, and what is told of it. Tier and role are the least there are."""
+    user = User(
+        id=id,
+        uid=uid,
+        email=asked.email.written,
+        password_hash=hash,
+        handle=asked.handle.written,
+        first_name=asked.first_name,
+        last_name=asked.last_name,
+        created_at=now,
+        updated_at=now,
+        email_canonical=asked.email.canonical,
+        handle_canonical=asked.handle.canonical,
+        handle_claims=(HandleClaim(digest=claim(asked.handle.canonical)),),
+        timezone=asked.timezone,
+        password_changed_at=now,
+    )
+    return user, UserRegistered(user_id=uid, email=user.email, handle=user.handle, tier=user.tier)
+
+
+def adopted(user: User) -> User | None:
+    """A ``user`` from before us with the canonical forms and the claim that it lacks; None when it lacks none.
+
+    What cannot be read as an address or a handle of ours stays without: it is found by what it is to the letter. Where
+    somebody else has the canonical form already, the write is refused, and the user stays as found.
+    """
+    address, called = _address(user.email), _handle(user.handle)
+    fields: dict[str, Any] = {}
+    if user.email_canonical is None and address is not None:
+        fields["email_canonical"] = address.canonical
+    if user.handle_canonical is None and called is not None:
+        fields["handle_canonical"] = called.canonical
+        fields["handle_claims"] = (HandleClaim(digest=claim(called.canonical)), *user.handle_claims)
+    return user.evolve(**fields) if fields and user.status in ("active", "disabled") else None
+
+
+def admitted(user: User | None, policy: Accounts) -> bool:
+    """Whether a user may log in at all, whatever the password."""
+    return user is not None and user.status == "active" and (user.email_verified or not policy.require_verified)
+
+
+def public(user: User) -> PublicUser:
+    """What anybody may know of ``user``."""
+    return PublicUser(**{name: getattr(user, name) for name in PublicUser.model_fields})
+
+
+# -- changes ---------------------------------------------------------------------------------------------------------
+
+_TAKEN_BY: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "first_name": lambda value: named(value, "first_name"),
+    "last_name": lambda value: named(value, "last_name"),
+    "bio": bio,
+    "avatar": avatar,
+}
+
+
+def edited(user: User, given: Mapping[str, object], now: datetime) -> tuple[User, UserProfileUpdated] | None:
+    """``user`` with the ``given`` fields, and what is told of it: which fields changed, never their values.
+
+    None when nothing changes. A field that is not given stays; None clears a bio or an avatar, and nothing else.
+    Raises `InvalidInput`.
+    """
+    declared(given, PROFILE_FIELDS)
+    wanted = {name: _TAKEN_BY[name](value) for name, value in given.items()}
+    changed = {name: value for name, value in wanted.items() if getattr(user, name) != value}
+    if not changed:
+        return None
+    told = UserProfileUpdated(user_id=user.uid, changed={name: Change() for name in changed})
+    return user.evolve(**changed, updated_at=now), told
+
+
+def with_handle(user: User, wanted: Handle, now: datetime, policy: Accounts) -> tuple[User, UserHandleChanged] | None:
+    """``user`` under another handle, and what is told of it. None when it is the same to the letter.
+
+    The one before is held back for the time that the policy says; its user may take it again, nobody else. Raises
+    `InvalidTransition` when as many are held back as may be.
+    """
+    if wanted.written == user.handle:
+        return None
+    before = user.handle_canonical or user.handle.lower()
+    held = [each for each in _held(user, now) if each.digest != claim(wanted.canonical)]
+    if before != wanted.canonical and policy.handle_hold:
+        held.append(HandleClaim(digest=claim(before), until=now + timedelta(seconds=policy.handle_hold)))
+    if len(held) > policy.held_handles:
+        raise InvalidTransition("handle", "has changed too often; change it when an earlier one is free again")
+    changed = user.evolve(
+        handle=wanted.written,
+        handle_canonical=wanted.canonical,
+        handle_claims=(HandleClaim(digest=claim(wanted.canonical)), *held),
+        updated_at=now,
+    )
+    return changed, UserHandleChanged(user_id=user.uid, old=user.handle, new=wanted.written)
+
+
+def held_back(user: User, canonical: str, now: datetime) -> bool:
+    """Whether ``user`` has the handle, or had it and it is held back still. From ``until`` on it is free."""
+    wanted = claim(canonical)
+    return any(each.digest == wanted and _in_force(each, now) for each in user.handle_claims)
+
+
+def freed(user: User, now: datetime) -> User | None:
+    """``user`` without the holds that have passed, for who found one of them in the way; None: there are none."""
+    kept = tuple([each for each in user.handle_claims if _in_force(each, now)])
+    return None if kept == user.handle_claims else user.evolve(handle_claims=kept)
+
+
+def _held(user: User, now: datetime) -> list[HandleClaim]:
+    return [each for each in user.handle_claims if each.until is not None and now < each.until]
+
+
+def _in_force(each: HandleClaim, now: datetime) -> bool:
+    return each.until is None or now < each.until
+
+
+def with_password(user: User, hash: PasswordHash, now: datetime) -> tuple[User, UserPasswordChanged]:
+    """``user`` with another password: sessions end, and so do resets and changes of address under way."""
+    changed = user.evolve(
+        password_hash=hash,
+        password_changed_at=now,
+        epoch=user.epoch + 1,
+        tokens=tokens.without(user, "reset", "change"),
+        updated_at=now,
+    )
+    return changed, UserPasswordChanged(user_id=user.uid)
+
+
+def rehashed(user: User, hash: PasswordHash) -> User:
+    """``user`` with the same password, hashed at another cost. Nothing ends.
+
+    It is written guarded by the hash that the password was checked against, so a change of password in between wins.
+    """
+    return user.evolve(password_hash=hash)
+
+
+def verified(user: User, now: datetime) -> tuple[User, UserEmailVerified] | None:
+    """``user`` whose address is proved, by a token that is now used up. None when it was before."""
+    if user.email_verified:
+        return None
+    changed = user.evolve(email_verified=True, tokens=tokens.without(user, "verification"), updated_at=now)
+    return changed, UserEmailVerified(user_id=user.uid, email=user.email)
+
+
+def with_address(user: User, address: Address, now: datetime) -> tuple[User, UserEmailVerified]:
+    """``user`` at another address, proved by the token that was sent there. Sessions end, and no token is left."""
+    changed = user.evolve(
+        email=address.written,
+        email_canonical=address.canonical,
+        email_verified=True,
+        epoch=user.epoch + 1,
+        tokens=(),
+        updated_at=now,
+    )
+    return changed, UserEmailVerified(user_id=user.uid, email=address.written)
+
+
+def with_role(user: User, wanted: Role, by: str | None, now: datetime) -> tuple[User, UserRoleChanged] | None:
+    """``user`` in another role, given by the user with the uid ``by``. None when it is the same."""
+    if user.role == wanted:
+        return None
+    told = UserRoleChanged(user_id=user.uid, old=user.role, new=wanted, by=by)
+    return user.evolve(role=wanted, updated_at=now), told
+
+
+def disabled(user: User, reason: str, now: datetime) -> tuple[User, UserSuspended] | None:
+    """``user`` who may not log in until enabled: sessions end, and no token is left. None when it is so already.
+
+    Raises `InvalidTransition` for a user that is erased.
+    """
+    _not_erased(user)
+    if user.status == "disabled":
+        return None
+    changed = user.evolve(status="disabled", epoch=user.epoch + 1, tokens=(), updated_at=now)
+    return changed, UserSuspended(user_id=user.uid, reason=reason)
+
+
+def enabled(user: User, reason: str, now: datetime) -> tuple[User, UserReinstated] | None:
+    """``user`` who may log in again. None when it is so already. Raises `InvalidTransition` for one that is erased."""
+    _not_erased(user)
+    if user.status == "active":
+        return None
+    return user.evolve(status="active", updated_at=now), UserReinstated(user_id=user.uid, reason=reason)
+
+
+def _not_erased(user: User) -> None:
+    if user.status in ("erasing", "erased"):
+        raise InvalidTransition("user", "is erased, which is for good")
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+def erasing(user: User, now: datetime, policy: Accounts) -> User:
+    """``user`` at the first step of an erasure: whatever is personal on the document is gone, and nobody logs in.
+
+    The handle is held back as one that was given up. Fields that we do not know may be personal too: they are not in
+    the result, so it is written in place of the document, not into it. Erasing again changes nothing.
+    """
+    if user.status in ("erasing", "erased"):
+        return user
+    fields: dict[str, Any] = {
+        "id": user.id,
+        "uid": user.uid,
+        "email": f"{user.id}@erased.invalid",
+        "handle": f"erased_{user.id}",
+        "tier": user.tier,
+        "created_at": user.created_at,
+        "updated_at": now,
+        "handle_claims": _claims_left(user, now, policy),
+        "status": "erasing",
+        "epoch": user.epoch + 1,
+        "erased_at": now,
+    }
+    return checked(User, fields)
+
+
+def _claims_left(user: User, now: datetime, policy: Accounts) -> tuple[HandleClaim, ...]:
+    if not policy.handle_hold:
+        return tuple(_held(user, now))
+    present = claim(user.handle_canonical or user.handle.lower())
+    held = [each for each in _held(user, now) if each.digest != present]
+    return (*held, HandleClaim(digest=present, until=now + timedelta(seconds=policy.handle_hold)))
+
+
+def erased(user: User, now: datetime) -> tuple[User, UserErased] | None:
+    """``user`` when the erasure has come to its end everywhere else. None when it was before.
+
+    Raises `InvalidTransition` for one whose erasure has not begun.
+    """
+    if user.status == "erased":
+        return None
+    if user.status != "erasing":
+        raise InvalidTransition("user", "is not being erased")
+    return user.evolve(status="erased", updated_at=now), UserErased(user_id=user.uid)

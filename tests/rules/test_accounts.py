@@ -1,0 +1,772 @@
+"""Accounts. The names of tests begin with the row of the security checklist that they hold."""
+
+import ast
+import json
+import re
+import time
+import traceback
+import unicodedata
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tektree.errors import InvalidInput, InvalidTransition
+from tektree.models.accounts import HandleClaim, PasswordHash, User
+from tektree.policy import Accounts, Policy
+from tektree.rules import accounts, passwords, tokens
+from tektree.wire.collections import FIELDS
+from tektree.wire.documents import from_document, to_document
+from tests.records import records, sample
+from tests.rules.corpus import HOSTILE, judged, texts
+from tests.rules.ledgers import NOON
+
+POLICY = Policy()
+HASH = PasswordHash("$2b$10$" + "." * 53)
+ID, OTHER = "a" * 24, "b" * 24
+ASKED: dict[str, object] = {"email": "Ada@Example.com", "handle": "Ada_L", "password": "long enough"}
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def user() -> User:
+    made, _ = accounts.new_user(accounts.registration(ASKED, POLICY), HASH, ID, accounts.uid(OTHER), NOON)
+    return made
+
+
+def canonical(text: str) -> str:
+    return accounts.email(text).canonical
+
+
+def refused(rule: Callable[..., object], *arguments: Any) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        rule(*arguments)
+    assert caught.value.__cause__ is None
+    assert len(str(caught.value)) < 250
+    return caught.value
+
+
+# -- addresses -------------------------------------------------------------------------------------------------------
+
+
+def test_d1_capitals_make_no_second_account() -> None:
+    assert accounts.email("User@Ex.com") == ("User@ex.com", "user@ex.com")
+    assert canonical("User@Ex.com") == canonical("user@ex.com") == canonical("USER@EX.COM")
+
+
+def test_d2_a_domain_has_one_form() -> None:
+    for domain in ("xn--mnchen-3ya.de", "münchen.de", "MÜNCHEN.de", "mu\u0308nchen.de", "ｍünchen。de"):
+        assert accounts.email(f"user@{domain}") == ("user@münchen.de", "user@xn--mnchen-3ya.de")
+    assert canonical("u@faß.de") != canonical("u@fass.de")
+    assert canonical("u@\u0430pple.com") != canonical("u@apple.com")
+
+
+def test_d3_an_accent_has_one_form() -> None:
+    assert accounts.email("usér@example.com") == accounts.email("use\u0301r@example.com")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ＵＳＥＲ@example.com", "\ufb01sh@example.com", "\u212aevin@example.com", "\u017fam@example.com", "²@example.com"],
+)
+def test_d4_d6_what_only_looks_otherwise_is_refused(text: str) -> None:
+    refused(accounts.email, text)
+
+
+def test_d5_tags_and_dots_make_another_address() -> None:
+    assert len({canonical(f"{local}@gmail.com") for local in ("user", "user+tag", "u.ser")}) == 3
+
+
+def test_b6_a_look_alike_is_another_address() -> None:
+    assert canonical("m\u0131ke@example.org") != canonical("mike@example.org")
+    assert canonical("İda@example.org") != canonical("ida@example.org")
+    assert accounts.identifier("m\u0131ke@example.org") != accounts.identifier("mike@example.org")
+
+
+@pytest.mark.parametrize("value", [["a@x.co", "b@y.co"], {"$ne": None}, b"a@x.co", None, 5, ("a@x.co",)])
+def test_b7_d19_an_address_is_one_text(value: Any) -> None:
+    assert refused(accounts.email, value).field == "email"
+    assert refused(accounts.identifier, value).field == "identifier"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@x.co,b@y.co",
+        "a@x.co;b@y.co",
+        "a@x.co b@y.co",
+        "a@x.co\nb@y.co",
+        "Name <u@x.co>",
+        "<u@x.co>",
+        " u@x.co",
+        "u@x.co ",
+        "u@x.co\n",
+        "u(comment)@x.co",
+        '"a b"@x.co',
+        "u@[127.0.0.1]",
+        "u@x.co.",
+        "u@x",
+        "u@-x.co",
+        "@x.co",
+        "u@",
+        "u@@x.co",
+    ],
+)
+def test_b8_b9_an_address_is_an_address_alone(text: str) -> None:
+    refused(accounts.email, text)
+    assert accounts.identifier(text) is None
+
+
+@pytest.mark.parametrize("domain", ["a.test", "host.local", "x.invalid", "localhost", "b.localhost"])
+def test_d18_domains_that_nobody_has_are_refused(domain: str) -> None:
+    refused(accounts.email, f"user@{domain}")
+
+
+def test_d20_an_address_is_measured_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert canonical("x" * 64 + "@example.com")
+    refused(accounts.email, "x" * 65 + "@example.com")
+    refused(accounts.email, "é" * 33 + "@example.com")
+
+    def touched(*_: object, **__: object) -> None:
+        raise AssertionError("looked at before it was measured")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(accounts, "validate_email", touched)
+        patched.setattr(unicodedata, "normalize", touched)
+        for huge in ("x" * 1_000_000, "x" * 243 + "@example.com", "a" + "\u0301\u0327" * 10_000 + "@example.com"):
+            refused(accounts.email, huge)
+            assert accounts.identifier(huge) is None
+        refused(accounts.named, "a" + "\u0301\u0327" * 10_000, "first_name")
+        refused(accounts.bio, "a" + "\u0301\u0327" * 10_000)
+
+
+@given(texts())
+@settings(max_examples=300)
+def test_d8_a_canonical_form_is_its_own(text: str) -> None:
+    made = judged(accounts.email, text)
+    if not isinstance(made, InvalidInput):
+        again = accounts.email(made.canonical)
+        assert again.canonical == made.canonical
+        assert accounts.email(made.written) == made
+        assert len(made.canonical) <= 254
+
+
+def test_d8_every_character_in_an_address() -> None:
+    """Of each code point: it is refused, or its canonical form stands still."""
+    taken = 0
+    for code in range(0x80, 0x3000):
+        made = judged(accounts.email, f"a{chr(code)}b@example.com")
+        if not isinstance(made, InvalidInput):
+            taken += 1
+            assert canonical(made.canonical) == made.canonical
+            assert not set(made.canonical) & set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert taken > 1_000
+
+
+# -- handles ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_handle_is_kept_as_written_and_compared_in_small_letters() -> None:
+    assert accounts.handle("Ada_L", POLICY.accounts) == ("Ada_L", "ada_l")
+    assert accounts.handle("a1_", POLICY.accounts).canonical == "a1_"
+    assert accounts.handle("x" * 30, POLICY.accounts)
+
+
+HANDLES = [
+    "",
+    "ab",
+    "x" * 31,
+    "a b c",
+    "abc\n",
+    "\nabc",
+    "а\u0431с",
+    "a٣b",
+    "²²²",
+    "раураl",
+    "\u212aevin",
+    "ada-l",
+    "a.b.c",
+]
+HANDLES += [
+    "ａｄａ",
+    "ad\u0430",
+    "ada\u200b",
+    "\u202eada",
+    "ada\0",
+    "$set",
+    "adä",
+    "ada\ud800",
+    "x" * 1_000_000,
+    ".",
+    "..",
+]
+
+
+@pytest.mark.parametrize("value", [*HANDLES, None, 5, b"ada", ["ada"], {"$gt": ""}])
+def test_d6_d7_d9_d10_a_handle_is_ascii_before_it_is_folded(value: Any) -> None:
+    assert "A-Z" in refused(accounts.handle, value, POLICY.accounts).reason
+    if type(value) is str:
+        assert accounts.identifier(value) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["admin", "Admin", "ROOT", "new", "api", "null", "undefined", "support", "_admin_", "me_"]
+)
+def test_d11_reserved_names_are_given_to_nobody(name: str) -> None:
+    assert "reserved" in refused(accounts.handle, name, POLICY.accounts).reason
+    assert accounts.handle(f"{name}x", POLICY.accounts)
+
+
+def test_d11_the_host_reserves_names() -> None:
+    policy = Accounts(reserved_handles=["Acme"])
+    assert "reserved" in refused(accounts.handle, "aCME", policy).reason
+    assert accounts.handle("admin", policy)
+
+
+@given(texts(40))
+def test_d8_a_canonical_handle_is_its_own(text: str) -> None:
+    made = judged(lambda value: accounts.handle(value, POLICY.accounts), text)
+    if not isinstance(made, InvalidInput):
+        assert re.fullmatch("[a-z0-9_]{3,30}", made.canonical)
+        assert accounts.handle(made.canonical, POLICY.accounts).canonical == made.canonical
+
+
+def test_who_logs_in_is_sought_by_one_field() -> None:
+    assert accounts.identifier("Ada@Example.com") == ("email", "ada@example.com")
+    assert accounts.identifier("Ada_L") == ("handle", "ada_l")
+    assert accounts.identifier("admin") == ("handle", "admin")
+    assert accounts.identifier("x" * 10_000_000) is None
+    assert accounts.identifier("x" * 255 + "@") is None
+
+
+def test_d17_a_uid_is_of_random_digits() -> None:
+    assert accounts.uid("0123456789abcdef01234567") == "usr_0123456789abcdef01234567"
+
+
+# -- texts of users --------------------------------------------------------------------------------------------------
+
+SHOWN = [
+    "\u200b",
+    "\u202e",
+    "\u2066",
+    "\ufeff",
+    "\0",
+    "\U000e0041",
+    "\u00ad",
+    "\u2028",
+    "\u2029",
+    "\x7f",
+    "\ud800",
+    "\ue000",
+]
+SHOWN += ["\U0010ffff", "\u115f", "\u3164", "\u2800", "\x1b[31m", "\r"]
+
+
+@pytest.mark.parametrize("bad", SHOWN)
+def test_d10_k6_what_does_not_show_is_refused(bad: str) -> None:
+    for text in (bad, f"Ada{bad}", f"{bad}Ada", f"A{bad}da"):
+        assert refused(accounts.named, text, "first_name").field == "first_name"
+        assert refused(accounts.bio, text).field == "bio"
+
+
+def test_d10_lines_and_joined_letters_are_for_a_bio() -> None:
+    bio = "Line one\n\tLine two \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 👩\u200d💻"
+    assert accounts.bio(bio) == bio
+    for char in "\n\t\u200c\u200d":
+        refused(accounts.named, f"a{char}b", "last_name")
+
+
+def test_names_are_in_one_form_without_spaces_around() -> None:
+    assert accounts.named("  Ade\u0301le van  Dyk ", "first_name") == "Adéle van  Dyk"
+    assert accounts.named("", "last_name") == accounts.named("  ", "last_name") == ""
+    assert accounts.named("O'Brien-Łukasz 李", "last_name") == "O'Brien-Łukasz 李"
+    assert accounts.bio(None) is None
+    assert accounts.bio("") == ""
+
+
+def test_k19_k20_what_grows_is_measured_before_and_after() -> None:
+    assert len(unicodedata.normalize("NFC", "\U0001d160" * 90)) > 100
+    refused(accounts.named, "\U0001d160" * 90, "first_name")
+    refused(accounts.named, "x" * 101, "first_name")
+    refused(accounts.bio, "x" * 2_001)
+    assert accounts.named("x" * 100, "first_name")
+    assert accounts.bio("x" * 2_000)
+
+
+def test_k22_marks_are_not_heaped() -> None:
+    assert accounts.bio("x" + "\u0323" * 4)
+    refused(accounts.bio, "x" + "\u0323" * 5)
+    refused(accounts.named, "Z\u0351\u036b\u0343\u036a\u0302\u036ba", "first_name")
+
+
+@pytest.mark.parametrize("value", [5, b"Ada", ["Ada"], {"$ne": None}, True])
+def test_d19_texts_are_texts(value: Any) -> None:
+    for rule in (lambda it: accounts.named(it, "x"), accounts.bio, accounts.avatar):
+        refused(rule, value)
+    refused(accounts.role, value)
+
+
+def test_names_are_never_null() -> None:
+    refused(accounts.named, None, "first_name")
+
+
+AVATARS = [
+    "https://cdn.tektree.com/avatars/...",
+    "https://a.example",
+    "HTTPS://a.example/b?c=%20#d",
+    "https://a.example:8443/x",
+]
+NO_AVATARS = [
+    "javascript:alert(1)",
+    "data:image/png;base64,AA",
+    "//evil.example/a.png",
+    "\tjava\nscript:x",
+    "http://a.example/",
+]
+NO_AVATARS += [
+    "https://",
+    "https:///a",
+    "https://u@a.example/",
+    "https://u:p@a.example/",
+    "https:\\\\a.example",
+    "/a.png",
+    "a.png",
+    "",
+]
+NO_AVATARS += [
+    "https://a.example/ b",
+    "https://a.example/\n",
+    " https://a.example",
+    "https://[::1",
+    "https://a.example:99999/",
+]
+NO_AVATARS += [
+    "https://a.example:0/",
+    "https://é.example/",
+    "https://a.example/\u202e",
+    "https://a.example/" + "x" * 2_048,
+    "https://a.example\\@b",
+]
+
+
+@pytest.mark.parametrize("url", AVATARS)
+def test_k21_an_avatar_is_an_https_url(url: str) -> None:
+    assert accounts.avatar(url) == url
+
+
+@pytest.mark.parametrize("url", NO_AVATARS)
+def test_k21_and_nothing_else(url: str) -> None:
+    assert refused(accounts.avatar, url).field == "avatar"
+
+
+def test_an_avatar_may_be_taken_off() -> None:
+    assert accounts.avatar(None) is None
+
+
+@pytest.mark.parametrize("value", ["Admin", "admin ", "root", "", "ADMIN", None, ["admin"]])
+def test_e_a_role_is_one_of_three(value: Any) -> None:
+    assert refused(accounts.role, value).field == "role"
+    assert accounts.role("moderator") == "moderator"
+
+
+# -- any text through every rule -------------------------------------------------------------------------------------
+
+RULES: dict[str, Callable[[Any], Any]] = {
+    "email": accounts.email,
+    "handle": lambda text: accounts.handle(text, POLICY.accounts),
+    "identifier": accounts.identifier,
+    "name": lambda text: accounts.named(text, "first_name"),
+    "bio": accounts.bio,
+    "avatar": accounts.avatar,
+    "role": accounts.role,
+    "password": lambda text: passwords.new(text, POLICY.passwords, ("ada@example.com", "ada")),
+    "timezone": lambda text: accounts.registration({**ASKED, "timezone": text}, POLICY),
+}
+RULE = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+
+
+def work(rule: Callable[[Any], Any], text: str) -> float:
+    """The processor's seconds for one call, at the best of three."""
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        rule(text)
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
+@RULE
+@given(text=texts(2_100))
+@settings(max_examples=200)
+def test_any_text_is_taken_or_refused_in_our_own_error(rule: Callable[[Any], Any], text: str) -> None:
+    made = judged(rule, text)
+    if isinstance(made, InvalidInput):
+        assert len(str(made)) < 250
+    elif type(made) is str:
+        json.dumps(made).encode()
+        made.encode()
+
+
+@RULE
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_are_judged_quickly(rule: Callable[[Any], Any], text: str) -> None:
+    """The best of three is below 50 ms of work: a text is measured before anything looks at it."""
+    assert work(lambda value: judged(rule, value), text) < 0.05
+    made = judged(rule, text)
+    if isinstance(made, InvalidInput) and len(text) > 20:
+        assert text not in str(made)
+
+
+@pytest.mark.long
+def test_100_000_texts_through_every_rule() -> None:
+    chance = Random(5)
+    pieces = [text for text in HOSTILE if 0 < len(text) < 300]
+    for _ in range(100_000):
+        chars = [chr(chance.randrange(0x110000)) for _ in range(chance.randrange(20))]
+        mixed = "".join([*chars, chance.choice(pieces), chance.choice(("", "@example.com", "a" * 20))])
+        for rule in RULES.values():
+            start = time.process_time()
+            judged(rule, mixed)
+            spent = time.process_time() - start
+            assert spent < 0.05 or work(lambda value, rule=rule: judged(rule, value), mixed) < 0.05  # type: ignore[misc]
+
+
+def test_k18_no_pattern_is_slow_on_what_pumps_it() -> None:
+    source = Path(accounts.__file__).parent
+    for name in ("accounts", "passwords", "tokens"):
+        tree = ast.parse((source / f"{name}.py").read_text(encoding="utf-8"))
+        calls = [
+            node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"
+        ]
+        assert calls
+        for call in calls:
+            pattern = re.compile(ast.literal_eval(call.args[0]))
+            for pump in ("a", "A_", "!", ".", "$2b$10$", "$2b$10$" + "." * 40, "-"):
+                assert work(pattern.fullmatch, pump * 100_000) < 0.05
+
+
+# -- registration ----------------------------------------------------------------------------------------------------
+
+
+def test_a_registration_makes_a_user_of_the_least_rank() -> None:
+    asked = accounts.registration({**ASKED, "first_name": " Ada ", "timezone": "Europe/Berlin"}, POLICY)
+    made, told = accounts.new_user(asked, HASH, ID, accounts.uid(OTHER), NOON)
+    assert made.evolve() == made
+    assert (made.email, made.email_canonical) == ("Ada@example.com", "ada@example.com")
+    assert (made.handle, made.handle_canonical) == ("Ada_L", "ada_l")
+    assert made.handle_claims == (HandleClaim(digest=accounts.claim("ada_l")),)
+    assert (made.first_name, made.last_name, made.timezone) == ("Ada", "", "Europe/Berlin")
+    assert (made.tier, made.role, made.email_verified, made.status, made.epoch) == ("free", "user", False, "active", 0)
+    assert (made.created_at, made.updated_at, made.password_changed_at, made.last_login_at) == (NOON, NOON, NOON, None)
+    assert made.password_hash == HASH
+    assert (told.user_id, told.email, told.handle, told.tier) == (made.uid, made.email, "Ada_L", "free")
+    assert from_document(User, to_document(made)) == made
+
+
+@pytest.mark.parametrize("field", ["email", "handle", "password"])
+def test_what_a_registration_needs(field: str) -> None:
+    error = refused(accounts.registration, {name: value for name, value in ASKED.items() if name != field}, POLICY)
+    assert (error.field, error.reason) == (field, "is missing")
+    assert refused(accounts.registration, {**ASKED, field: None}, POLICY).field == field
+
+
+def test_a15_the_password_is_not_the_name() -> None:
+    for own in ("Ada_Lovelace", "ada.lovelace@example.com", "ada.lovelace"):
+        asked = {"email": "ada.lovelace@example.com", "handle": "ada_lovelace", "password": own}
+        assert refused(accounts.registration, asked, POLICY).field == "password"
+
+
+STORED = sorted({*FIELDS["users"], *User.model_fields, "_outbox", "_v"} - {*accounts.REGISTRATION_FIELDS})
+SPELLINGS = ("{}", "{} ", " {}", "{}.x", "user.{}", "${}", "{}\0", "_{}", "{}__", "{}\u200b")
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_e1_e2_e3_no_stored_field_is_taken_that_is_no_input(name: str, user: User) -> None:
+    spelled = {form.format(name) for form in SPELLINGS} | {name.upper(), name.title(), name.title().replace("_", "")}
+    for spelling in spelled - {*accounts.PROFILE_FIELDS}:
+        for value in ("admin", None, True, {"$set": "admin"}):
+            assert refused(accounts.edited, user, {spelling: value}, NOON)
+            assert refused(accounts.registration, {**ASKED, spelling: value}, POLICY)
+    if name not in accounts.PROFILE_FIELDS:
+        assert refused(accounts.edited, user, {name: "admin"}, NOON).field in (name, "input")
+
+
+@pytest.mark.parametrize("name", ["$set", "$where", "", "a.b", "x" * 100, "é", "role ", 5, None, b"role", ("role",)])
+def test_e2_a_strange_name_is_not_repeated(name: Any) -> None:
+    assert refused(accounts.declared, {name: 1}, accounts.PROFILE_FIELDS).field == "input"
+    accounts.declared({"bio": 1}, accounts.PROFILE_FIELDS)
+
+
+def test_e4_a_frozen_user_changes_by_checked_copies_only(user: User) -> None:
+    with pytest.raises(ValidationError):
+        user.role = "admin"
+    for changes in ({"role": "root"}, {"Role": "admin"}, {"epoch": -1}, {"status": "gone"}, {"tokens": [{}]}):
+        with pytest.raises(InvalidInput):
+            user.model_copy(update=changes)
+
+
+# -- changes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_edited_and_no_value_is_told(user: User) -> None:
+    given = {"first_name": "Augusta", "bio": "Secret life", "avatar": "https://a.example/secret.png", "last_name": ""}
+    edited = accounts.edited(user, given, NOON + DAY)
+    assert edited is not None
+    changed, told = edited
+    assert (changed.first_name, changed.bio, changed.avatar) == (
+        "Augusta",
+        "Secret life",
+        "https://a.example/secret.png",
+    )
+    assert changed.updated_at == NOON + DAY
+    assert set(told.changed) == {"first_name", "bio", "avatar"}
+    assert not re.search("Augusta|ecret", repr(told) + told.model_dump_json())
+    assert accounts.edited(changed, given, NOON) is None
+    cleared = accounts.edited(changed, {"bio": None}, NOON)
+    assert cleared is not None
+    assert cleared[0].bio is None
+    assert accounts.edited(user, {}, NOON) is None
+
+
+@pytest.mark.parametrize(
+    "given", [{"first_name": None}, {"bio": 5}, {"avatar": "x"}, {"timezone": "UTC"}, {"handle": "abc"}]
+)
+def test_what_an_edit_refuses(user: User, given: dict[str, object]) -> None:
+    assert refused(accounts.edited, user, given, NOON).field in given
+
+
+def take(user: User, name: str, now: Any = NOON, policy: Accounts = POLICY.accounts) -> User:
+    made = accounts.with_handle(user, accounts.handle(name, policy), now, policy)
+    assert made is not None
+    assert (made[1].old, made[1].new) == (user.handle, name)
+    return made[0]
+
+
+def test_d16_a_handle_that_was_given_up_is_held_back(user: User) -> None:
+    changed = take(user, "Countess")
+    hold = timedelta(seconds=POLICY.accounts.handle_hold)
+    assert (changed.handle, changed.handle_canonical) == ("Countess", "countess")
+    assert [each.until for each in changed.handle_claims] == [None, NOON + hold]
+    last = NOON + hold - timedelta(milliseconds=1)
+    for name, before, after in (("ada_l", True, False), ("countess", True, True), ("nobody", False, False)):
+        assert accounts.held_back(changed, name, last) == before
+        assert accounts.held_back(changed, name, NOON + hold) == after
+    assert accounts.freed(changed, last) is None
+    freed = accounts.freed(changed, NOON + hold)
+    assert freed is not None
+    assert [each.until for each in freed.handle_claims] == [None]
+    assert "ada_l" not in json.dumps(to_document(changed.evolve(email="x", email_canonical=None)), default=str)
+
+
+def test_d16_its_user_may_take_it_again(user: User) -> None:
+    back = take(take(user, "Countess"), "ADA_L")
+    assert [each.digest for each in back.handle_claims] == [accounts.claim("ada_l"), accounts.claim("countess")]
+    assert accounts.with_handle(back, accounts.handle("ADA_L", POLICY.accounts), NOON, POLICY.accounts) is None
+
+
+def test_other_capitals_hold_nothing_back(user: User) -> None:
+    assert take(user, "ADA_L").handle_claims == user.handle_claims
+
+
+def test_holds_end_and_are_bounded(user: User) -> None:
+    policy = Accounts(handle_hold=100, held_handles=2)
+    twice = take(take(user, "one", NOON, policy), "two", NOON, policy)
+    third = accounts.handle("three", policy)
+    with pytest.raises(InvalidTransition, match="too often"):
+        accounts.with_handle(twice, third, NOON, policy)
+    later = take(twice, "three", NOON + timedelta(seconds=100), policy)
+    assert len(later.handle_claims) == 2
+    assert len(take(twice, "one", NOON, policy).handle_claims) == 3
+    assert len(take(user, "one", NOON, Accounts(handle_hold=0)).handle_claims) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(["aaa", "bbb", "ccc", "ddd"]), st.integers(0, 60)), max_size=12))
+def test_claims_are_distinct_and_begin_with_the_handle(steps: list[tuple[str, int]]) -> None:
+    policy = Accounts(handle_hold=100, held_handles=2)
+    now = NOON
+    user, _ = accounts.new_user(accounts.registration(ASKED, POLICY), HASH, ID, accounts.uid(OTHER), now)
+    for name, seconds in steps:
+        now += timedelta(seconds=seconds)
+        try:
+            made = accounts.with_handle(user, accounts.handle(name, policy), now, policy)
+        except InvalidTransition:
+            continue
+        user = made[0] if made else user
+        digests = [each.digest for each in user.handle_claims]
+        assert len(digests) == len(set(digests)) <= 3
+        assert digests[0] == accounts.claim(str(user.handle_canonical))
+        assert [each.until is None for each in user.handle_claims] == [True] + [False] * (len(digests) - 1)
+
+
+def test_a_new_password_ends_sessions_and_a_new_hash_does_not(user: User) -> None:
+    changed, told = accounts.with_password(user, PasswordHash("new"), NOON + DAY)
+    assert (changed.password_hash, changed.epoch) == (PasswordHash("new"), user.epoch + 1)
+    assert changed.password_changed_at == changed.updated_at == NOON + DAY
+    assert told.user_id == user.uid
+    rehashed = accounts.rehashed(user, PasswordHash("new"))
+    assert rehashed == user.evolve(password_hash=PasswordHash("new"))
+
+
+def test_b17_an_address_is_proved_before_it_is_anybodys(user: User) -> None:
+    proved = accounts.verified(user, NOON)
+    assert proved is not None
+    assert proved[0].email_verified
+    assert proved[1].email == user.email
+    assert accounts.verified(proved[0], NOON) is None
+    holder = tokens.issued(proved[0], "reset", tokens.written(bytes(32)), NOON, POLICY.accounts)
+    moved, told = accounts.with_address(holder, accounts.email("New@Example.com"), NOON + DAY)
+    assert (moved.email, moved.email_canonical, moved.email_verified) == ("New@example.com", "new@example.com", True)
+    assert (moved.epoch, moved.tokens) == (user.epoch + 1, ())
+    assert told.email == "New@example.com"
+
+
+def test_a_role_changes_and_who_did_it_is_told(user: User) -> None:
+    made = accounts.with_role(user, "moderator", "usr_boss", NOON)
+    assert made is not None
+    assert made[0].role == "moderator"
+    assert (made[1].old, made[1].new, made[1].by) == ("user", "moderator", "usr_boss")
+    assert accounts.with_role(made[0], "moderator", None, NOON) is None
+
+
+def test_b20_who_is_disabled_is_not_admitted(user: User) -> None:
+    assert accounts.admitted(user, POLICY.accounts)
+    assert not accounts.admitted(None, POLICY.accounts)
+    holder = tokens.issued(user, "reset", tokens.written(bytes(32)), NOON, POLICY.accounts)
+    made = accounts.disabled(holder, "spam", NOON)
+    assert made is not None
+    out = made[0]
+    assert (out.status, out.epoch, out.tokens, made[1].reason) == ("disabled", user.epoch + 1, (), "spam")
+    assert not accounts.admitted(out, POLICY.accounts)
+    assert accounts.disabled(out, "spam", NOON) is None
+    back = accounts.enabled(out, "appeal", NOON)
+    assert back is not None
+    assert accounts.admitted(back[0], POLICY.accounts)
+    assert back[0].epoch == out.epoch
+    assert accounts.enabled(back[0], "appeal", NOON) is None
+
+
+def test_b1_b19_a_host_may_ask_for_a_proved_address(user: User) -> None:
+    strict = Accounts(require_verified=True)
+    assert not accounts.admitted(user, strict)
+    assert accounts.admitted(user.evolve(email_verified=True), strict)
+
+
+def test_k4_what_anybody_may_know_is_a_list_of_its_own() -> None:
+    shown = json.loads(accounts.public(full_user()).model_dump_json())
+    assert list(shown) == ["id", "uid", "handle", "first_name", "last_name", "avatar", "bio", "role", "created_at"]
+    assert "@" not in json.dumps(shown)
+
+
+# -- users from before us --------------------------------------------------------------------------------------------
+
+
+def test_a_user_from_before_us_gets_canonical_forms() -> None:
+    before = from_document(User, sample("users"))
+    made = accounts.adopted(before)
+    assert made is not None
+    assert (made.email_canonical, made.handle_canonical) == ("user@example.com", "johndoe")
+    assert made.handle_claims == (HandleClaim(digest=accounts.claim("johndoe")),)
+    assert accounts.adopted(made) is None
+    odd = before.evolve(email="user at host", handle="john.doe")
+    assert accounts.adopted(odd) is None
+    half = accounts.adopted(before.evolve(email="user at host"))
+    assert half is not None
+    assert (half.email_canonical, half.handle_canonical) == (None, "johndoe")
+    assert take(before, "Johnny").handle_claims[1].digest == accounts.claim("johndoe")
+
+
+# -- erasure ---------------------------------------------------------------------------------------------------------
+
+PLANTED = "planted"
+
+
+def full_user() -> User:
+    document = sample("users") | {
+        "email": f"{PLANTED}@example.com",
+        "handle": PLANTED,
+        "first_name": PLANTED,
+        "last_name": PLANTED,
+        "bio": PLANTED,
+        "avatar": f"https://a.example/{PLANTED}",
+        "password_hash": PLANTED,
+        "legacy": {"note": PLANTED},
+    }
+    user = accounts.adopted(from_document(User, document))
+    assert user is not None
+    token = tokens.written(bytes(32))
+    return tokens.issued(user, "change", token, NOON, POLICY.accounts, f"{PLANTED}@example.org")
+
+
+def test_an_erasure_leaves_nothing_personal() -> None:
+    before = full_user()
+    assert PLANTED in json.dumps(to_document(before), default=str)
+    gone = accounts.erasing(before, NOON, POLICY.accounts)
+    assert PLANTED not in json.dumps(to_document(gone), default=str)
+    assert (gone.id, gone.uid, gone.created_at, gone.tier) == (before.id, before.uid, before.created_at, before.tier)
+    assert (gone.role, gone.status, gone.epoch, gone.erased_at) == ("user", "erasing", before.epoch + 1, NOON)
+    assert (gone.email_canonical, gone.handle_canonical, gone.password_hash) == (None, None, None)
+    assert not accounts.admitted(gone, POLICY.accounts)
+    assert from_document(User, to_document(gone)) == gone
+
+
+@given(records(User))
+def test_any_user_can_be_erased(before: User) -> None:
+    before = before.evolve(status="active", handle_claims=before.handle_claims[:2], epoch=min(before.epoch, 9))
+    gone = accounts.erasing(before, NOON, POLICY.accounts)
+    kept = {"id", "uid", "tier", "created_at"}
+    same = {name for name in User.model_fields if getattr(gone, name) == getattr(before, name)}
+    defaults = {name for name, field in User.model_fields.items() if getattr(before, name) == field.get_default()}
+    assert same <= kept | defaults | {"updated_at"}
+
+
+def test_an_erasure_goes_on_where_it_was_and_ends_once(user: User) -> None:
+    begun = accounts.erasing(user, NOON, POLICY.accounts)
+    assert accounts.erasing(begun, NOON + DAY, POLICY.accounts) == begun
+    with pytest.raises(InvalidTransition, match="not being erased"):
+        accounts.erased(user, NOON)
+    ended = accounts.erased(begun, NOON + DAY)
+    assert ended is not None
+    assert (ended[0].status, ended[1].user_id) == ("erased", user.uid)
+    assert accounts.erased(ended[0], NOON) is None
+    assert accounts.erasing(ended[0], NOON, POLICY.accounts) == ended[0]
+    for step in (accounts.disabled, accounts.enabled):
+        for gone in (begun, ended[0]):
+            with pytest.raises(InvalidTransition, match="for good"):
+                step(gone, "why", NOON)
+
+
+def test_d16_the_handle_of_who_is_erased_is_held_back(user: User) -> None:
+    gone = accounts.erasing(take(user, "Countess"), NOON, POLICY.accounts)
+    hold = timedelta(seconds=POLICY.accounts.handle_hold)
+    for name in ("ada_l", "countess"):
+        assert accounts.held_back(gone, name, NOON + hold - timedelta(milliseconds=1))
+        assert not accounts.held_back(gone, name, NOON + hold)
+    assert accounts.erasing(user, NOON, Accounts(handle_hold=0)).handle_claims == ()
+
+
+def test_nobody_can_register_what_an_erased_user_is_called(user: User) -> None:
+    gone = accounts.erasing(user, NOON, POLICY.accounts)
+    refused(accounts.email, gone.email)
+    refused(accounts.handle, gone.handle, POLICY.accounts)
+    assert accounts.identifier(gone.email) is None
+    assert accounts.identifier(gone.handle) is None
+    assert accounts.adopted(gone) is None
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_k1_k2_no_repr_and_no_error_shows_a_secret(user: User) -> None:
+    asked = accounts.registration({**ASKED, "password": "hunter2 hunter2"}, POLICY)
+    shown = [repr(asked), str(asked), repr(user), str(user)]
+    for field in ASKED:
+        for value in (["hunter2"], "hunter2\0", "hunter2" * 100):
+            error = refused(accounts.registration, {**ASKED, field: value}, POLICY)
+            shown += [str(error), repr(error), str(vars(error)), *traceback.format_exception(error)]
+    assert not [text for text in shown if re.search(r"hunter2(?!\")|\$2b\$", text)]
