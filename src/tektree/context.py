@@ -12,7 +12,7 @@ active, its trace is taken when none is given.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import replace
 from typing import Final
 
@@ -20,24 +20,47 @@ from tektree import tracing
 from tektree.errors import InvalidInput
 from tektree.ids import uid_of
 from tektree.models.base import plain
-from tektree.models.events import Context, Event
+from tektree.models.events import NOTHING, Context, Event
 
-__all__ = ["NOTHING", "Context", "caused_by", "current", "within"]
+__all__ = ["NOTHING", "Context", "answer", "current", "depth", "leave", "within"]
 
-NOTHING: Final = Context()
-"""When nobody said anything."""
+_Ambient = Context | tuple[Event, str | None]
+"""A context, or the event that is being answered, with the rule that answers it: its context is made when asked for."""
 
-_CURRENT: Final[ContextVar[Context]] = ContextVar("tektree_context", default=NOTHING)
+_CURRENT: Final[ContextVar[_Ambient]] = ContextVar("tektree_context", default=NOTHING)
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def current() -> Context:
     """What led to what is done now; an empty one when nobody said."""
     found = _CURRENT.get()
-    if found.trace_id or not tracing.INSTALLED:
-        return found
-    trace = tracing.current()
-    return found if trace is None else replace(found, trace_id=trace[0], traceparent=trace[1])
+    if type(found) is tuple:
+        found = _answering(*found)
+    assert isinstance(found, Context)
+    if tracing.INSTALLED and not found.trace_id and (trace := tracing.current()) is not None:
+        return replace(found, trace_id=trace[0], traceparent=trace[1])
+    return found
+
+
+def depth(event: Event) -> int:
+    """How many events caused one another up to the answer to ``event``."""
+    hops = event.metadata.get("hops", 0)
+    return hops + 1 if type(hops) is int else 1
+
+
+def _answering(event: Event, rule_id: str | None) -> Context:
+    """Of its correlation and trace, one step deeper."""
+    metadata = event.metadata
+    return Context(
+        event.correlation_id or event.event_id,
+        event.event_id,
+        event.trace_id,
+        metadata.get("traceparent"),
+        metadata.get("tracestate"),
+        metadata.get("user_id"),
+        rule_id,
+        depth(event),
+    )
 
 
 @contextmanager
@@ -72,32 +95,22 @@ def within(
         changes.setdefault("trace_id", found[1])
     if actor is not None:
         changes["actor"] = uid_of(actor, "actor")
-    token = _CURRENT.set(replace(_CURRENT.get(), **changes))  # type: ignore[arg-type]
-    try:
-        yield _CURRENT.get()
-    finally:
-        _CURRENT.reset(token)
-
-
-@contextmanager
-def caused_by(event: Event, rule_id: str | None = None) -> Iterator[Context]:
-    """Everything told inside is an answer to ``event``: of its correlation and trace, one step deeper."""
-    metadata = event.metadata
-    context = Context(
-        event.correlation_id or event.event_id,
-        event.event_id,
-        event.trace_id,
-        metadata.get("traceparent"),
-        metadata.get("tracestate"),
-        metadata.get("user_id"),
-        rule_id,
-        metadata.get("hops", 0) + 1,
-    )
+    context = replace(current(), **changes)  # type: ignore[arg-type]
     token = _CURRENT.set(context)
     try:
         yield context
     finally:
         _CURRENT.reset(token)
+
+
+def answer(event: Event, rule_id: str | None = None) -> Token[_Ambient]:
+    """From here on, until `leave`, everything that is told is an answer to ``event``."""
+    return _CURRENT.set((event, rule_id))
+
+
+def leave(token: Token[_Ambient]) -> None:
+    """The answer is over."""
+    _CURRENT.reset(token)
 
 
 def _text(field: str, value: object, most: int) -> str:

@@ -46,6 +46,7 @@ __all__ = [
     "plain",
     "plain_text",
     "text",
+    "validated",
 ]
 
 INT53: Final = 2**53
@@ -122,6 +123,12 @@ def checked(model: type[M], fields: Mapping[str, Any]) -> M:
         return model(**fields) if issubclass(model, Draft) else model.model_validate(dict(fields))
     except ValidationError as error:
         raise first_fault(error) from None
+
+
+def validated(model: type[M], fields: Mapping[str, Any]) -> M:
+    """A ``model`` of stored fields, not by way of its ``__init__``. Raises pydantic's error: for a second try."""
+    record: M = model.__pydantic_validator__.validate_python(fields, self_instance=_new(model))
+    return record
 
 
 def made(model: type[M], fields: dict[str, Any]) -> M:

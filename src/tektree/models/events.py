@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, overload
+from typing import Annotated, Any, Final, Literal, NamedTuple, overload
 
 from pydantic import Field
 
 from tektree.models.base import Count, Frozen, HexId, Instant, Json, Record, Text
 
 __all__ = [
+    "NOTHING",
     "Context",
     "DeadLetter",
     "Delivery",
@@ -127,6 +128,11 @@ class Context:
     depth: int = 0
 
     @property
+    def told(self) -> bool:
+        """Whether there is anything to tell of it."""
+        return self is not NOTHING
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What of it stands in an event's metadata."""
         found = {
@@ -138,6 +144,10 @@ class Context:
             "hops": self.depth or None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+NOTHING: Final = Context()
+"""When nobody said anything."""
 
 
 def _told_within(

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from string import Formatter
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
 
 from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, UnknownVersion
 from tektree.ids import hex_id
-from tektree.models.base import Frozen, Value, checked, instant, json_value
-from tektree.models.events import Event
+from tektree.models.base import Frozen, Value, checked, instant, json_value, made, validated
+from tektree.models.events import Context, Event
 from tektree.models.payloads import PAYLOADS
 from tektree.models.payloads.base import Kind, Payload, is_personal, nullable, parts
 
@@ -28,6 +30,12 @@ MOST_METADATA: Final = 2_048
 
 PERSONAL_METADATA: Final = frozenset({"ip_address"})
 """What may stand in ``metadata`` and is personal."""
+
+_LONGEST_STREAM: Final = 256
+_SHORT: Final = 2_000
+"""Characters that stay below the limit however they are escaped, with up to a hundred fields."""
+
+INT64: Final = 2**63
 
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}(\.(0|[1-9][0-9]{0,8})){2}")
@@ -43,7 +51,7 @@ _SECRET: Final = frozenset({"password", "secret", "token"})
 class Catalog:
     """Event types by name. It never changes: `register` gives a larger one."""
 
-    __slots__ = ("_by_name", "_kinds")
+    __slots__ = ("_by_name", "_flat", "_kinds")
 
     def __init__(self, payloads: Iterable[type[Payload]] = ()) -> None:
         """Raises `ConfigurationError` for a declaration that does not hold together, or for a name that is taken."""
@@ -58,6 +66,7 @@ class Catalog:
             kinds[kind.event_type] = kind
         self._kinds: Mapping[str, Kind] = MappingProxyType(kinds)
         self._by_name: Mapping[str, Kind] = MappingProxyType(by_name)
+        self._flat = _Flat()
 
     def register(self, *payloads: type[Payload]) -> "Catalog":
         """A catalog with these types too. Raises `ConfigurationError`: see the class."""
@@ -101,12 +110,46 @@ class Catalog:
         Raises `InvalidInput` when it is of no known type, larger than 16 KiB, or names something personal within a
         field that is open.
         """
-        self.kind(payload)
+        if not self.holds(type(payload)):
+            self.kind(payload)
+        flat = self._flat[type(payload)]
+        short = None if flat is None else _short(payload, flat)
+        if short is not None:
+            return short
         found = encoded(payload)
         _measured("payload", found, MOST_PAYLOAD)
         for name, value in found.items():
             _only_declared(value, f"payload.{name}")
         return found
+
+    def told(self, payload: Payload, id: str, at: datetime, now: datetime, ambient: Context, producer_id: str) -> Event:
+        """The event that tells ``payload`` in a context: what `event` makes, of parts that are checked already.
+
+        ``at`` is when it happened, ``now`` when it is recorded. Raises `InvalidInput` for what `encode` refuses, and
+        for a stream whose name is longer than 256 characters.
+        """
+        kind = self.kind(payload)
+        metadata = ambient.metadata if ambient.told else {}
+        if kind.stream is not None:
+            stream = stream_of(payload) or ""
+            if len(stream) > _LONGEST_STREAM:
+                raise InvalidInput("payload", f"names its stream with more than {_LONGEST_STREAM} characters")
+            metadata["stream"] = stream
+        metadata["recorded_at"] = now.isoformat()
+        fields = {
+            "id": id,
+            "event_id": f"evt_{id}",
+            "event_type": kind.event_type,
+            "event_version": kind.version,
+            "timestamp": at,
+            "trace_id": ambient.trace_id,
+            "correlation_id": ambient.correlation_id,
+            "source_service": kind.by,
+            "producer_id": producer_id,
+            "metadata": Frozen(metadata),
+            "payload": self.encode(payload),
+        }
+        return made(Event, fields)
 
     def event(
         self,
@@ -172,6 +215,15 @@ class Catalog:
         Raises `UnknownVersion` for a type or a major version that is not known here, `CorruptDocument` for a payload
         that is none of its version.
         """
+        kind = self._by_name.get(event.event_type)
+        if kind is not None and event.event_version == kind.version:
+            try:  # most are exactly as they are declared here
+                return validated(kind.payload, event.payload)
+            except ValidationError:
+                pass
+        return self._decoded(event)
+
+    def _decoded(self, event: Event) -> Payload:
         kind, major = self._found(event)
         payload: Mapping[str, Any] = event.payload
         try:
@@ -206,6 +258,51 @@ class Catalog:
         if kind is None or not 0 < major <= kind.major:
             raise UnknownVersion(event.event_type, event.event_version)
         return kind, major
+
+
+class _Flat(dict[type[Payload], "Mapping[str, Any] | None"]):
+    """By class of payload, the defaults of its fields; None where one of them is more than a text or a number."""
+
+    def __missing__(self, payload: type[Payload]) -> Mapping[str, Any] | None:
+        decorators = payload.__pydantic_decorators__
+        plain = not decorators.field_serializers and not decorators.model_serializers
+        for field in payload.model_fields.values():
+            plain = plain and field.alias is None and _scalar(field.annotation) and not _serialized(field.metadata)
+        defaults = {name: field.default for name, field in payload.model_fields.items() if not field.is_required()}
+        self[payload] = found = defaults if plain else None
+        return found
+
+
+def _scalar(hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _scalar(get_args(hint)[0]) and not _serialized(get_args(hint)[1:])
+    if origin in {Union, UnionType}:
+        return all(_scalar(option) for option in get_args(hint))
+    if origin is Literal:
+        return all(type(option) in {str, int, bool, NoneType} for option in get_args(hint))
+    return hint in {str, int, bool, NoneType}
+
+
+def _serialized(notes: Iterable[Any]) -> bool:
+    return any("Serializer" in type(note).__name__ for note in notes)
+
+
+def _short(payload: Payload, defaults: Mapping[str, Any]) -> Frozen[str, Any] | None:
+    """A flat payload as JSON in one go, if it is of plain ASCII and far below what is too large."""
+    found, size = {}, 0
+    for name, value in payload.__dict__.items():
+        if name in defaults and value == defaults[name]:
+            continue
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or "\0" in value:
+                return None
+            size += len(value)
+        elif kind is int and not -INT64 <= value < INT64:
+            return None
+        found[name] = value
+    return Frozen(found) if size < _SHORT else None
 
 
 def encoded(payload: Payload) -> Frozen[str, Any]:

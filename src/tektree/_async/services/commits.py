@@ -207,7 +207,7 @@ class AsyncCommits:
             await self._log.append(events)
             return True
         to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
-        known = await self._log.append(events, self._handlers.posting(to))
+        known = await self._log.append(events, self._handlers.posting(to, now))
         mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
         work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
         return True

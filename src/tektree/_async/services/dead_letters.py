@@ -55,7 +55,7 @@ class AsyncDeadLetters:
             raise NotFound("dead letter", id)
         told = EventRedriven(event_id=found.event_id, handler=found.handler)
         named = event_id(found.event_id, "event.redriven", f"{found.handler}:{now.isoformat()}")
-        await self._handlers.tell(self._handlers.event(told, now, named[4:], now))
+        await self._handlers.tell(told, named[4:], now, now)
         await self._relay.resume(found.handler)
 
     async def discard(self, id: str) -> None:

@@ -13,7 +13,7 @@ from tektree._async.services.relay import AsyncRelay
 from tektree._flavour import async_call, async_handler
 from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, IdempotencyConflict, InvalidInput, NotFound
-from tektree.ids import Ids, event_id, is_hex_id, uid_of
+from tektree.ids import Ids, event_id, fresh_id, is_hex_id, uid_of
 from tektree.models.base import instant
 from tektree.models.events import Event, EventFilter, EventTree
 from tektree.models.pages import Page
@@ -153,14 +153,14 @@ class AsyncEvents:
             raise InvalidInput("payload", "must be of a class that declares an event: class …(Payload, event=…, by=…)")
         if kind.by in reactions.OWN:
             raise InvalidInput("payload", f"is told by the package alone, as {kind.event_type}")
-        self._add([type(payload)])
+        if not self._handlers.catalog.holds(type(payload)):
+            self._add([type(payload)])
         named = inputs.key(key)
         now = read(self._clock)
         happened = now if at is None else instant(at)
-        id = self._ids() if named is None else event_id("emit", kind.event_type, named)[4:]
-        event = self._handlers.event(payload, happened, id, now)
-        stored = await self._handlers.tell(event)
-        if named is not None and stored.payload != event.payload:
+        id = fresh_id(self._ids) if named is None else event_id("emit", kind.event_type, named)[4:]
+        stored = await self._handlers.tell(payload, id, happened, now)
+        if named is not None and stored.payload != self._handlers.catalog.encode(payload):
             raise IdempotencyConflict(named, ("payload",))
         return stored
 

@@ -82,6 +82,8 @@ class AsyncHandlers:
         self._deliveries = deliveries
         self._policy = policy.events
         self._inline = policy.events.deliver == "inline"
+        self._lease = timedelta(seconds=policy.events.lease)
+        self._producer = policy.events.producer_id
         self._clock = clock
         self._ids = ids
         self._by_name: dict[str, Registered] = {}
@@ -145,23 +147,33 @@ class AsyncHandlers:
 
     # -- their way ----------------------------------------------------------------------------------------------------
 
-    async def tell(self, event: Event) -> Event:
-        """Adds an event that stands on no document to the log, and calls its handlers. Gives back the first of its id.
+    async def tell(self, payload: Payload, id: str, at: datetime, now: datetime) -> Event:
+        """Tells what stands on no document: adds its event to the log, and calls the handlers. Gives back the event.
 
-        Where the type has a stream, the event is numbered in it.
+        Where one of the same id is there already, that is given back, and nobody is called. Where the type has a
+        stream, the event is numbered in it.
         """
+        event = self.catalog.told(payload, id, at, now, context.current(), self._producer)
         to = self.recipients(event.event_type)
         if not to:
             return (await self._log.tell(event))[0]
-        stored, new = await self._log.tell(event, self.posting([to]))
+        here = self._here
+        here.add(event.event_id)  # before it is marked, or a relay in another thread might take it
+        new = False
+        try:
+            stored, new = await self._log.tell(event, self.posting((to,), now))
+            if new and "stream" not in stored.metadata and self._inline:
+                await self._deliver([(stored, to)], stored.event_id)  # it is alone in its line
+                return stored
+        finally:
+            here.discard(event.event_id)
         if new:
             await self.run(self.queue([stored], [to]))
         return stored
 
-    def posting(self, to: Sequence[Recipients]) -> Posting:
+    def posting(self, to: Sequence[Recipients], now: datetime) -> Posting:
         """The mark of events that this process is about to deliver."""
-        now = read(self._clock)
-        return Posting(to, self.token, now + timedelta(seconds=self._policy.lease) if self._inline else now)
+        return Posting(to, self.token, now + self._lease if self._inline else now)
 
     def is_here(self, event_id: str) -> bool:
         """Whether this process is delivering the event right now."""
@@ -256,16 +268,25 @@ class AsyncHandlers:
 
     async def call(self, handler: Registered, event: Event) -> None:
         """Calls a handler with what it asks for, in the context of the event."""
-        with context.caused_by(event, handler.rule) as ambient:
-            if ambient.depth > _DEEPEST:
-                raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
+        if context.depth(event) > _DEEPEST:
+            raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
+        token = context.answer(event, handler.rule)
+        try:
+            if not tracing.INSTALLED:
+                await self._called(handler, event)
+                return
             with tracing.span(f"handle {event.event_type}", {"handler": handler.name, "event_id": event.event_id}):
-                if handler.payload is None:
-                    await async_call(handler.function, event)
-                elif handler.both:
-                    await async_call(handler.function, self.catalog.decode(event), event)
-                else:
-                    await async_call(handler.function, self.catalog.decode(event))
+                await self._called(handler, event)
+        finally:
+            context.leave(token)
+
+    async def _called(self, handler: Registered, event: Event) -> None:
+        if handler.payload is None:
+            await async_call(handler.function, event)
+        elif handler.both:
+            await async_call(handler.function, self.catalog.decode(event), event)
+        else:
+            await async_call(handler.function, self.catalog.decode(event))
 
     # -- what failed --------------------------------------------------------------------------------------------------
 
@@ -300,29 +321,17 @@ class AsyncHandlers:
         payload: Payload = EventDeadLettered(
             event_id=dead.event_id, handler=dead.handler, attempts=dead.attempts, reason=dead.reason
         )
-        await self.tell(self._system(payload, dead.event_id, f"{dead.handler}:{dead.attempts}"))
+        await self._told(payload, dead.event_id, f"{dead.handler}:{dead.attempts}")
         if dead.reason.startswith(UnknownVersion.__name__):
             event = await self._log.event(dead.event_id)
             version = "0" if event is None else event.event_version
             payload = SchemaUnknownVersion(event_type=dead.event_type, version=version)
-            await self.tell(self._system(payload, dead.event_id, version))
+            await self._told(payload, dead.event_id, version)
 
-    def _system(self, payload: Payload, cause: str, subject: str) -> Event:
-        kind, now = self.catalog.kind(payload), read(self._clock)
-        return self.event(payload, now, event_id(cause, kind.event_type, subject)[4:], now)
-
-    def event(self, payload: Payload, at: datetime, id: str, now: datetime) -> Event:
-        """The event that tells ``payload`` here and now; ``at`` is when that happened."""
-        ambient = context.current()
-        return self.catalog.event(
-            payload,
-            id,
-            at,
-            trace_id=ambient.trace_id,
-            correlation_id=ambient.correlation_id,
-            producer_id=self._policy.producer_id,
-            metadata={**ambient.metadata, "recorded_at": now.isoformat()},
-        )
+    async def _told(self, payload: Payload, cause: str, subject: str) -> None:
+        now = read(self._clock)
+        id = event_id(cause, self.catalog.kind(payload).event_type, subject)
+        await self.tell(payload, id[4:], now, now)
 
 
 def _line(event: Event) -> str:

@@ -96,7 +96,7 @@ class AsyncSettings:
             await self._log.append(events)
             await self._profiles.told(user_id, ids)
             return len(ids)
-        known = await self._log.append(events, self._handlers.posting(to))
+        known = await self._log.append(events, self._handlers.posting(to, read(self._clock)))
         mine = [each for each in left if each.event.event_id not in known]
         lines = self._handlers.queue([each.event for each in mine], [each.to for each in mine])
         await self._profiles.told(user_id, ids)

@@ -204,7 +204,7 @@ class Commits:
             self._log.append(events)
             return True
         to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
-        known = self._log.append(events, self._handlers.posting(to))
+        known = self._log.append(events, self._handlers.posting(to, now))
         mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
         work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
         return True

@@ -56,7 +56,7 @@ class DeadLetters:
             raise NotFound("dead letter", id)
         told = EventRedriven(event_id=found.event_id, handler=found.handler)
         named = event_id(found.event_id, "event.redriven", f"{found.handler}:{now.isoformat()}")
-        self._handlers.tell(self._handlers.event(told, now, named[4:], now))
+        self._handlers.tell(told, named[4:], now, now)
         self._relay.resume(found.handler)
 
     def discard(self, id: str) -> None:

@@ -95,7 +95,7 @@ class Settings:
             self._log.append(events)
             self._profiles.told(user_id, ids)
             return len(ids)
-        known = self._log.append(events, self._handlers.posting(to))
+        known = self._log.append(events, self._handlers.posting(to, read(self._clock)))
         mine = [each for each in left if each.event.event_id not in known]
         lines = self._handlers.queue([each.event for each in mine], [each.to for each in mine])
         self._profiles.told(user_id, ids)
