@@ -7,11 +7,11 @@ which is what MongoDB keeps, so what is read back equals what was written.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import Annotated, Any, Final, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Final, NoReturn, Self, TypeVar, overload
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -29,6 +29,7 @@ __all__ = [
     "Instant",
     "Json",
     "LISTED",
+    "Lazy",
     "Name",
     "Record",
     "SafeInt",
@@ -53,6 +54,7 @@ INT53: Final = 2**53
 
 M = TypeVar("M", bound=BaseModel)
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
 
 _UNION_STEP: Final = re.compile(r"(function-|nullable\[|dict\[|constrained-|union\[|literal\[)")
@@ -255,6 +257,52 @@ Count = Annotated[int, Field(ge=0, le=INT53)]
 SafeInt = Annotated[int, Field(ge=-INT53, le=INT53)]
 Tag = Annotated[str, Text(64, 1)]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=50), LISTED]
+
+
+class Lazy(Sequence[T]):
+    """Values that are made when somebody looks. It equals the tuple of them, and never changes.
+
+    They are made of frozen ``_facts``, so two threads that look at once see equal ones. Who knows how many there are
+    without making them says so in ``_length``.
+    """
+
+    __slots__ = ("_facts", "_items", "_length", "_make")
+
+    _length: int
+    _make: Callable[..., tuple[T, ...]]
+    _facts: tuple[object, ...]
+    _items: tuple[T, ...] | None
+
+    def _all(self) -> tuple[T, ...]:
+        items = self._items
+        if items is None:
+            self._items = items = self._make(*self._facts)
+        return items
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
+        return self._all()[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Lazy) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[T, ...]]]:
+        return tuple, (self._all(),)
 
 
 class Frozen(dict[K, V]):

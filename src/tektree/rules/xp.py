@@ -59,19 +59,28 @@ __all__ = [
 
 
 class Decision(NamedTuple):
-    """What is to be written: ``row`` with its ``events``, and ``profile`` as it is after. Denied: no row, and
-       ``reason``.
+    """What is to be written for who was as ``before``: ``row`` with its ``events``. Denied: no row, and ``reason``.
 
     ``earlier`` are achievements that were due before this row; where their dates matter, decide again with ``dated``.
     """
 
     outcome: Outcome
-    profile: GamificationProfile
+    before: GamificationProfile
     row: XPTransaction | None = None
     events: Sequence[Event] = ()
     reason: Reason | None = None
     again_at: datetime | None = None
     earlier: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> GamificationProfile:
+        """The profile as it is after."""
+        return self.after()
+
+    def after(self) -> GamificationProfile:
+        """The same, to be called when it is looked at."""
+        row = self.row
+        return self.before if row is None or row.state is None else projections.profile_with(self.before, row.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,7 +491,7 @@ def _entered(
     written, reason = made(XPTransaction, row), row["reason"]
     return Decision(
         Outcome.CLAMPED if reason is Reason.DAILY_CAP else Outcome.GRANTED,
-        projections.profile_with(profile, folded),
+        profile,
         written,
         announcements.told(profile, written, also, policy.events.producer_id),
         reason,

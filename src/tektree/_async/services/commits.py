@@ -40,9 +40,11 @@ _Told = tuple[XPTransaction, Sequence[Event]]
 
 
 class Written(NamedTuple):
-    """What a command came to: its decision, or the ``first`` row of its key; the profile after, and all events told."""
+    """What a command came to: its decision, or the ``first`` row of its key; the profile after, or what makes it; and
+    all events told.
+    """
 
-    profile: GamificationProfile
+    profile: GamificationProfile | Callable[[], GamificationProfile]
     decision: xp.Decision | None = None
     first: XPTransaction | None = None
     events: Sequence[Event] = ()
@@ -108,12 +110,12 @@ class AsyncCommits:
             except Stale:
                 await attempts.lost()
                 profile = await self.catch_up(user_id, now)
-        profile, events = decision.profile, decision.events
-        await self._follow([(decision.row, events)], profile, now)
-        if profile.owed:
-            profile, more = await self._pay(profile, now, attempts)
-            events = (*events, *more)
-        return Written(profile, decision=decision, events=events)
+        row, events = decision.row, decision.events
+        await self._follow([(row, events)], profile, now)
+        if row.owes:
+            profile, more = await self._pay(decision.profile, now, attempts)
+            return Written(profile, decision, None, (*events, *more))
+        return Written(decision.after, decision, None, events)
 
     async def _finished(
         self, profile: GamificationProfile, first: XPTransaction, now: datetime, attempts: _Attempts
@@ -138,9 +140,8 @@ class AsyncCommits:
     async def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
         told: list[XPTransaction] = []
-        entries: list[BoardEntry] = []
+        entries = _entries(committed, profile)
         for row, outbox in committed:
-            entries += leaderboards.entries(row, profile)
             if outbox and self._inline:
                 told.append(row)
         if told:
@@ -192,6 +193,13 @@ class AsyncCommits:
             found |= achievements.since(self._policy.achievements, missing, rows)
             after = rows[-1].seq
         return {id: found.get(id, otherwise) for id in ids}
+
+
+def _entries(committed: Sequence[_Told], profile: GamificationProfile) -> Sequence[BoardEntry]:
+    """What they say of the boards, in one sequence, in the same way."""
+    if len(committed) == 1:
+        return leaderboards.entries(committed[0][0], profile)
+    return [entry for row, _ in committed for entry in leaderboards.entries(row, profile)]
 
 
 def _events(committed: Sequence[_Told]) -> Sequence[Event]:
