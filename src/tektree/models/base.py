@@ -313,6 +313,12 @@ class Frozen(dict[K, V]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a stored mapping does not change; make a new one: dict(mapping)")
 
+    def having(self, key: K, value: V) -> Self:
+        """A copy in which ``key`` is ``value``."""
+        copy = type(self)(self)
+        _set_item(copy, key, value)
+        return copy
+
     __setitem__ = __delitem__ = clear = pop = popitem = _refuse
     __ior__ = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
 
@@ -327,6 +333,10 @@ class Frozen(dict[K, V]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[K, V]]]:
         return type(self), (dict(self),)
+
+
+_set_item: Final = dict.__setitem__
+"""Past the refusal, on a copy that nobody else has yet."""
 
 
 def json_value(value: Any, depth: int = 16) -> Any:

@@ -171,17 +171,18 @@ def _streak(streak: Streak, row: Mapping[str, Any]) -> Streak:
     return streak
 
 
-def _counted(counters: Mapping[str, Counter], row: Mapping[str, Any]) -> Mapping[str, Counter]:
+def _counted(counters: Frozen[str, Counter], row: Mapping[str, Any]) -> Frozen[str, Counter]:
     source = row["source"]
     if source in RESERVED:
         return counters
-    old, at, day = counters.get(source), row["timestamp"], row["day"]
-    if old is None:
+    found, at, day = counters.get(source), row["timestamp"], row["day"]
+    if found is None:
         fields = {"count": 1, "today": 1, "day": day, "last_at": at}
     else:
-        today = old.today + 1 if old.day == day else 1
-        fields = {"count": old.count + 1, "today": today, "day": day, "last_at": max(at, old.last_at)}
-    return Frozen({**counters, source: made(Counter, fields)})
+        old = found.__dict__
+        today, last = old["today"] + 1 if old["day"] == day else 1, old["last_at"]
+        fields = {"count": old["count"] + 1, "today": today, "day": day, "last_at": at if at > last else last}
+    return counters.having(source, made(Counter, fields))
 
 
 def profile_with(profile: GamificationProfile, state: Folded) -> GamificationProfile:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 from tektree.ids import transaction_id
@@ -56,6 +56,9 @@ __all__ = [
     "source_of",
     "week_of_row",
 ]
+
+
+_GRANTED: Final = Outcome.GRANTED  # looked up once: before Python 3.12 members are not found quickly
 
 
 class Decision(NamedTuple):
@@ -490,7 +493,7 @@ def _entered(
     row["state"] = folded
     written, reason = made(XPTransaction, row), row["reason"]
     return Decision(
-        Outcome.CLAMPED if reason is Reason.DAILY_CAP else Outcome.GRANTED,
+        _GRANTED if reason is None else Outcome.CLAMPED,
         profile,
         written,
         announcements.told(profile, written, also, policy.events.producer_id),
