@@ -163,7 +163,7 @@ def _reason(kind: str, message: str) -> str:
 
 def plain_text(value: str) -> str:
     """``value`` if a document and a JSON reader can hold it, else ``ValueError``."""
-    if _BAD.search(value):
+    if not plain(value):
         raise ValueError("must not hold NUL or half of a surrogate pair")
     return value
 
@@ -202,7 +202,7 @@ LISTED: Final = BeforeValidator(_tuple)
 
 def plain(value: str) -> bool:
     """Whether a text can be stored and sent: no NUL, no half of a surrogate pair."""
-    return _BAD.search(value) is None
+    return "\0" not in value if value.isascii() else _BAD.search(value) is None
 
 
 def blank(value: str) -> bool:

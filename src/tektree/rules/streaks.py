@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 from tektree.models.base import made
 from tektree.models.gamification import Grant, Milestone, Run, Streak, StreakEffect
@@ -234,13 +233,17 @@ def applied(streak: Streak, effect: StreakEffect | None, at: datetime, freezes: 
     last = state["last_activity_at"]
     newer = freezes is None and (last is None or at > last)
     if effect is None or not effect.counted:
-        return made(Streak, {**state, "last_activity_at": at}) if newer else streak
+        if not newer:
+            return streak
+        fields = state.copy()
+        fields["last_activity_at"] = at
+        return made(Streak, fields)
     base = effect.base or streak.base
     edge = (base.through or "") if base else ""
     dates, grants = _told(streak, Fact(effect.day, at, effect.day, freezes))
     through = effect.day if freezes is None else day_of(ordinal_of(effect.day) - 1)
     alive = base.started if base and base.current and base.started else edge
-    fields: dict[str, Any] = {
+    fields = {
         **state,
         "current": effect.current,
         "longest": effect.longest,

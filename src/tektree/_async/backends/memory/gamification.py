@@ -82,13 +82,15 @@ class AsyncMemoryLedger:
 
     async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
         with self._lock:
-            id, rows = row.transaction_id, self._rows.get(row.user_id)
+            said = row.__dict__
+            id, user_id = said["transaction_id"], said["user_id"]
+            rows = self._rows.get(user_id)
             if id in self._by_id:
                 raise Taken("key")
-            if row.seq != (len(rows) if rows else 0) + 1:
-                raise Stale("ledger", row.user_id)
+            if said["seq"] != (len(rows) if rows else 0) + 1:
+                raise Stale("ledger", user_id)
             if rows is None:
-                rows = self._rows[row.user_id] = []
+                rows = self._rows[user_id] = []
             rows.append(row)
             self._by_id[id] = row
             self._outbox[id] = events if type(events) is Told else tuple(events)
