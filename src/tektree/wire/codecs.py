@@ -557,11 +557,12 @@ def _bound(field: _Field) -> str:
 def _taking(field: _Field) -> list[str]:
     if field.kind.take == "{x}" and field.key == field.name:
         return []
-    look = f"_values['{field.key}']" if field.key == field.name else f"_values.pop('{field.key}')"
+    look = f"_values['{field.key}']"
+    renamed = [] if field.key == field.name else [f"del {look}"]
     bound = field.kind.of or field.kind.test
     if not bound and not field.kind.each and field.kind.take.count("{x}") == 1:
-        return [f"_values['{field.name}'] = {_filled(field.kind.take.replace('{x}', look), field)}"]
-    lines = [] if bound else [f"{field.name} = {look}"]
+        return [f"_values['{field.name}'] = {_filled(field.kind.take.replace('{x}', look), field)}", *renamed]
+    lines = renamed if bound else [f"{field.name} = {look}", *renamed]
     if field.kind.each:  # a loop, because before Python 3.12 a comprehension is a function of its own
         item = _filled(field.kind.each.replace("{x}", "_item"), field)
         lines += ["_items = []", f"for _item in {field.name}:", f"    _items.append({item})"]
