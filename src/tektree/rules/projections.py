@@ -189,7 +189,7 @@ def _counted(counters: Frozen[str, Counter], row: Mapping[str, Any]) -> Frozen[s
 
 def profile_with(profile: GamificationProfile, state: Folded) -> GamificationProfile:
     """``profile`` with the folded fields of ``state``; its settings stay."""
-    copy = made(GamificationProfile, {**profile.__dict__, **state.__dict__})
+    copy = made(GamificationProfile, profile.__dict__ | state.__dict__)
     if profile.__pydantic_extra__:
         object.__setattr__(copy, "__pydantic_extra__", profile.__pydantic_extra__)
     return copy

@@ -45,7 +45,7 @@ class AsyncMemoryGamification:
             stored = self._profiles.get(user_id)
             if stored is None or stored.seq > state.seq or (stored.seq == state.seq and not repair):
                 return
-            self._profiles[user_id] = made(GamificationProfile, {**stored.__dict__, **state.__dict__})
+            self._profiles[user_id] = made(GamificationProfile, stored.__dict__ | state.__dict__)
 
     async def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
         with self._lock:

@@ -46,7 +46,7 @@ class MemoryGamification:
             stored = self._profiles.get(user_id)
             if stored is None or stored.seq > state.seq or (stored.seq == state.seq and not repair):
                 return
-            self._profiles[user_id] = made(GamificationProfile, {**stored.__dict__, **state.__dict__})
+            self._profiles[user_id] = made(GamificationProfile, stored.__dict__ | state.__dict__)
 
     def swap(self, old: GamificationProfile, new: GamificationProfile) -> None:
         with self._lock:
