@@ -225,6 +225,7 @@ class FirstLink(MemoryLedger):
 
 class UsedOfAllUsers(MemoryLedger):
     def used(self, user_id: str, day: str) -> int:
+        super().used(user_id, day)  # brings the days up to date
         return sum([row.daily_total for (_, other), row in self._days.items() if other == day])
 
 
