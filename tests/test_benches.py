@@ -12,6 +12,7 @@ COLUMNS = {
     "awards": ["µs", "ratio", "tektree"],
     "boards": ["µs", "ratio", "users"],
     "codec": ["µs", "ratio", "from_document"],
+    "events": ["µs", "ratio", "emit"],
     "growth": ["µs", "ratio", "rows"],
     "imports": ["ms", "ratio", "a bare interpreter"],
 }
