@@ -328,7 +328,7 @@ def all_of(store: Any) -> dict[str, Any]:
     return {
         "profile": {name: part for name, part in dict(profile or ()).items() if name not in LEFT_OUT},
         "rows": list(rows),
-        "events still on rows": [each for each in value(store.ledger.tail(ADA, 0)) if each.outbox],
+        "events still on rows": [each for each in value(store.ledger.tail(ADA, 0, 1000)) if each.outbox],
         "events": list(value(store.events.stream("user:usr_ada:xp", 0, 1000))),
         "boards": [value(store.leaderboards.top(board, 9, NOW)) for board in boards],
     }

@@ -198,13 +198,17 @@ def _uri(database: Any) -> str:
 def events() -> tuple[Kind, list[Document]]:
     """Events of awards as they stand in MongoDB, and the rows that they came with."""
     start, numbers, backends = datetime(2025, 12, 16, tzinfo=UTC), count(), memory_backends()
-    tek = TekTree(backends, Policy(xp=XP(daily_cap=None)), lambda: start + timedelta(milliseconds=next(numbers)))
+    tek = TekTree(
+        backends, Policy(xp=XP(daily_cap=1_000_000_000)), lambda: start + timedelta(milliseconds=next(numbers))
+    )
     user_id, about = tek.gamification.enroll("usr_ada").user_id, EntityRef("answer", "676000000000000000000007")
     for number in range(MANY):
         tek.gamification.award(user_id, "answer_posted", about, key=str(number))
     told = [to_document(each) for each in backends.events.stream("user:usr_ada:xp", 0, MANY)]
     rows = [to_document(each) for each in backends.ledger.rows(user_id, 0, MANY)]
-    return Kind(EVENTS, _plain(told), {"metadata.stream": "user:usr_ada:xp"}, "metadata.seq"), rows
+    return Kind(
+        EVENTS, _plain(told), {"metadata.stream": "user:usr_ada:xp", "metadata.seq": {"$gt": 0}}, "metadata.seq"
+    ), rows
 
 
 def _plain(documents: list[Document]) -> list[Document]:
@@ -274,7 +278,7 @@ def _same(work: Work) -> Work:
 
 def _ledger(database: Any, rows: list[Document], run: Await) -> dict[str, Way]:
     """The ledger's rows, by the driver and by our ledger."""
-    kind = Kind(XP_TRANSACTIONS, rows, {"user_id": rows[0]["user_id"]}, "seq")
+    kind = Kind(XP_TRANSACTIONS, rows, {"user_id": rows[0]["user_id"], "seq": {"$gt": 0}}, "seq")
     TekTree.connect(database).setup()
     way = raw(database, kind, run)
     way.insert(rows)

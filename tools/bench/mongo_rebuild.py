@@ -1,9 +1,10 @@
 """How fast ``rebuild`` reads a ledger back from MongoDB, and how much memory it takes, by how many rows there are.
 
-Run it: ``python tools/bench/mongo_rebuild.py [--mongo URI] [--most 1000000]``. The rows are made by awards in memory and
-inserted in bulk, as they would stand in MongoDB. Once one user has all of them, once each user has a hundred. Time
-and memory are of two rebuilds: the peak is what Python holds more than before, by its own account (tracemalloc), which makes
-it slow. It should be flat.
+Run it: ``python tools/bench/mongo_rebuild.py [--mongo URI] [--most 1000000]``. The rows are made by awards in memory
+and inserted in bulk, as they would stand in MongoDB. Once one user has all of them, once each user has a hundred.
+*From nothing* is with profiles that have seen none of the rows, as after a restored backup: then the ledger is read
+twice, first to finish what may have been cut off. The peak is what Python holds more than before, by its own account
+(tracemalloc), in a rebuild of its own, because it is slow. It should be flat.
 """
 
 import time
@@ -23,7 +24,7 @@ from tektree.wire.collections import GAMIFICATION_PROFILES, XP_TRANSACTIONS
 from tektree.wire.documents import to_document
 
 ABOUT = EntityRef("answer", "676000000000000000000007")
-POLICY = Policy(xp=XP(daily_cap=None))
+POLICY = Policy(xp=XP(daily_cap=1_000_000_000))
 BULK = 1_000
 EACH = 100
 
@@ -34,44 +35,57 @@ def main() -> None:
     given = arguments(__doc__, mongo=MONGO, most=most)
     sizes = [100, 1_000] if given.quick else [size for size in (10_000, 100_000, 1_000_000) if size <= given.most]
     with databases(given.mongo) as (uri, fresh), MongoClient[Any](uri) as client:
-        table = [
-            (*_rebuilt(client[fresh()], size, size // users), size, f"{users:,} users" if users > 1 else "one user")
-            for each in (None, EACH)
-            for size in sizes
-            for users in [size // (each or size)]
-        ]
+        table = [row for shared in (True, False) for size in sizes for row in _rebuilt(client[fresh()], size, shared)]
     show("rebuild", ("rows a second", "kB at the peak", "rows", "of"), table)
 
 
-def _rebuilt(database: Any, size: int, each: int) -> tuple[int, int]:
+def _rebuilt(database: Any, size: int, shared: bool) -> list[tuple[int, int, int, str]]:
+    """Of profiles that have seen nothing, and of those that have seen all."""
+    each = size if shared else EACH
     tek = TekTree.connect(database, policy=POLICY)
     tek.setup()
-    for number in range(size // each):
-        _fill(database, f"usr_{number}", each)
+    profiles = [_fill(database, f"usr_{number}", each) for number in range(size // each)]
+    whose = "one user" if shared else f"{len(profiles):,} users"
+
+    def emptied() -> None:
+        database[GAMIFICATION_PROFILES].delete_many({})
+        database[GAMIFICATION_PROFILES].insert_many([dict(profile) for profile in profiles])
+
+    emptied()
+    lost = _seconds(tek)
+    emptied()
+    figures = [(lost, _peak(tek), f"{whose}, from nothing"), (_seconds(tek), _peak(tek), whose)]
+    user_id = str(profiles[0]["user_id"])
+    if tek.gamification.profile(user_id).seq != each or not tek.gamification.verify(user_id):
+        raise RuntimeError("it was not rebuilt")
+    return [(round(size / seconds), round(peak / 1024), size, name) for seconds, peak, name in figures]
+
+
+def _seconds(tek: TekTree) -> float:
     start = time.perf_counter()
-    done = tek.gamification.rebuild()
-    seconds = time.perf_counter() - start
+    tek.gamification.rebuild()
+    return time.perf_counter() - start
+
+
+def _peak(tek: TekTree) -> int:
     tracemalloc.start()
     tek.gamification.rebuild()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    user_id = tek.gamification.users(limit=1).items[0]
-    if done != size // each or tek.gamification.profile(user_id).seq != each:
-        raise RuntimeError("it was not rebuilt")
-    return round(size / seconds), round(peak / 1024)
+    return peak
 
 
-def _fill(database: Any, uid: str, rows: int) -> None:
-    """A user with so many rows, and a profile that has seen none of them."""
+def _fill(database: Any, uid: str, rows: int) -> dict[str, Any]:
+    """Writes the rows of a user; gives back a profile that has seen none of them."""
     start, numbers, backends = datetime(2025, 12, 16, tzinfo=UTC), count(), memory_backends()
     tek = TekTree(backends, POLICY, lambda: start + timedelta(milliseconds=next(numbers)))
     profile = tek.gamification.enroll(uid)
     for number in range(rows):
         tek.gamification.award(profile.user_id, "answer_posted", ABOUT, key=str(number))
-    database[GAMIFICATION_PROFILES].insert_one(to_document(profile))
     for after in range(0, rows, BULK):
         written = backends.ledger.rows(profile.user_id, after, min(BULK, rows - after))
         database[XP_TRANSACTIONS].insert_many([to_document(row) for row in written])
+    return to_document(profile)
 
 
 if __name__ == "__main__":

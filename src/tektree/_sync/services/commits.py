@@ -127,14 +127,18 @@ class Commits:
         return Written(profile, first=first)
 
     def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
-        """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
+        """The user's state by the ledger itself. Finishes what the profile shows to be unfinished, page by page: a
+        profile that was restored may lag by the whole ledger.
+        """
         profile = self.profile(user_id)
-        tail = self._ledger.tail(user_id, profile.seq)
-        if not tail or tail[-1].row.state is None:
-            return profile
-        profile = projections.profile_with(profile, tail[-1].row.state)
-        self._follow(tail, profile, now)
-        return profile
+        while True:
+            tail = self._ledger.tail(user_id, profile.seq, _PAGE)
+            if not tail or tail[-1].row.state is None:
+                return profile
+            profile = projections.profile_with(profile, tail[-1].row.state)
+            self._follow(tail, profile, now)
+            if len(tail) < _PAGE:
+                return profile
 
     def _follow(self, committed: Sequence[_Told], profile: GamificationProfile, now: datetime) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
