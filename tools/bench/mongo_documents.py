@@ -24,7 +24,6 @@ from typing import Any
 from bson import CodecOptions, DatetimeConversion, ObjectId, decode, encode
 from codec import WRITTEN
 from measuring import Work, arguments, optional, show, turns
-from pydantic import create_model
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
@@ -171,12 +170,10 @@ def beanie(database: Any, kind: Kind, run: Await) -> Way | None:
     if bean is None:
         return None
     kinds = {ObjectId: bean.PydanticObjectId, list: list[Any], dict: dict[str, Any]}
-    shape: dict[str, Any] = {
-        key: (kinds.get(type(value), type(value)), ...) for key, value in kind.documents[0].items() if key != "_id"
-    }
+    shape = {key: kinds.get(type(value), type(value)) for key, value in kind.documents[0].items() if key != "_id"}
     settings = type("Settings", (), {"name": kind.collection})
-    model: Any = create_model("Document", __base__=bean.Document, **shape)
-    model.Settings = settings
+    space = {"__annotations__": shape, "__module__": __name__, "Settings": settings}
+    model: Any = type("Document", (bean.Document,), space)
     run(bean.init_beanie(database=database, document_models=[model], skip_indexes=True))
     return Way(
         lambda: run(database[kind.collection].delete_many({})),
