@@ -171,9 +171,8 @@ def beanie(database: Any, kind: Kind, run: Await) -> Way | None:
         return None
     kinds = {ObjectId: bean.PydanticObjectId, list: list[Any], dict: dict[str, Any]}
     shape = {key: kinds.get(type(value), type(value)) for key, value in kind.documents[0].items() if key != "_id"}
-    settings = type("Settings", (), {"name": kind.collection})
-    space = {"__annotations__": shape, "__module__": __name__, "Settings": settings}
-    model: Any = type("Document", (bean.Document,), space)
+    model: Any = type("Document", (bean.Document,), {"__annotations__": shape, "__module__": __name__})
+    model.Settings = type("Settings", (), {"name": kind.collection})
     run(bean.init_beanie(database=database, document_models=[model], skip_indexes=True))
     return Way(
         lambda: run(database[kind.collection].delete_many({})),
