@@ -1,6 +1,6 @@
 """How fast ``rebuild`` reads a ledger back from MongoDB, and how much memory it takes, by how many rows there are.
 
-Run it: ``python tools/bench/mongo_rebuild.py [--mongo URI] [--most 1000000]``. The rows are made by awards in memory
+Run it: ``python tools/bench/mongo_rebuild.py [--mongo URI] [--most 100000]``. The rows are made by awards in memory
 and inserted in bulk, as they would stand in MongoDB. Once each user has a thousand, once one user has all of them:
 that only up to ten thousand on the server that is started here, which looks at every row of a user for each page.
 *From nothing* is with profiles that have seen none of the rows, as after a restored backup: then the ledger is read
@@ -33,9 +33,9 @@ MOST_OF_ONE = 10_000
 
 def main() -> None:
     """Prints the table."""
-    most = {"type": int, "default": 100_000, "help": "rows of the largest ledger"}
+    most = {"type": int, "default": 10_000, "help": "rows of the largest ledger"}
     given = arguments(__doc__, mongo=MONGO, most=most)
-    sizes = [1_000, 2_000] if given.quick else [size for size in (10_000, 100_000, 1_000_000) if size <= given.most]
+    sizes = [1_000, 2_000] if given.quick else [size for size in (1_000, 10_000, 100_000) if size <= given.most]
     shapes = [(size, EACH) for size in sizes] + [(size, size) for size in sizes if given.mongo or size <= MOST_OF_ONE]
     with databases(given.mongo) as (uri, fresh), MongoClient[Any](uri) as client:
         table = [row for size, each in shapes for row in _rebuilt(client[fresh()], size, each)]
