@@ -197,8 +197,13 @@ class LetsAllGo(MemoryLedger):
 
 
 class TailWithTheRowItself(MemoryLedger):
-    def tail(self, user_id: str, seq: int) -> Sequence[Any]:
-        return super().tail(user_id, max(0, seq - 1))
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Any]:
+        return super().tail(user_id, max(0, seq - 1), limit)
+
+
+class TailWithoutLimit(MemoryLedger):
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Any]:
+        return super().tail(user_id, seq, 10_000)
 
 
 class NoLimit(MemoryLedger):
@@ -346,6 +351,7 @@ BROKEN = {
         NeverLetsGo,
         LetsAllGo,
         TailWithTheRowItself,
+        TailWithoutLimit,
         NoLimit,
         OldestHistory,
         HistoryByTime,

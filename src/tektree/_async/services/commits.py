@@ -176,13 +176,16 @@ class AsyncCommits:
         return told
 
     async def _caught_up(self, user_id: str, now: datetime, work: AsyncWork) -> GamificationProfile:
+        """Page by page: a profile that was restored may lag by the whole ledger."""
         profile = await self.profile(user_id)
-        tail = await self._ledger.tail(user_id, profile.seq)
-        if not tail or tail[-1].row.state is None:
-            return profile
-        profile = projections.profile_with(profile, tail[-1].row.state)
-        await self._follow(tail, profile, now, work)
-        return profile
+        while True:
+            tail = await self._ledger.tail(user_id, profile.seq, _PAGE)
+            if not tail or tail[-1].row.state is None:
+                return profile
+            profile = projections.profile_with(profile, tail[-1].row.state)
+            await self._follow(tail, profile, now, work)
+            if len(tail) < _PAGE:
+                return profile
 
     async def _follow(
         self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: AsyncWork

@@ -175,13 +175,16 @@ class Commits:
         return told
 
     def _caught_up(self, user_id: str, now: datetime, work: Work) -> GamificationProfile:
+        """Page by page: a profile that was restored may lag by the whole ledger."""
         profile = self.profile(user_id)
-        tail = self._ledger.tail(user_id, profile.seq)
-        if not tail or tail[-1].row.state is None:
-            return profile
-        profile = projections.profile_with(profile, tail[-1].row.state)
-        self._follow(tail, profile, now, work)
-        return profile
+        while True:
+            tail = self._ledger.tail(user_id, profile.seq, _PAGE)
+            if not tail or tail[-1].row.state is None:
+                return profile
+            profile = projections.profile_with(profile, tail[-1].row.state)
+            self._follow(tail, profile, now, work)
+            if len(tail) < _PAGE:
+                return profile
 
     def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: Work) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""

@@ -145,9 +145,9 @@ class AsyncMemoryLedger:
     async def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)
 
-    async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    async def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._lock:
-            rows = self._rows.get(user_id, [])[seq:]
+            rows = self._rows.get(user_id, [])[seq : seq + limit]
             return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
 
     async def unfinished(self, limit: int) -> Sequence[Committed]:

@@ -146,9 +146,9 @@ class MemoryLedger:
     def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)
 
-    def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._lock:
-            rows = self._rows.get(user_id, [])[seq:]
+            rows = self._rows.get(user_id, [])[seq : seq + limit]
             return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
 
     def unfinished(self, limit: int) -> Sequence[Committed]:
