@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from math import comb
@@ -22,6 +23,7 @@ from tektree import AsyncTekTree, Outcome, TekTree
 from tektree._async.sdk import memory_backends as async_memory
 from tektree._sync.sdk import memory_backends
 from tektree.errors import ConfigurationError, OutcomeUnknown, TekTreeError, Unavailable
+from tektree.models.accounts import Actor
 from tektree.models.base import Value, checked
 from tektree.models.gamification import AwardResult
 from tektree.models.leaderboards import Board
@@ -66,7 +68,11 @@ def models() -> list[type[Value]]:
     found = []
     for module in pkgutil.iter_modules(tektree.models.__path__):
         names = vars(importlib.import_module(f"tektree.models.{module.name}")).values()
-        found += [each for each in names if inspect.isclass(each) and issubclass(each, Value) and each.model_fields]
+        found += [
+            each
+            for each in names
+            if inspect.isclass(each) and issubclass(each, Value) and each.model_fields and each is not Actor
+        ]
     return sorted(set(found), key=lambda each: each.__name__)
 
 
@@ -243,7 +249,7 @@ class Counters:
 
         stored: Any = Store()
         ports = async_memory()
-        store = stepping(type(ports)(stored, ports.ledger, ports.leaderboards, ports.events)).gamification
+        store = stepping(replace(ports, gamification=stored)).gamification
 
         async def work() -> object:
             return await raise_by(store)
