@@ -118,8 +118,8 @@ class AsyncMongoEventLog:
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         if not event_ids:
             return []
-        found = await self._found({"metadata.causation_id": {"$in": list(event_ids)}})
-        return sorted(found, key=_record)[:limit]
+        query = {"metadata.causation_id": {"$in": list(event_ids)}}
+        return sorted(await self._found(query, "metadata.recorded_at", 1, limit), key=_record)
 
     async def count(self) -> int:
         with self._mongo.reading(EVENTS):

@@ -5,6 +5,7 @@ import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple
 
 from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
@@ -39,12 +40,12 @@ class MemoryEventLog:
                 self._waiting.append(events)
                 return ()
             self._make()
-            known = [event.event_id for event in events if not self._add(event)]
+            new = [self._add(event) for event in events]
             if posting is not None:
-                for event, to in zip(events, posting.to, strict=True):
-                    if to and event.event_id not in known:
+                for event, is_new, to in zip(events, new, posting.to, strict=True):
+                    if is_new and to:
                         self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
-            return known
+            return [event.event_id for event, is_new in zip(events, new, strict=True) if not is_new]
 
     def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
         with self._lock:
@@ -75,8 +76,8 @@ class MemoryEventLog:
         with self._lock:
             self._make()
             numbered = self._streams.get(stream, {})
-            numbers = range(after + 1, min(after + limit, max(numbered, default=0)) + 1)
-            return [numbered[number] for number in numbers if number in numbered]
+            numbers = range(after + 1, max(numbered, default=0) + 1)
+            return list(islice((numbered[number] for number in numbers if number in numbered), limit))
 
     def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
         with self._lock:
@@ -102,8 +103,9 @@ class MemoryEventLog:
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
-            due = [id for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
-            return [Posted(self._by_id[id], self._marks[id].to) for id in due[:limit]]
+            due = [(id, mark) for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
+            due.sort(key=lambda each: each[1].until)
+            return sorted([Posted(self._by_id[id], mark.to) for id, mark in due[:limit]], key=_posted)
 
     def _make(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -213,6 +215,10 @@ def _date(event: Event) -> tuple[datetime, str]:
 def _record(event: Event) -> tuple[str, str, int, str]:
     metadata = event.metadata
     return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
+
+
+def _posted(posted: Posted) -> tuple[str, str, int, str]:
+    return _record(posted.event)
 
 
 def _fits(event: Event, which: EventFilter) -> bool:
