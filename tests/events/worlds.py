@@ -24,7 +24,7 @@ from tektree.testing import ManualClock, SeededIds
 from tektree.testing.explorer import End, digest, pause, stepping
 from tests.protocol.worlds import ADA, NOW, PRINCIPAL, RIGHT, Variant, _copied, done
 
-POLICY = Policy(events={"attempts": 4})
+POLICY = Policy(events={"attempts": 4}, reactions={})
 LATE = timedelta(minutes=5)
 """Behind every lease of what was begun at `NOW`, and by far."""
 

@@ -26,7 +26,7 @@ from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
+__all__ = ["OLDEST", "AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -39,7 +39,7 @@ Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransa
 """What to write, given the user's state; or the row that did it already."""
 
 
-_OLDEST: Final = timedelta(minutes=1)
+OLDEST: Final = timedelta(minutes=1)
 """How long after they were read a row's events may still be told. Who was held up longer leaves them to the relay:
 meanwhile they may have been told by others, and archived.
 """
@@ -190,6 +190,8 @@ class AsyncCommits:
             entries += leaderboards.entries(each.row, profile)
         left = [each for each in committed if each.outbox and self._inline]
         told = bool(left) and await self._logged(left, now, work)
+        if left and not told:
+            return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
         if entries:
             await self._boards.put(entries, now)
         if told:
@@ -200,7 +202,7 @@ class AsyncCommits:
 
     async def _logged(self, committed: Sequence[Committed], now: datetime, work: AsyncWork) -> bool:
         """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
-        if read(self._clock) - now > _OLDEST:
+        if read(self._clock) - now > OLDEST:
             return False
         events = _events(committed)
         if not any(each.to for each in committed):

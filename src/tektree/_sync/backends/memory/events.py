@@ -31,6 +31,7 @@ class MemoryEventLog:
         self._streams: dict[str, dict[int, Event]] = {}
         self._waiting: list[Told] = []
         self._marks: dict[str, _Mark] = {}
+        self._marked: dict[str, set[int]] = {}
         self._unread: list[Event] = []
         self._orders = _Orders()
 
@@ -43,8 +44,8 @@ class MemoryEventLog:
             known = [event.event_id for event in events if not self._add(event)]
             if posting is not None:
                 for event, to in zip(events, posting.to, strict=True):
-                    if to and event.event_id not in known:
-                        self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+                    if event.event_id not in known:
+                        self._mark(event, to, posting)
             return known
 
     def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
@@ -58,8 +59,8 @@ class MemoryEventLog:
                 number = max(self._streams.get(stream, {}), default=0) + 1
                 event = event.evolve(metadata={**event.metadata, "seq": number})
             self._add(event)
-            if posting is not None and posting.to[0]:
-                self._marks[event.event_id] = _Mark(posting.to[0], posting.by, posting.until)
+            if posting is not None:
+                self._mark(event, posting.to[0], posting)
             return event, True
 
     def event(self, event_id: str) -> Event | None:
@@ -99,12 +100,29 @@ class MemoryEventLog:
     def delivered(self, event_ids: Sequence[str]) -> None:
         with self._lock:
             for id in event_ids:
-                self._marks.pop(id, None)
+                if self._marks.pop(id, None) is not None:
+                    metadata = self._by_id[id].metadata
+                    stream = metadata.get("stream")
+                    marked = self._marked.get(stream, set())
+                    marked.discard(metadata.get("seq", 0))
+                    if stream is not None and not marked:
+                        self._marked.pop(stream, None)
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
             due = [id for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
             return [Posted(self._by_id[id], self._marks[id].to) for id in due[:limit]]
+
+    def awaited(self, stream: str, before: int) -> bool:
+        with self._lock:
+            return any(number < before for number in self._marked.get(stream, ()))
+
+    def _mark(self, event: Event, to: Recipients, posting: Posting) -> None:
+        if to:
+            self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+            stream = event.metadata.get("stream")
+            if stream is not None:
+                self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
 
     def _make(self) -> None:
         waiting, self._waiting = self._waiting, []
