@@ -463,12 +463,12 @@ async def whom_events_are_for_stays_with_them(backends: AsyncBackends) -> None:
     for decision, to in zip(decisions, tos, strict=True):
         await backends.ledger.append(*committed(decision), to)
     expected = [list(to or [()] * count) for to, count in zip(tos, counts, strict=True)]
-    tail = await backends.ledger.tail(story.user_id, 0)
+    tail = await backends.ledger.tail(story.user_id, 0, 9)
     same("of the tail", [_addressed(each) for each in tail], expected)
     same("their events", [list(each.outbox) for each in tail], [list(each.events) for each in decisions])
     same("of what is unfinished", [_addressed(each) for each in await backends.ledger.unfinished(9)], expected)
     await backends.ledger.told([row_of(decisions[0])])
-    [first, *rest] = await backends.ledger.tail(story.user_id, 0)
+    [first, *rest] = await backends.ledger.tail(story.user_id, 0, 9)
     same("behind told", (list(first.outbox), list(first.to)), ([], []))
     same("of the others", [_addressed(each) for each in rest], expected[1:])
 

@@ -80,6 +80,10 @@ class AsyncEventLog(Protocol):
         """
         ...
 
+    async def awaited(self, stream: str, before: int) -> bool:
+        """Whether an event of this stream with a number lower than ``before`` is still marked."""
+        ...
+
 
 class AsyncDeliveries(Protocol):
     """Calls of handlers that are still due, in lines, and those that were given up.

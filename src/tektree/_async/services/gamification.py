@@ -244,7 +244,7 @@ class AsyncGamification:
         if user_id is not None:
             hex_id(user_id, "user_id")
             await self.commits.profile(user_id)
-            await self._rebuild(user_id, read(self._clock))
+            await self._rebuild(user_id)
             if progress is not None:
                 await async_call(progress, 1, 1)
             return 1
@@ -252,7 +252,7 @@ class AsyncGamification:
         while users := await self._profiles.users(after, _PAGE):
             for each in users:
                 try:
-                    await self._rebuild(each, read(self._clock))
+                    await self._rebuild(each)
                 except NotFound:  # who left since they were listed
                     continue
                 done += 1
@@ -310,8 +310,8 @@ class AsyncGamification:
         row = await self.awards.row(row.reverses or row.restores or transaction_id)
         return await self.awards.linked(row, note, named, restoring)
 
-    async def _rebuild(self, user_id: str, now: datetime) -> None:
-        whole = await self.commits.catch_up(user_id, now)
+    async def _rebuild(self, user_id: str) -> None:
+        whole = await self.commits.catch_up(user_id)
         state = projections.START
         async for row in self._recounts.rows(user_id):
             if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told

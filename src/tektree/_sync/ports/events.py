@@ -81,6 +81,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def awaited(self, stream: str, before: int) -> bool:
+        """Whether an event of this stream with a number lower than ``before`` is still marked."""
+        ...
+
 
 class Deliveries(Protocol):
     """Calls of handlers that are still due, in lines, and those that were given up.

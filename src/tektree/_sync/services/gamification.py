@@ -245,7 +245,7 @@ class Gamification:
         if user_id is not None:
             hex_id(user_id, "user_id")
             self.commits.profile(user_id)
-            self._rebuild(user_id, read(self._clock))
+            self._rebuild(user_id)
             if progress is not None:
                 sync_call(progress, 1, 1)
             return 1
@@ -253,7 +253,7 @@ class Gamification:
         while users := self._profiles.users(after, _PAGE):
             for each in users:
                 try:
-                    self._rebuild(each, read(self._clock))
+                    self._rebuild(each)
                 except NotFound:  # who left since they were listed
                     continue
                 done += 1
@@ -311,8 +311,8 @@ class Gamification:
         row = self.awards.row(row.reverses or row.restores or transaction_id)
         return self.awards.linked(row, note, named, restoring)
 
-    def _rebuild(self, user_id: str, now: datetime) -> None:
-        whole = self.commits.catch_up(user_id, now)
+    def _rebuild(self, user_id: str) -> None:
+        whole = self.commits.catch_up(user_id)
         state = projections.START
         for row in self._recounts.rows(user_id):
             if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told
