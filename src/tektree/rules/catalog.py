@@ -13,8 +13,6 @@ from string import Formatter
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import ValidationError
-
 from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, UnknownVersion
 from tektree.ids import hex_id
 from tektree.models.base import Frozen, Value, checked, instant, json_value, made, validated
@@ -216,10 +214,9 @@ class Catalog:
         """
         kind = self._by_name.get(event.event_type)
         if kind is not None and event.event_version == kind.version:
-            try:  # most are exactly as they are declared here
-                return validated(kind.payload, event.payload)
-            except ValidationError:
-                pass
+            found = validated(kind.payload, event.payload)
+            if found is not None:  # most are exactly as they are declared here
+                return found
         return self._decoded(event)
 
     def _decoded(self, event: Event) -> Payload:
