@@ -4,10 +4,12 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.rate_limits import RateLimitStore
 
 __all__ = [
     "AsyncBackends",
@@ -15,9 +17,11 @@ __all__ = [
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
+    "AsyncRateLimitStore",
     "Backends",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",
+    "RateLimitStore",
 ]

@@ -6,9 +6,11 @@ from typing import Any, Self
 from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -51,6 +53,7 @@ class AsyncTekTree:
         """The numbers in force."""
         self.gamification = AsyncGamification(backends, self.policy, clock, ids)
         self.leaderboards = AsyncLeaderboards(backends, clock)
+        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:

@@ -7,9 +7,11 @@ from typing import Any, Self
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.rate_limits import RateLimits
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -52,6 +54,7 @@ class TekTree:
         """The numbers in force."""
         self.gamification = Gamification(backends, self.policy, clock, ids)
         self.leaderboards = Leaderboards(backends, clock)
+        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:

@@ -3,17 +3,21 @@
 from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 
 __all__ = [
     "AsyncMemoryEventLog",
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "AsyncMemoryRateLimits",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
+    "MemoryRateLimits",
 ]

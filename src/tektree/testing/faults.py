@@ -78,7 +78,8 @@ def around(backends: B, step: Around) -> B:
 
     For async storages ``step`` returns an awaitable, and so does what it calls.
     """
-    ports: Iterator[str] = (each.name for each in fields(backends) if each.name not in _HOOKS)
+    names: Iterator[str] = (each.name for each in fields(backends) if each.name not in _HOOKS)
+    ports = [name for name in names if getattr(backends, name) is not None]
     return replace(backends, **{name: cast(Any, _Port(name, getattr(backends, name), step)) for name in ports})
 
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from tektree._async.ports.events import AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
 
 __all__ = ["AsyncBackends"]
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncBackends:
-    """One implementation of every port, and what has to happen around their use: once before, and at the end."""
+    """One implementation of every port, and what has to happen around their use: once before, and at the end.
+
+    What is kept for a while only (rate limits) may be left out; it is kept in memory then.
+    """
 
     gamification: AsyncGamificationRepository
     ledger: AsyncLedger
@@ -21,3 +25,4 @@ class AsyncBackends:
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None
+    rate_limits: AsyncRateLimitStore | None = None

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from tektree._sync.ports.events import EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.rate_limits import RateLimitStore
 
 __all__ = ["Backends"]
 
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """One implementation of every port, and what has to happen around their use: once before, and at the end."""
+    """One implementation of every port, and what has to happen around their use: once before, and at the end.
+
+    What is kept for a while only (rate limits) may be left out; it is kept in memory then.
+    """
 
     gamification: GamificationRepository
     ledger: Ledger
@@ -22,3 +26,4 @@ class Backends:
     on_setup: Callable[[], None] | None = None
     on_close: Callable[[], None] | None = None
     on_check: Callable[[], Sequence[object]] | None = None
+    rate_limits: RateLimitStore | None = None
