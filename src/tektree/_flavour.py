@@ -9,8 +9,11 @@ import inspect
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, ParamSpec, TypeVar
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError
@@ -21,21 +24,31 @@ __all__ = [
     "async_cancellations",
     "async_databases",
     "async_heed",
+    "async_lines",
     "async_locks",
     "async_loop",
     "async_offload",
+    "async_redis",
+    "async_redis_clients",
+    "async_redis_stranger",
     "async_sleep",
     "async_stranger",
+    "async_timeout",
     "sync_backoff",
     "sync_call",
     "sync_cancellations",
     "sync_databases",
     "sync_heed",
+    "sync_lines",
     "sync_locks",
     "sync_loop",
     "sync_offload",
+    "sync_redis",
+    "sync_redis_clients",
+    "sync_redis_stranger",
     "sync_sleep",
     "sync_stranger",
+    "sync_timeout",
 ]
 
 P = ParamSpec("P")
@@ -63,6 +76,117 @@ async_stranger: Final = ("TekTree", sync_databases)
 
 sync_stranger: Final = ("AsyncTekTree", async_databases)
 """The class for databases that can be awaited, and those."""
+
+
+async_redis: Final = "redis.asyncio"
+"""Where redis-py keeps what can be awaited."""
+
+sync_redis: Final = "redis"
+"""Where redis-py keeps what cannot be awaited."""
+
+async_redis_clients: Final = {
+    ("redis.asyncio.client", "Redis"): "Redis",
+    ("redis.asyncio.cluster", "RedisCluster"): "RedisCluster",
+}
+"""The classes of clients of redis-py that can be awaited, by module and name."""
+
+sync_redis_clients: Final = {
+    ("redis.client", "Redis"): "Redis",
+    ("redis.cluster", "RedisCluster"): "RedisCluster",
+}
+"""The classes of clients of redis-py that cannot be awaited."""
+
+async_redis_stranger: Final = ("TekTree", sync_redis_clients)
+"""The class for clients that cannot be awaited, and those."""
+
+sync_redis_stranger: Final = ("AsyncTekTree", async_redis_clients)
+"""The class for clients that can be awaited, and those."""
+
+
+def async_timeout(seconds: float) -> AbstractAsyncContextManager[object]:
+    """Ends what is awaited inside after ``seconds``, with ``TimeoutError``."""
+    return asyncio.timeout(seconds)
+
+
+@contextmanager
+def sync_timeout(seconds: float) -> Iterator[None]:
+    """Nobody can interrupt a call that waits; what is called must keep the time itself."""
+    yield
+
+
+class async_lines:  # noqa: N801 - one of a pair
+    """Connections to a Redis server, each for one exchange at a time: those of the client's own pool."""
+
+    def __init__(self, pool: Any, deadline: float) -> None:
+        self._pool = pool
+        # Up to redis-py 5.2 a name of a command has to be given; later it must not be.
+        parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
+        self._named = ("_",) if parameter is not None and parameter.default is inspect.Parameter.empty else ()
+
+    async def take(self) -> Any:
+        """A connection that is open. Nothing is sent twice on it."""
+        return await self._pool.get_connection(*self._named)
+
+    async def give(self, connection: Any, whole: bool) -> None:
+        """Gives a connection back. One whose exchange was cut off is closed: its next reply would be another's."""
+        if not whole:
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
+        await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """The pool is closed with its client."""
+
+
+_NOT_OURS: Final = ("retry", "maint_notifications", "orig_", "oss_cluster", "event_dispatcher", "himport")
+"""How settings of a connection begin that belong to its pool, or that would send a command twice."""
+
+
+class sync_lines:  # noqa: N801 - one of a pair
+    """Connections to a Redis server, each for one exchange at a time: our own, made as the client's pool makes its.
+
+    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds.
+    """
+
+    def __init__(self, pool: Any, deadline: float) -> None:
+        settings = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(_NOT_OURS)}
+        settings |= {
+            "decode_responses": False,
+            "socket_timeout": min(deadline, settings.get("socket_timeout") or deadline),
+        }
+        if "host" in settings:
+            connect = settings.get("socket_connect_timeout")
+            settings["socket_connect_timeout"] = min(deadline, connect or deadline)
+        self._make: Callable[[], Any] = partial(pool.connection_class, **settings)
+        self._idle: deque[Any] = deque()
+
+    def take(self) -> Any:
+        """A connection that is open. Nothing is sent twice on it."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._make()
+        else:
+            try:
+                stale = connection.can_read(0)
+            except Exception:
+                stale = True
+            if stale:  # the server has closed it, or has said something that nobody asked for
+                connection.disconnect()
+        connection.connect()
+        return connection
+
+    def give(self, connection: Any, whole: bool) -> None:
+        """Gives a connection back. One whose exchange was cut off is closed: its next reply would be another's."""
+        if whole:
+            self._idle.append(connection)
+        else:
+            connection.disconnect()
+
+    def close(self) -> None:
+        """Closes them."""
+        while self._idle:
+            self._idle.pop().disconnect()
 
 
 class async_locks:  # noqa: N801 - one of a pair

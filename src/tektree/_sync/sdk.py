@@ -68,25 +68,32 @@ class TekTree:
     def connect(
         cls,
         mongo: Any,
-        redis: None = None,
+        redis: Any = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> Self:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
+        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits) is
+        kept there. Without it that is in this process's memory, where other processes do not see it.
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
         is not installed.
         """
-        if redis is not None:
-            raise ConfigurationError("redis", "is not served yet; leave it out, and boards are read from MongoDB")
         try:
             from tektree._sync.backends.mongo.connecting import mongo_backends
         except ImportError:
             raise ConfigurationError("mongo", 'needs the driver: pip install "tektree[mongo]"') from None
-        return cls(mongo_backends(mongo), policy, clock, ids)
+        backends = mongo_backends(mongo)
+        if redis is not None:
+            try:
+                from tektree._sync.backends.redis.connecting import with_redis
+            except ImportError:
+                raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
+            backends = with_redis(backends, redis)
+        return cls(backends, policy, clock, ids)
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -1,0 +1,124 @@
+"""The one place that knows redis-py: its clients, standalone and cluster, real and faked.
+
+Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
+reply was lost, also one that counts. Here nothing is sent twice unless the server said that it did nothing.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from tektree._async.backends.redis.faults import RAISED, fault
+from tektree._flavour import (
+    async_lines,
+    async_loop,
+    async_redis_clients,
+    async_redis_stranger,
+    async_timeout,
+)
+from tektree.errors import ConfigurationError, TekTreeError
+from tektree.wire.scripts import Script
+
+__all__ = ["DEADLINE", "AsyncRedis", "client_of", "stranger"]
+
+DEADLINE: Final = 2.0
+"""Seconds that a call may take, from finding a connection to the last reply."""
+
+Command = tuple[str | int, ...]
+
+
+class AsyncRedis:
+    """A server, as our backends use it."""
+
+    def __init__(self, client: Any, deadline: float = DEADLINE, owned: bool = False) -> None:
+        self._client = client
+        self.deadline = deadline
+        """The seconds that a call may take."""
+        self._owned = owned
+        self._lines = async_lines(client.connection_pool, deadline)
+        self._pid = os.getpid()
+        self._loop: object | None = None
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int] = ()) -> Any:
+        """What a script returns, in one round trip. A server that does not know it yet is told once."""
+        call = (len(keys), *keys, *args)
+        reply = (await self.send(("EVALSHA", script.sha, *call), about=keys[0]))[0]
+        if isinstance(reply, NoScriptError):  # then nothing was run
+            reply = (await self.send(("EVAL", script.text, *call), about=keys[0]))[0]
+        if isinstance(reply, ResponseError):
+            raise fault(reply, keys[0])
+        return reply
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """The replies to commands about keys of one slot, in one round trip. The first key is their first argument."""
+        about = str(commands[0][1])
+        replies = await self.send(*commands, about=about)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise fault(reply, about)
+        return replies
+
+    async def send(self, *commands: Command, about: str) -> list[Any]:
+        """The replies to commands, in one round trip; what the server refused is the error it answered with."""
+        self._at_home()
+        try:
+            async with async_timeout(self.deadline):
+                return await self._exchange(commands)
+        except TekTreeError:
+            raise
+        except RAISED as error:
+            raise fault(error, about) from None
+
+    async def close(self) -> None:
+        """Closes what was opened here: never a client that came from the host."""
+        if os.getpid() != self._pid:
+            return
+        await self._lines.close()
+        if self._owned:
+            await self._client.connection_pool.disconnect()
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        connection = await self._lines.take()
+        whole = False
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [await _reply(connection) for _ in commands]
+            whole = True
+        finally:
+            await self._lines.give(connection, whole)
+        return replies
+
+    def _at_home(self) -> None:
+        """Connections belong to the process and, when async, to the event loop that opened them."""
+        if os.getpid() != self._pid:
+            raise ConfigurationError("redis", "was opened before this process was forked; connect again in the child")
+        loop = async_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
+
+
+async def _reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return error
+
+
+def client_of(client: object) -> str | None:
+    """Which client of redis-py this is, of those that this flavour can use; None for anything else."""
+    return _named(client, async_redis_clients)
+
+
+def stranger(client: object) -> str | None:
+    """What to do instead with a client of the other flavour; None for anything else."""
+    tektree, clients = async_redis_stranger
+    return f"is a client for the other flavour; {tektree} takes it" if _named(client, clients) else None
+
+
+def _named(client: object, clients: Mapping[tuple[str, str], str]) -> str | None:
+    classes = [(each.__module__, each.__qualname__) for each in type(client).__mro__]
+    return next((clients[each] for each in classes if each in clients), None)
