@@ -17,9 +17,10 @@ class AsyncRateLimitStore(Protocol):
     """
 
     async def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
-        """Counts ``cost`` hits in every bucket, or in none of them when one has no room. All buckets differ.
+        """Counts ``cost`` hits in every bucket, or in none of them when one has no room.
 
-        Gives the fill of each after that; one whose ``wait`` is not 0 had no room.
+        All buckets differ, and ``cost`` is from 1 to the lowest of their limits. Gives the fill of each after that;
+        one whose ``wait`` is not 0 had no room.
         """
         ...
 
