@@ -5,23 +5,29 @@ from tektree._async.ports.events import AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.rate_limits import RateLimitStore
+from tektree._sync.ports.sessions import AccountsReader, SessionStore
 
 __all__ = [
+    "AccountsReader",
+    "AsyncAccountsReader",
     "AsyncBackends",
     "AsyncEventLog",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
     "AsyncRateLimitStore",
+    "AsyncSessionStore",
     "Backends",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",
     "RateLimitStore",
+    "SessionStore",
 ]

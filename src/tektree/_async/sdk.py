@@ -7,10 +7,12 @@ from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
+from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.leaderboards import AsyncLeaderboards
 from tektree._async.services.rate_limits import AsyncRateLimits
+from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -54,6 +56,9 @@ class AsyncTekTree:
         self.gamification = AsyncGamification(backends, self.policy, clock, ids)
         self.leaderboards = AsyncLeaderboards(backends, clock)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.sessions = AsyncSessions(
+            backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -74,8 +79,9 @@ class AsyncTekTree:
     ) -> Self:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
-        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits) is
-        kept there. Without it that is in this process's memory, where other processes do not see it.
+        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
+        sessions) is kept there. Without it that is in this process's memory, where other processes do not see it.
+
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver

@@ -4,10 +4,12 @@ from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
+from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
+from tektree._sync.backends.memory.sessions import MemorySessions
 
 __all__ = [
     "AsyncMemoryEventLog",
@@ -15,9 +17,11 @@ __all__ = [
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
     "AsyncMemoryRateLimits",
+    "AsyncMemorySessions",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
     "MemoryRateLimits",
+    "MemorySessions",
 ]

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tektree.errors import InvalidInput
 from tektree.models.leaderboards import Board
 
-__all__ = ["cache_question", "cache_user", "companion", "leaderboard", "quota", "ratelimit", "session"]
+__all__ = ["cache_question", "cache_user", "companion", "leaderboard", "quota", "ratelimit", "session", "user_sessions"]
 
 _LONGEST: Final = 512
 _LONGEST_ENDPOINT: Final = 65_536
@@ -31,6 +31,11 @@ _LONGEST_WRITTEN: Final = 256
 def session(session_id: str) -> str:
     """Where a session's JSON is kept."""
     return f"session:{_part(session_id, 'session_id')}"
+
+
+def user_sessions(user: str) -> str:
+    """Where it is kept which of a user's sessions are open. A key of ours: the data model has none for it."""
+    return f"user_sessions:{_part(user, 'user')}"
 
 
 def ratelimit(user: str, endpoint: str) -> str:

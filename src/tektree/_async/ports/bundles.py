@@ -7,6 +7,7 @@ from tektree._async.ports.events import AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree._async.ports.sessions import AsyncSessionStore
 
 __all__ = ["AsyncBackends"]
 
@@ -15,7 +16,7 @@ __all__ = ["AsyncBackends"]
 class AsyncBackends:
     """One implementation of every port, and what has to happen around their use: once before, and at the end.
 
-    What is kept for a while only (rate limits) may be left out; it is kept in memory then.
+    What is kept for a while only (rate limits, sessions) may be left out; it is kept in memory then.
     """
 
     gamification: AsyncGamificationRepository
@@ -26,3 +27,4 @@ class AsyncBackends:
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None
     rate_limits: AsyncRateLimitStore | None = None
+    sessions: AsyncSessionStore | None = None

@@ -8,6 +8,7 @@ from tektree._sync.ports.events import EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.rate_limits import RateLimitStore
+from tektree._sync.ports.sessions import SessionStore
 
 __all__ = ["Backends"]
 
@@ -16,7 +17,7 @@ __all__ = ["Backends"]
 class Backends:
     """One implementation of every port, and what has to happen around their use: once before, and at the end.
 
-    What is kept for a while only (rate limits) may be left out; it is kept in memory then.
+    What is kept for a while only (rate limits, sessions) may be left out; it is kept in memory then.
     """
 
     gamification: GamificationRepository
@@ -27,3 +28,4 @@ class Backends:
     on_close: Callable[[], None] | None = None
     on_check: Callable[[], Sequence[object]] | None = None
     rate_limits: RateLimitStore | None = None
+    sessions: SessionStore | None = None

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of, stranger
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
+from tektree._async.backends.redis.sessions import AsyncRedisSessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_redis
 from tektree.errors import ConfigurationError
@@ -43,7 +44,9 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
             if inner is not None:
                 await inner()
 
-    return replace(backends, rate_limits=AsyncRedisRateLimits(found), on_close=close)
+    return replace(
+        backends, rate_limits=AsyncRedisRateLimits(found), sessions=AsyncRedisSessions(found), on_close=close
+    )
 
 
 def _opened(uri: str) -> Any:

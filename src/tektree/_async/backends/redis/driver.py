@@ -60,6 +60,12 @@ class AsyncRedis:
                 raise fault(reply, about)
         return replies
 
+    async def both(self, first: Command, second: Command) -> list[Any]:
+        """The replies to two commands about keys that need not share a slot. One round trip where one server has
+        both.
+        """
+        return await self.ask(first, second)
+
     async def send(self, *commands: Command, about: str) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
         self._at_home()

@@ -61,6 +61,12 @@ class Redis:
                 raise fault(reply, about)
         return replies
 
+    def both(self, first: Command, second: Command) -> list[Any]:
+        """The replies to two commands about keys that need not share a slot. One round trip where one server has
+        both.
+        """
+        return self.ask(first, second)
+
     def send(self, *commands: Command, about: str) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
         self._at_home()
