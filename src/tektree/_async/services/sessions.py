@@ -53,7 +53,8 @@ class AsyncSessions:
 
     A session lasts as long as the policy says, and never longer, whatever is done with it. Whatever is wrong with a
     token or with what is stored for it is one error, `InvalidSession`; a store that is away is `Unavailable`, and
-    nobody is let in. Role and tier are those of the account as it is now: `changed` has to be told when they are others.
+    nobody is let in. Role and tier are those of the account as it is now: `changed` has to be told when they are
+    others.
     """
 
     def __init__(
