@@ -6,11 +6,13 @@ from typing import Any, Self
 from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
@@ -59,6 +61,9 @@ class AsyncTekTree:
         self.sessions = AsyncSessions(
             backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
         )
+        self.quotas = AsyncQuotas(
+            backends.quotas or AsyncMemoryQuotas(), self.policy, clock, ids, created=backends.created
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -80,7 +85,8 @@ class AsyncTekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions) is kept there. Without it that is in this process's memory, where other processes do not see it.
+        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
+        it.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client

@@ -7,11 +7,13 @@ from typing import Any, Self
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.clock import Clock, read, system_clock
@@ -60,6 +62,7 @@ class TekTree:
         self.sessions = Sessions(
             backends.sessions or MemorySessions(), self.policy, clock, enrolled(backends.gamification)
         )
+        self.quotas = Quotas(backends.quotas or MemoryQuotas(), self.policy, clock, ids, created=backends.created)
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -81,7 +84,8 @@ class TekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions) is kept there. Without it that is in this process's memory, where other processes do not see it.
+        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
+        it.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client

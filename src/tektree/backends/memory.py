@@ -3,11 +3,13 @@
 from tektree._async.backends.memory.events import AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._sync.backends.memory.events import MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
 
@@ -16,12 +18,14 @@ __all__ = [
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "AsyncMemoryQuotas",
     "AsyncMemoryRateLimits",
     "AsyncMemorySessions",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
+    "MemoryQuotas",
     "MemoryRateLimits",
     "MemorySessions",
 ]

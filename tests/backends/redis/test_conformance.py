@@ -6,7 +6,7 @@ from tektree.testing import checks, run, run_async
 from tests.backends.redis.worlds import World
 
 
-@pytest.mark.parametrize("check", checks("rate_limits", "sessions"))
+@pytest.mark.parametrize("check", checks("quotas", "rate_limits", "sessions"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:
         if world.is_async:

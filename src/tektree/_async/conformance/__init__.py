@@ -7,7 +7,7 @@ The functions' names are sentences. `CHECKS` take the storages alone, `RACES` al
 from collections.abc import Mapping
 from typing import Final
 
-from tektree._async.conformance import events, gamification, leaderboards, rate_limits, sessions
+from tektree._async.conformance import events, gamification, leaderboards, quotas, rate_limits, sessions
 from tektree._async.conformance.samples import Check, Race, Together
 from tektree._async.ports.bundles import AsyncBackends
 
@@ -17,5 +17,6 @@ CHECKS: Final[tuple[Check, ...]] = (*gamification.CHECKS, *leaderboards.CHECKS, 
 RACES: Final[tuple[Race, ...]] = (*gamification.RACES, *leaderboards.RACES, *events.RACES)
 OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
+    "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
 }

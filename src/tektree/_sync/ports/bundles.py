@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tektree._sync.ports.events import EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
 
@@ -17,7 +18,8 @@ __all__ = ["Backends"]
 class Backends:
     """One implementation of every port, and what has to happen around their use: once before, and at the end.
 
-    What is kept for a while only (rate limits, sessions) may be left out; it is kept in memory then.
+    What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
+    ``created``, which counts what exists, quotas that are lost begin anew.
     """
 
     gamification: GamificationRepository
@@ -29,3 +31,5 @@ class Backends:
     on_check: Callable[[], Sequence[object]] | None = None
     rate_limits: RateLimitStore | None = None
     sessions: SessionStore | None = None
+    quotas: QuotaStore | None = None
+    created: UsageReader | None = None

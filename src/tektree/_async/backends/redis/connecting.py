@@ -7,6 +7,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of, stranger
+from tektree._async.backends.redis.quotas import AsyncRedisQuotas
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
 from tektree._async.backends.redis.sessions import AsyncRedisSessions
 from tektree._async.ports.bundles import AsyncBackends
@@ -45,7 +46,11 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
                 await inner()
 
     return replace(
-        backends, rate_limits=AsyncRedisRateLimits(found), sessions=AsyncRedisSessions(found), on_close=close
+        backends,
+        rate_limits=AsyncRedisRateLimits(found),
+        sessions=AsyncRedisSessions(found),
+        quotas=AsyncRedisQuotas(found),
+        on_close=close,
     )
 
 

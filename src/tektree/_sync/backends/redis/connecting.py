@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from tektree._flavour import sync_redis
 from tektree._sync.backends.redis.driver import DEADLINE, Redis, client_of, stranger
+from tektree._sync.backends.redis.quotas import RedisQuotas
 from tektree._sync.backends.redis.rate_limits import RedisRateLimits
 from tektree._sync.backends.redis.sessions import RedisSessions
 from tektree._sync.ports.bundles import Backends
@@ -45,7 +46,13 @@ def with_redis(backends: Backends, redis: Any, deadline: float = DEADLINE) -> Ba
             if inner is not None:
                 inner()
 
-    return replace(backends, rate_limits=RedisRateLimits(found), sessions=RedisSessions(found), on_close=close)
+    return replace(
+        backends,
+        rate_limits=RedisRateLimits(found),
+        sessions=RedisSessions(found),
+        quotas=RedisQuotas(found),
+        on_close=close,
+    )
 
 
 def _opened(uri: str) -> Any:

@@ -2,13 +2,14 @@
 """The one place that knows redis-py: its clients, standalone and cluster, real and faked.
 
 Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
-reply was lost, also one that counts. Here nothing is sent twice unless the server said that it did nothing.
+reply was lost, also one that counts. Here that is done with those alone that may be repeated, once.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._flavour import (
@@ -42,20 +43,26 @@ class Redis:
         self._pid = os.getpid()
         self._loop: object | None = None
 
-    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int] = ()) -> Any:
-        """What a script returns, in one round trip. A server that does not know it yet is told once."""
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int] = (), again: bool = False) -> Any:
+        """What a script returns, in one round trip. A server that does not know it yet is told once.
+
+        ``again``: it does no harm to run it twice, so it is when the connection breaks.
+        """
         call = (len(keys), *keys, *args)
-        reply = (self.send(("EVALSHA", script.sha, *call), about=keys[0]))[0]
+        reply = (self.send(("EVALSHA", script.sha, *call), about=keys[0], again=again))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
-            reply = (self.send(("EVAL", script.text, *call), about=keys[0]))[0]
+            reply = (self.send(("EVAL", script.text, *call), about=keys[0], again=again))[0]
         if isinstance(reply, ResponseError):
             raise fault(reply, keys[0])
         return reply
 
     def ask(self, *commands: Command) -> list[Any]:
-        """The replies to commands about keys of one slot, in one round trip. The first key is their first argument."""
+        """The replies to commands about keys of one slot, in one round trip. The first key is their first argument.
+
+        They do no harm when they are given twice, and are when the connection breaks.
+        """
         about = str(commands[0][1])
-        replies = self.send(*commands, about=about)
+        replies = self.send(*commands, about=about, again=True)
         for reply in replies:
             if isinstance(reply, ResponseError):
                 raise fault(reply, about)
@@ -67,11 +74,16 @@ class Redis:
         """
         return self.ask(first, second)
 
-    def send(self, *commands: Command, about: str) -> list[Any]:
+    def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
         self._at_home()
         try:
             with sync_timeout(self.deadline):
+                try:
+                    return self._exchange(commands)
+                except (LostConnection, OSError):
+                    if not again:
+                        raise
                 return self._exchange(commands)
         except TekTreeError:
             raise
