@@ -41,6 +41,8 @@ FAKE = "fakeredis"
 FAKE_ASYNC = "fakeredis: asyncio"
 REDIS = "redis-server"
 REDIS_ASYNC = "redis-server: asyncio"
+CLUSTER = "redis cluster"
+CLUSTER_ASYNC = "redis cluster: asyncio"
 
 LANES = {
     lane.name: lane
@@ -55,6 +57,8 @@ LANES = {
         Lane(FAKE_ASYNC, ("redis", "fakeredis", "lupa")),
         Lane(REDIS, ("redis",)),
         Lane(REDIS_ASYNC, ("redis",)),
+        Lane(CLUSTER, ("redis",)),
+        Lane(CLUSTER_ASYNC, ("redis",)),
     ]
 }
 

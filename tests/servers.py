@@ -5,6 +5,7 @@ the whole run. So does one Redis: the ``redis-server`` on the PATH, or else that
 """
 
 import atexit
+import secrets
 import shutil
 import signal
 import socket
@@ -12,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-__all__ = ["DidNotStart", "MongoServer", "RedisServer", "free_port", "shared_mongo", "shared_redis"]
+__all__ = ["DidNotStart", "MongoServer", "RedisServer", "free_port", "shared_cluster", "shared_mongo", "shared_redis"]
 
 _PATIENCE = 20.0
 
@@ -30,6 +33,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def cluster_port() -> int:
+    """A free port whose neighbour 10,000 further on is free as well: nodes of a cluster talk to each other there."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 10_000))
+            return port
 
 
 class MongoServer:
@@ -110,7 +123,7 @@ class RedisServer:
     """A Redis server. With ``directory`` it writes every command to a file there, and `start` after `kill` reads it."""
 
     def __init__(self, directory: Path | None = None, *options: str) -> None:
-        self.port = free_port()
+        self.port = cluster_port() if "--cluster-enabled" in options else free_port()
         self._home = Path(tempfile.mkdtemp(prefix="tektree-redis-"))
         kept = ("no",) if directory is None else ("yes", "--appendfsync", "always")
         self._options = ("--dir", str(directory or self._home), "--appendonly", *kept, "--save", "", *options)
@@ -199,3 +212,66 @@ def shared_redis() -> RedisServer:
     if isinstance(_shared_redis, DidNotStart):
         raise _shared_redis
     return _shared_redis
+
+
+class RedisCluster:
+    """Three Redis servers that share the slots of a cluster."""
+
+    def __init__(self) -> None:
+        self.nodes = [RedisServer(None, "--cluster-enabled", "yes") for _ in range(3)]
+
+    @property
+    def port(self) -> int:
+        """The port of its first node."""
+        return self.nodes[0].port
+
+    def start(self) -> "RedisCluster":
+        """Starts them, and waits until they are one cluster. Raises `DidNotStart`."""
+        import redis
+
+        for node in self.nodes:
+            node.start()
+        clients = [redis.Redis.from_url(node.uri, decode_responses=True) for node in self.nodes]
+        bounds = [0, 5461, 10923, 16384]
+        for at, client in enumerate(clients):
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(bounds[at], bounds[at + 1]))
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", at + 1)
+        for node in self.nodes[1:]:
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        deadline = time.monotonic() + _PATIENCE
+        while any(not _is_whole(client) for client in clients):
+            if time.monotonic() > deadline:
+                self.stop()
+                raise DidNotStart("three redis-servers do not become a cluster")
+            time.sleep(0.05)
+        for client in clients:
+            client.close()
+        return self
+
+    def stop(self) -> None:
+        """Ends them."""
+        for node in self.nodes:
+            node.stop()
+
+
+def _is_whole(client: Any) -> bool:
+    info: str = client.execute_command("CLUSTER", "INFO")
+    return "cluster_state:ok" in info and "cluster_known_nodes:3" in info
+
+
+_shared_cluster: RedisCluster | DidNotStart | None = None
+
+
+def shared_cluster() -> RedisCluster:
+    """The cluster of this run, started when it is first asked for. Raises `DidNotStart`, each time again."""
+    global _shared_cluster
+    if _shared_cluster is None:
+        try:
+            cluster = RedisCluster()
+            atexit.register(cluster.stop)
+            _shared_cluster = cluster.start()
+        except DidNotStart as reason:
+            _shared_cluster = reason
+    if isinstance(_shared_cluster, DidNotStart):
+        raise _shared_cluster
+    return _shared_cluster

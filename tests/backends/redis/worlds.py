@@ -20,14 +20,15 @@ from tektree._sync.backends.redis.connecting import with_redis
 from tektree._sync.sdk import memory_backends
 from tektree.testing import ManualClock
 from tests.backends.mongo.worlds import Awaited
-from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, close, enter
-from tests.servers import DidNotStart, shared_redis
+from tests.lanes import CLUSTER, CLUSTER_ASYNC, FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, close, enter
+from tests.servers import DidNotStart, shared_cluster, shared_redis
 
-__all__ = ["ALL", "SERVERS", "World"]
+__all__ = ["ALL", "CLUSTERS", "SERVERS", "World"]
 
 T = TypeVar("T")
 
-ALL = [FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC]
+CLUSTERS = [CLUSTER, CLUSTER_ASYNC]
+ALL = [FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, *CLUSTERS]
 SERVERS = [REDIS, REDIS_ASYNC]
 
 
@@ -40,13 +41,21 @@ class World:
 
     def __post_init__(self) -> None:
         enter(self.lane)
-        self.is_async = self.lane in {FAKE_ASYNC, REDIS_ASYNC}
+        self.is_async = self.lane in {FAKE_ASYNC, REDIS_ASYNC, CLUSTER_ASYNC}
         self._fake: Any = None
         self.uri = ""
         self.look: Any
         if self.lane in {FAKE, FAKE_ASYNC}:
             self._fake = fakeredis.FakeServer()
             self.look = fakeredis.FakeRedis(server=self._fake, decode_responses=True)
+        elif self.lane in CLUSTERS:
+            try:
+                self._port = shared_cluster().port
+            except DidNotStart as reason:
+                close(self.lane, str(reason))
+                raise
+            self.look = redis.RedisCluster("127.0.0.1", self._port, decode_responses=True)
+            self.look.flushall()
         else:
             try:
                 self.uri = shared_redis().uri
@@ -82,6 +91,10 @@ class World:
         if self._fake is not None:
             made: Any = (fakeredis.FakeAsyncRedis if self.is_async else fakeredis.FakeRedis)(
                 server=self._fake, **options
+            )
+        elif self.lane in CLUSTERS:
+            made = (redis.asyncio.RedisCluster if self.is_async else redis.RedisCluster)(
+                "127.0.0.1", self._port, **options
             )
         else:
             library: Any = redis.asyncio if self.is_async else redis

@@ -27,9 +27,9 @@ def connected(redis: Any, deadline: float = DEADLINE) -> AsyncRedis:
     """
     if isinstance(redis, str):
         return AsyncRedis(_opened(redis), deadline, owned=True)
-    if client_of(redis) == "Redis":
+    if client_of(redis) is not None:
         return AsyncRedis(redis, deadline)
-    reason = stranger(redis) or "must be a URI 'redis://host', or a redis.Redis"
+    reason = stranger(redis) or "must be a URI 'redis://host', a redis.Redis or a redis.RedisCluster"
     raise ConfigurationError("redis", reason)
 
 

@@ -1,4 +1,4 @@
-"""The one place that knows redis-py: its clients, standalone and cluster, real and faked.
+"""The one place that calls redis-py: its clients, standalone and cluster, real and faked.
 
 Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
 reply was lost, also one that counts. Here that is done with those alone that may be repeated, once.
@@ -12,8 +12,8 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._async.backends.redis.faults import RAISED, fault
+from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command
 from tektree._flavour import (
-    async_lines,
     async_loop,
     async_redis_clients,
     async_redis_stranger,
@@ -27,8 +27,6 @@ __all__ = ["DEADLINE", "AsyncRedis", "client_of", "stranger"]
 DEADLINE: Final = 2.0
 """Seconds that a call may take, from finding a connection to the last reply."""
 
-Command = tuple[str | int, ...]
-
 
 class AsyncRedis:
     """A server, as our backends use it."""
@@ -38,7 +36,11 @@ class AsyncRedis:
         self.deadline = deadline
         """The seconds that a call may take."""
         self._owned = owned
-        self._lines = async_lines(client.connection_pool, deadline)
+        self._nodes: AsyncNodes = (AsyncCluster if client_of(client) == "RedisCluster" else AsyncOneNode)(
+            client, deadline
+        )
+        self.is_cluster = self._nodes.is_cluster
+        """Whether keys have to share a slot to be touched in one step."""
         self._pid = os.getpid()
         self._loop: object | None = None
 
@@ -73,6 +75,8 @@ class AsyncRedis:
         """The replies to two commands about keys that need not share a slot. One round trip where one server has
         both.
         """
+        if self.is_cluster:
+            return [*await self.ask(first), *await self.ask(second)]
         return await self.ask(first, second)
 
     async def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
@@ -81,11 +85,11 @@ class AsyncRedis:
         try:
             async with async_timeout(self.deadline):
                 try:
-                    return await self._exchange(commands)
+                    return await self._nodes.exchange(commands, about)
                 except (LostConnection, OSError):
                     if not again:
                         raise
-                return await self._exchange(commands)
+                return await self._nodes.exchange(commands, about)
         except TekTreeError:
             raise
         except RAISED as error:
@@ -95,20 +99,9 @@ class AsyncRedis:
         """Closes what was opened here: never a client that came from the host."""
         if os.getpid() != self._pid:
             return
-        await self._lines.close()
+        await self._nodes.close()
         if self._owned:
             await self._client.connection_pool.disconnect()
-
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        connection = await self._lines.take()
-        whole = False
-        try:
-            await connection.send_packed_command(connection.pack_commands(commands))
-            replies = [await _reply(connection) for _ in commands]
-            whole = True
-        finally:
-            await self._lines.give(connection, whole)
-        return replies
 
     def _at_home(self) -> None:
         """Connections belong to the process and, when async, to the event loop that opened them."""
@@ -119,13 +112,6 @@ class AsyncRedis:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
-
-
-async def _reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error
 
 
 def client_of(client: object) -> str | None:

@@ -17,9 +17,9 @@ _REFUSED: Final = (
     ("NOPERM", "the server does not let this user do that; check the user and its permissions"),
     ("NOAUTH", "the server asks for a password"),
     ("WRONGPASS", "the server does not know this user and password"),
-    ("MOVED", "is a cluster; pass a redis.RedisCluster, or a URI 'redis://…?cluster=true'"),
+    ("MOVED", "is a cluster; pass a redis.RedisCluster"),
     ("unknown command", "is too old: Redis 6.2 or newer is needed"),
-    ("CROSSSLOT", "is a cluster; pass a redis.RedisCluster, or a URI 'redis://…?cluster=true'"),
+    ("CROSSSLOT", "is a cluster; pass a redis.RedisCluster"),
 )
 """What a server says when the set-up is wrong."""
 

@@ -12,23 +12,44 @@ from tektree.wire.scripts import script
 __all__ = ["RedisRateLimits"]
 
 _TAKE: Final = script("rate_limits_take")
+_GIVE: Final = script("rate_limits_give")
 
 
 class RedisRateLimits:
-    """Sliding windows by the server's clock, one round trip for all buckets of a call."""
+    """Sliding windows by the server's clock, one round trip for all buckets of a call.
+
+    On a cluster, whose buckets do not share a slot, each has its own, and gives back when a later one refuses.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        if self._redis.is_cluster and len(buckets) > 1:
+            return self._each(buckets, cost)
         return self._run(buckets, cost, 1)
 
     def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        if self._redis.is_cluster:
+            return [(self._run([each], cost, 0))[0] for each in buckets]
         return self._run(buckets, cost, 0)
 
     def clear(self, buckets: Sequence[Bucket]) -> None:
         for each in buckets:
             self._redis.ask(("DEL", *_keys(each)))
+
+    def _each(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        """One after the other, all callers in the same order, so that none is refused for what another gives back."""
+        fills: dict[Bucket, Fill] = {}
+        refused = False
+        for each in sorted(buckets):
+            fills[each] = (self._run([each], cost, 0 if refused else 1))[0]
+            if fills[each].wait and not refused:
+                refused = True
+                for earlier in list(fills)[:-1]:
+                    self._redis.run(_GIVE, _keys(earlier), [cost, fills[earlier].newest])
+                    fills[earlier] = fills[earlier]._replace(used=fills[earlier].used - cost)
+        return [fills[each] for each in buckets]
 
     def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
         keys = [key for each in buckets for key in _keys(each)]
