@@ -121,6 +121,6 @@ def test_no_key_is_immortal(world: World) -> None:
         assert opened
 
     world.run(used)
-    keys = world.look.keys()
+    keys = list(world.look.scan_iter())
     assert len(keys) > 6
     assert [key for key in keys if world.look.ttl(key) < 0] == []

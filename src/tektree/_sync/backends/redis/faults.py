@@ -31,6 +31,7 @@ _AWAY: Final = (
     ("MISCONF", "cannot persist, and refuses writes"),
     ("NOREPLICAS", "has too few replicas, and refuses writes"),
     ("CLUSTERDOWN", "is a cluster that is down"),
+    ("TRYAGAIN", "is moving these keys to another node"),
     ("BUSY", "is busy with a script"),
 )
 """What it says when it cannot serve for now."""
@@ -68,5 +69,6 @@ _CLASSES: Final = {
     "NOPERM": "NoPermissionError",
     "MOVED": "MovedError",
     "CLUSTERDOWN": "ClusterDownError",
+    "TRYAGAIN": "TryAgainError",
 }
 """The classes that redis-py makes of a sign; it cuts the sign off then."""

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from redis.crc import key_slot
+from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import ResponseError
 
 from tektree._flavour import sync_lines, sync_redis
 
@@ -154,7 +154,9 @@ class Cluster:
 
 
 def _redirection(reply: object) -> tuple[str, str, int] | None:
-    """Where a node sends us."""
+    """Where a node sends us; some versions of redis-py make a class of that, some leave the text."""
+    if isinstance(reply, AskError):
+        return "MOVED" if isinstance(reply, MovedError) else "ASK", reply.host, reply.port
     if not isinstance(reply, ResponseError):
         return None
     found = _MOVED.match(str(reply))
