@@ -7,6 +7,7 @@ place, and drops the ``await`` before their calls. A pair has one signature and 
 import asyncio
 import inspect
 import random
+import select
 import threading
 import time
 from collections import deque
@@ -142,6 +143,19 @@ _NOT_OURS: Final = ("retry", "maint_notifications", "orig_", "oss_cluster", "eve
 """How settings of a connection begin that belong to its pool, or that would send a command twice."""
 
 
+def _has_something(connection: Any) -> bool:
+    """Whether there is anything to read on a connection that waits for nothing, be it its end."""
+    try:
+        socket: Any = getattr(connection, "_sock", None)
+        if hasattr(socket, "fileno") and hasattr(select, "poll"):  # a fifth of what it costs to ask the driver
+            poll = select.poll()
+            poll.register(socket, select.POLLIN)
+            return bool(poll.poll(0))
+        return bool(connection.can_read(0))
+    except Exception:
+        return True
+
+
 class sync_lines:  # noqa: N801 - one of a pair
     """Connections to a Redis server, each for one exchange at a time: our own, made as the client's pool makes its.
 
@@ -167,12 +181,9 @@ class sync_lines:  # noqa: N801 - one of a pair
         except IndexError:
             connection = self._make()
         else:
-            try:
-                stale = connection.can_read(0)
-            except Exception:
-                stale = True
-            if stale:  # the server has closed it, or has said something that nobody asked for
-                connection.disconnect()
+            if not _has_something(connection):
+                return connection
+            connection.disconnect()  # the server has closed it, or has said something that nobody asked for
         connection.connect()
         return connection
 

@@ -14,6 +14,7 @@ in one slot, so one script may touch both.
 'ratelimit:ip%3A203.0.113.42:/questions/%7Bid%7D'
 """
 
+import re
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from tektree.models.leaderboards import Board
 
 __all__ = ["cache_question", "cache_user", "companion", "leaderboard", "quota", "ratelimit", "session", "user_sessions"]
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-~/]+")
 _LONGEST: Final = 512
 _LONGEST_ENDPOINT: Final = 65_536
 _LONGEST_WRITTEN: Final = 256
@@ -80,4 +82,4 @@ def companion(key: str, suffix: str) -> str:
 def _part(value: str, field: str, longest: int = _LONGEST) -> str:
     if type(value) is not str or not 0 < len(value) <= longest:
         raise InvalidInput(field, f"must be a text of 1 to {longest} characters")
-    return quote(value, safe="/", errors="surrogatepass")
+    return value if _PLAIN.fullmatch(value) else quote(value, safe="/", errors="surrogatepass")

@@ -81,8 +81,8 @@ def test_reset_leaves_nothing(world: World) -> None:
 
 
 RETRIES: dict[bool, dict[str, Any]] = {
-    False: {"retry": redis.retry.Retry(NoBackoff(), 3)},
-    True: {"retry": redis.asyncio.retry.Retry(NoBackoff(), 3)},
+    False: {"retry": redis.retry.Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]},
+    True: {"retry": redis.asyncio.retry.Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]},
 }
 """What redis-py 8 does unless it is told not to."""
 

@@ -1,7 +1,8 @@
 -- Counts hits in every bucket, or in none when one has no room.
 -- KEYS: of each bucket its count (for readers) and its log: a list of the instants of hits, the oldest first.
 -- ARGV: how many hits, 1 to count them or 0 to look only, then limit and window (microseconds) of each bucket.
--- Gives now, then of each bucket: hits in the window, the newest, and the microseconds until the hits have room.
+-- Gives, as one text, now, then of each bucket: hits in the window, the newest, and the microseconds until the hits
+-- have room.
 local cost, counts = tonumber(ARGV[1]), ARGV[2] == '1'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -43,4 +44,5 @@ if fits then
     reply[3 * at - 1], reply[3 * at] = used, newest
   end
 end
-return reply
+for at = 1, #reply do reply[at] = string.format('%.0f', reply[at]) end
+return table.concat(reply, ' ')

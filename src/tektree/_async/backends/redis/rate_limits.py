@@ -53,7 +53,7 @@ class AsyncRedisRateLimits:
     async def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
         keys = [key for each in buckets for key in _keys(each)]
         limits = [value for each in buckets for value in (each.limit, each.window * 1_000_000)]
-        now, *found = await self._redis.run(_TAKE, keys, [cost, counts, *limits])
+        now, *found = map(int, (await self._redis.run(_TAKE, keys, [cost, counts, *limits])).split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
 
 

@@ -6,6 +6,7 @@ the others; also on a cluster, where the two do not share a slot.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
@@ -55,7 +56,7 @@ class AsyncRedisSessions:
         )
         if text is None or found[2] is None:
             return None
-        return Kept(session_from_json(text), _marks(key, found))
+        return Kept(_session(text), _marks(key, found))
 
     async def update(self, session_id: str, session: Session, now: datetime) -> None:
         rest = _rest(session, now)
@@ -87,6 +88,12 @@ class AsyncRedisSessions:
         """Deletes what is ended already; Redis would let it go when it expires."""
         for id in session_ids:
             await self._redis.ask(("DEL", session_key(id)))
+
+
+@lru_cache(maxsize=4096)
+def _session(text: bytes) -> Session:
+    """The session that a text holds: the same text is read again and again, and what it holds never changes."""
+    return session_from_json(text)
 
 
 def _rest(session: Session, now: datetime) -> int:

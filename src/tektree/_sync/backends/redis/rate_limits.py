@@ -54,7 +54,7 @@ class RedisRateLimits:
     def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
         keys = [key for each in buckets for key in _keys(each)]
         limits = [value for each in buckets for value in (each.limit, each.window * 1_000_000)]
-        now, *found = self._redis.run(_TAKE, keys, [cost, counts, *limits])
+        now, *found = map(int, (self._redis.run(_TAKE, keys, [cost, counts, *limits])).split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
 
 
