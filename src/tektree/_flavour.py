@@ -116,27 +116,69 @@ def sync_timeout(seconds: float) -> Iterator[None]:
 
 
 class async_lines:  # noqa: N801 - one of a pair
-    """Connections to a Redis server, each for one exchange at a time: those of the client's own pool."""
+    """Exchanges with a Redis server, over a connection of the client's own pool.
 
-    def __init__(self, pool: Any, deadline: float) -> None:
+    What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up.
+    The connection is back in the pool when nobody waits. ``refusals``: what replies are raised that are answers.
+    """
+
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
         self._pool = pool
+        self._deadline = deadline
+        self._refusals = refusals
+        self._waiting: deque[tuple[bytes, int, asyncio.Future[list[Any]]]] = deque()
+        self._carrier: asyncio.Task[None] | None = None
         # Up to redis-py 5.2 a name of a command has to be given; later it must not be.
         parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
         self._named = ("_",) if parameter is not None and parameter.default is inspect.Parameter.empty else ()
 
-    async def take(self) -> Any:
-        """A connection that is open. Nothing is sent twice on it."""
-        return await self._pool.get_connection(*self._named)
-
-    async def give(self, connection: Any, whole: bool) -> None:
-        """Gives a connection back. One whose exchange was cut off is closed: its next reply would be another's."""
-        if not whole:
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
-        await self._pool.release(connection)
+    async def exchange(self, sent: bytes, replies: int) -> list[Any]:
+        """So many replies to what is sent. Nothing is sent twice."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[Any]] = loop.create_future()
+        self._waiting.append((sent, replies, found))
+        if self._carrier is None or self._carrier.done():
+            self._carrier = loop.create_task(self._carry())
+        return await found
 
     async def close(self) -> None:
         """The pool is closed with its client."""
+
+    async def _carry(self) -> None:
+        while self._waiting:
+            batch = [each for each in self._waiting if not each[2].done()]
+            self._waiting.clear()
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await self._round(batch)
+            except BaseException as error:
+                for _, _, found in batch:
+                    if not found.done():
+                        found.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
+                if not isinstance(error, Exception):
+                    raise
+
+    async def _round(self, batch: list[tuple[bytes, int, asyncio.Future[list[Any]]]]) -> None:
+        connection = await self._pool.get_connection(*self._named)
+        whole = False
+        try:
+            await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
+            for _, replies, found in batch:
+                answers = [await self._reply(connection) for _ in range(replies)]
+                if not found.done():
+                    found.set_result(answers)
+            whole = True
+        finally:
+            if not whole:  # its next reply would be another's
+                with suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+
+    async def _reply(self, connection: Any) -> Any:
+        try:
+            return await connection.read_response(disable_decoding=True)
+        except self._refusals as refusal:
+            return refusal
 
 
 _NOT_OURS: Final = ("retry", "maint_notifications", "orig_", "oss_cluster", "event_dispatcher", "himport")
@@ -157,12 +199,14 @@ def _has_something(connection: Any) -> bool:
 
 
 class sync_lines:  # noqa: N801 - one of a pair
-    """Connections to a Redis server, each for one exchange at a time: our own, made as the client's pool makes its.
+    """Exchanges with a Redis server, each over a connection of its own: ours, made as the client's pool makes its.
 
-    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds.
+    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds. ``refusals``:
+    what replies are raised that are answers.
     """
 
-    def __init__(self, pool: Any, deadline: float) -> None:
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
+        self._refusals = refusals
         settings = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(_NOT_OURS)}
         settings |= {
             "decode_responses": False,
@@ -174,8 +218,27 @@ class sync_lines:  # noqa: N801 - one of a pair
         self._make: Callable[[], Any] = partial(pool.connection_class, **settings)
         self._idle: deque[Any] = deque()
 
-    def take(self) -> Any:
-        """A connection that is open. Nothing is sent twice on it."""
+    def exchange(self, sent: bytes, replies: int) -> list[Any]:
+        """So many replies to what is sent. Nothing is sent twice."""
+        connection = self._open()
+        whole = False
+        try:
+            connection.send_packed_command([sent])
+            answers = [self._reply(connection) for _ in range(replies)]
+            whole = True
+        finally:
+            if whole:
+                self._idle.append(connection)
+            else:  # its next reply would be another's
+                connection.disconnect()
+        return answers
+
+    def close(self) -> None:
+        """Closes them."""
+        while self._idle:
+            self._idle.pop().disconnect()
+
+    def _open(self) -> Any:
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -187,17 +250,11 @@ class sync_lines:  # noqa: N801 - one of a pair
         connection.connect()
         return connection
 
-    def give(self, connection: Any, whole: bool) -> None:
-        """Gives a connection back. One whose exchange was cut off is closed: its next reply would be another's."""
-        if whole:
-            self._idle.append(connection)
-        else:
-            connection.disconnect()
-
-    def close(self) -> None:
-        """Closes them."""
-        while self._idle:
-            self._idle.pop().disconnect()
+    def _reply(self, connection: Any) -> Any:
+        try:
+            return connection.read_response(disable_decoding=True)
+        except self._refusals as refusal:
+            return refusal
 
 
 class async_locks:  # noqa: N801 - one of a pair

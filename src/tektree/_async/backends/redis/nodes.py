@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from tektree._flavour import async_lines, async_redis
 
-__all__ = ["AsyncNodes", "AsyncOneNode", "Command", "exchange"]
+__all__ = ["AsyncNodes", "AsyncOneNode", "Command"]
 
 _LIBRARY: Final[Any] = import_module(async_redis)
 _REDIRECTIONS: Final = 5
@@ -45,17 +45,9 @@ class AsyncNodes(Protocol):
         ...
 
 
-async def exchange(lines: async_lines, commands: Sequence[Command]) -> list[Any]:
-    """The replies to commands that are sent at once over one connection; what is refused is the error."""
-    connection = await lines.take()
-    whole = False
-    try:
-        await connection.send_packed_command([_packed(commands)])
-        replies = [await _reply(connection) for _ in commands]
-        whole = True
-    finally:
-        await lines.give(connection, whole)
-    return replies
+async def _exchange(lines: async_lines, commands: Sequence[Command]) -> list[Any]:
+    """The replies to commands that are sent at once; what is refused is the error."""
+    return await lines.exchange(_packed(commands), len(commands))
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
@@ -69,23 +61,16 @@ def _packed(commands: Sequence[Command]) -> bytes:
     return b"".join(parts)
 
 
-async def _reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error
-
-
 class AsyncOneNode:
     """A server that has every key."""
 
     is_cluster = False
 
     def __init__(self, client: Any, deadline: float) -> None:
-        self._lines = async_lines(client.connection_pool, deadline)
+        self._lines = async_lines(client.connection_pool, deadline, ResponseError)
 
     async def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
-        return await exchange(self._lines, commands)
+        return await _exchange(self._lines, commands)
 
     async def close(self) -> None:
         await self._lines.close()
@@ -112,7 +97,7 @@ class AsyncCluster:
         asking: Sequence[Command] = ()
         for _ in range(_REDIRECTIONS):
             try:
-                replies = (await exchange(self._at(address), [*asking, *commands]))[len(asking) :]
+                replies = (await _exchange(self._at(address), [*asking, *commands]))[len(asking) :]
             except (LostConnection, OSError):
                 self._slots = []  # its node may have failed, and another have taken over
                 raise
@@ -142,7 +127,7 @@ class AsyncCluster:
         lost: Exception = LostConnection("no node")
         for seed in dict.fromkeys([*self._lines, *self._seeds]):
             try:
-                reply = (await exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
+                reply = (await _exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
             except (LostConnection, OSError) as error:
                 lost = error
                 continue
@@ -159,7 +144,7 @@ class AsyncCluster:
                 connection_class=kind, **{**self._settings, "host": address.host, "port": address.port}
             )
             self._pools.append(pool)
-            lines = self._lines[address] = async_lines(pool, self._deadline)
+            lines = self._lines[address] = async_lines(pool, self._deadline, ResponseError)
         return lines
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as LostConnection
 
 from tektree._flavour import sync_lines, sync_redis
 
-__all__ = ["Nodes", "OneNode", "Command", "exchange"]
+__all__ = ["Nodes", "OneNode", "Command"]
 
 _LIBRARY: Final[Any] = import_module(sync_redis)
 _REDIRECTIONS: Final = 5
@@ -46,17 +46,9 @@ class Nodes(Protocol):
         ...
 
 
-def exchange(lines: sync_lines, commands: Sequence[Command]) -> list[Any]:
-    """The replies to commands that are sent at once over one connection; what is refused is the error."""
-    connection = lines.take()
-    whole = False
-    try:
-        connection.send_packed_command([_packed(commands)])
-        replies = [_reply(connection) for _ in commands]
-        whole = True
-    finally:
-        lines.give(connection, whole)
-    return replies
+def _exchange(lines: sync_lines, commands: Sequence[Command]) -> list[Any]:
+    """The replies to commands that are sent at once; what is refused is the error."""
+    return lines.exchange(_packed(commands), len(commands))
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
@@ -70,23 +62,16 @@ def _packed(commands: Sequence[Command]) -> bytes:
     return b"".join(parts)
 
 
-def _reply(connection: Any) -> Any:
-    try:
-        return connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error
-
-
 class OneNode:
     """A server that has every key."""
 
     is_cluster = False
 
     def __init__(self, client: Any, deadline: float) -> None:
-        self._lines = sync_lines(client.connection_pool, deadline)
+        self._lines = sync_lines(client.connection_pool, deadline, ResponseError)
 
     def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
-        return exchange(self._lines, commands)
+        return _exchange(self._lines, commands)
 
     def close(self) -> None:
         self._lines.close()
@@ -113,7 +98,7 @@ class Cluster:
         asking: Sequence[Command] = ()
         for _ in range(_REDIRECTIONS):
             try:
-                replies = (exchange(self._at(address), [*asking, *commands]))[len(asking) :]
+                replies = (_exchange(self._at(address), [*asking, *commands]))[len(asking) :]
             except (LostConnection, OSError):
                 self._slots = []  # its node may have failed, and another have taken over
                 raise
@@ -143,7 +128,7 @@ class Cluster:
         lost: Exception = LostConnection("no node")
         for seed in dict.fromkeys([*self._lines, *self._seeds]):
             try:
-                reply = (exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
+                reply = (_exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
             except (LostConnection, OSError) as error:
                 lost = error
                 continue
@@ -160,7 +145,7 @@ class Cluster:
                 connection_class=kind, **{**self._settings, "host": address.host, "port": address.port}
             )
             self._pools.append(pool)
-            lines = self._lines[address] = sync_lines(pool, self._deadline)
+            lines = self._lines[address] = sync_lines(pool, self._deadline, ResponseError)
         return lines
 
 
