@@ -11,8 +11,8 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -34,7 +34,6 @@ __all__ = [
     "async_redis_stranger",
     "async_sleep",
     "async_stranger",
-    "async_timeout",
     "sync_backoff",
     "sync_call",
     "sync_cancellations",
@@ -49,7 +48,6 @@ __all__ = [
     "sync_redis_stranger",
     "sync_sleep",
     "sync_stranger",
-    "sync_timeout",
 ]
 
 P = ParamSpec("P")
@@ -104,22 +102,12 @@ sync_redis_stranger: Final = ("AsyncTekTree", async_redis_clients)
 """The class for clients that can be awaited, and those."""
 
 
-def async_timeout(seconds: float) -> AbstractAsyncContextManager[object]:
-    """Ends what is awaited inside after ``seconds``, with ``TimeoutError``."""
-    return asyncio.timeout(seconds)
-
-
-@contextmanager
-def sync_timeout(seconds: float) -> Iterator[None]:
-    """Nobody can interrupt a call that waits; what is called must keep the time itself."""
-    yield
-
-
 class async_lines:  # noqa: N801 - one of a pair
     """Exchanges with a Redis server, over a connection of the client's own pool.
 
     What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up.
-    The connection is back in the pool when nobody waits. ``refusals``: what replies are raised that are answers.
+    The connection is back in the pool when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and
+    then gets a ``TimeoutError``. ``refusals``: what replies are raised that are answers.
     """
 
     def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
@@ -152,6 +140,9 @@ class async_lines:  # noqa: N801 - one of a pair
                 async with asyncio.timeout(self._deadline):
                     await self._round(batch)
             except BaseException as error:
+                if isinstance(error, TimeoutError):  # who came meanwhile has waited as well, and was not sent
+                    batch += self._waiting
+                    self._waiting.clear()
                 for _, _, found in batch:
                     if not found.done():
                         found.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())

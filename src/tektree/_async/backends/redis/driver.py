@@ -17,7 +17,6 @@ from tektree._flavour import (
     async_loop,
     async_redis_clients,
     async_redis_stranger,
-    async_timeout,
 )
 from tektree.errors import ConfigurationError, TekTreeError
 from tektree.wire.scripts import Script
@@ -25,7 +24,7 @@ from tektree.wire.scripts import Script
 __all__ = ["DEADLINE", "AsyncRedis", "client_of", "stranger"]
 
 DEADLINE: Final = 2.0
-"""Seconds that a call may take, from finding a connection to the last reply."""
+"""Seconds that a round trip may take, from finding a connection to the last reply."""
 
 
 class AsyncRedis:
@@ -34,7 +33,7 @@ class AsyncRedis:
     def __init__(self, client: Any, deadline: float = DEADLINE, owned: bool = False) -> None:
         self._client = client
         self.deadline = deadline
-        """The seconds that a call may take."""
+        """The seconds that a round trip may take."""
         self._owned = owned
         self._nodes: AsyncNodes = (AsyncCluster if client_of(client) == "RedisCluster" else AsyncOneNode)(
             client, deadline
@@ -83,13 +82,12 @@ class AsyncRedis:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
         self._at_home()
         try:
-            async with async_timeout(self.deadline):
-                try:
-                    return await self._nodes.exchange(commands, about)
-                except (LostConnection, OSError):
-                    if not again:
-                        raise
+            try:
                 return await self._nodes.exchange(commands, about)
+            except LostConnection:
+                if not again:
+                    raise
+            return await self._nodes.exchange(commands, about)
         except TekTreeError:
             raise
         except RAISED as error:

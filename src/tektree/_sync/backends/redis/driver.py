@@ -16,7 +16,6 @@ from tektree._flavour import (
     sync_loop,
     sync_redis_clients,
     sync_redis_stranger,
-    sync_timeout,
 )
 from tektree._sync.backends.redis.faults import RAISED, fault
 from tektree._sync.backends.redis.nodes import Cluster, Command, Nodes, OneNode
@@ -26,7 +25,7 @@ from tektree.wire.scripts import Script
 __all__ = ["DEADLINE", "Redis", "client_of", "stranger"]
 
 DEADLINE: Final = 2.0
-"""Seconds that a call may take, from finding a connection to the last reply."""
+"""Seconds that a round trip may take, from finding a connection to the last reply."""
 
 
 class Redis:
@@ -35,7 +34,7 @@ class Redis:
     def __init__(self, client: Any, deadline: float = DEADLINE, owned: bool = False) -> None:
         self._client = client
         self.deadline = deadline
-        """The seconds that a call may take."""
+        """The seconds that a round trip may take."""
         self._owned = owned
         self._nodes: Nodes = (Cluster if client_of(client) == "RedisCluster" else OneNode)(client, deadline)
         self.is_cluster = self._nodes.is_cluster
@@ -80,13 +79,12 @@ class Redis:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
         self._at_home()
         try:
-            with sync_timeout(self.deadline):
-                try:
-                    return self._nodes.exchange(commands, about)
-                except (LostConnection, OSError):
-                    if not again:
-                        raise
+            try:
                 return self._nodes.exchange(commands, about)
+            except LostConnection:
+                if not again:
+                    raise
+            return self._nodes.exchange(commands, about)
         except TekTreeError:
             raise
         except RAISED as error:
