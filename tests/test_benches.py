@@ -14,6 +14,7 @@ COLUMNS = {
     "codec": ["µs", "ratio", "from_document"],
     "growth": ["µs", "ratio", "rows"],
     "imports": ["ms", "ratio", "a bare interpreter"],
+    "round_trips": ["µs", "ratio", "GET of redis-py"],
 }
 
 

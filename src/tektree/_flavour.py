@@ -151,7 +151,8 @@ class async_lines:  # noqa: N801 - one of a pair
 
     async def _round(self, batch: list[tuple[bytes, int, asyncio.Future[list[Any]]]]) -> None:
         connection = await self._pool.get_connection(*self._named)
-        whole = False
+        whole, limit = False, getattr(connection, "socket_timeout", None)
+        connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
         try:
             await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
             for _, replies, found in batch:
@@ -163,6 +164,7 @@ class async_lines:  # noqa: N801 - one of a pair
             if not whole:  # its next reply would be another's
                 with suppress(Exception):
                     await connection.disconnect(nowait=True)
+            connection.socket_timeout = limit
             await self._pool.release(connection)
 
     async def _reply(self, connection: Any) -> Any:
