@@ -440,3 +440,18 @@ def test_a_tek_has_sessions() -> None:
 
     asyncio.run(same())
     assert enrolled(memory_backends().gamification)(ADA.id) is None
+
+
+def test_users_without_a_session_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who were marked stay: a session of theirs may be on its way."""
+    monkeypatch.setattr("tektree._sync.backends.memory.sessions._FEW", 8)
+    enter("memory")
+    clock, store = ManualClock(), MemorySessions()
+    sessions = Sessions(store, Policy(), clock, lambda _: None)
+    store._many = 8
+    sessions.revoke_all("usr_marked")
+    for at in range(100):
+        sessions.open(Principal(derived_id(str(at)), f"usr_{at}"))
+        clock.advance(DAY)
+    assert len(store._users) < 30
+    assert store.marks("usr_marked").epoch == 1

@@ -109,7 +109,7 @@ class AsyncCluster:
             asking = (("ASKING",),) if kind == "ASK" else ()
             if kind == "MOVED":
                 self._slots = []
-        return replies
+        raise LostConnection("sent from node to node")  # they do not agree yet
 
     async def close(self) -> None:
         for lines in self._lines.values():

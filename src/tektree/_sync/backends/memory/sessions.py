@@ -5,10 +5,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from tektree.models.sessions import Kept, Marks, Session
 
 __all__ = ["MemorySessions"]
+
+_FEW: Final = 1024
+"""So many users are kept before anyone looks which of them have no session any more."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class MemorySessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users: dict[str, _User] = {}
+        self._many = _FEW
 
     def marks(self, uid: str) -> Marks:
         with self._lock:
@@ -36,7 +41,10 @@ class MemorySessions:
         self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
     ) -> bool:
         with self._lock:
-            user = self._users.setdefault(session.user_id, _User())
+            user = self._users.get(session.user_id)
+            if user is None:
+                self._sweep(now)
+                user = self._users[session.user_id] = _User()
             _drop(user, now)
             if user.epoch != epoch or session_id in user.open or session.expires_at <= now:
                 return False
@@ -91,6 +99,15 @@ class MemorySessions:
                 return []
             _drop(user, now)
             return list(user.open.items())
+
+    def _sweep(self, now: datetime) -> None:
+        """Lets go of users who have no session any more, each time their number has doubled. Marks stay."""
+        if len(self._users) < self._many:
+            return
+        for user in self._users.values():
+            _drop(user, now)
+        self._users = {uid: user for uid, user in self._users.items() if user != _User()}
+        self._many = max(_FEW, 2 * len(self._users))
 
 
 def _drop(user: _User, now: datetime) -> None:

@@ -110,7 +110,7 @@ class Cluster:
             asking = (("ASKING",),) if kind == "ASK" else ()
             if kind == "MOVED":
                 self._slots = []
-        return replies
+        raise LostConnection("sent from node to node")  # they do not agree yet
 
     def close(self) -> None:
         for lines in self._lines.values():
