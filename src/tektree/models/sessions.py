@@ -88,5 +88,5 @@ class SessionActor(Principal):
 
     session_id: Annotated[str, Text(128, 1)]
 
-    def __init__(self, *, id: str, uid: str, tier: str, role: str, session_id: str) -> None:
+    def __init__(self, *, id: str, uid: str, session_id: str, tier: str = "free", role: str = "user") -> None:
         super(Principal, self).__init__(id=id, uid=uid, tier=tier, role=role, session_id=session_id)

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tektree._flavour import sync_call
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
@@ -12,17 +12,19 @@ from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, QuotaExhausted
 from tektree.ids import Ids
 from tektree.models.accounts import Principal
-from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 from tektree.models.quotas import Counter, Period, Taken, Usage
 from tektree.policy import Policy
 from tektree.rules import inputs, quotas
+
+if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
+    from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
 __all__ = ["Anchors", "Quotas", "Tell"]
 
 Anchors = Callable[[str], datetime | None]
 """When the billing of the user with this id began; None for the calendar month."""
 
-Tell = Callable[[QuotaThresholdReached | QuotaExceeded], object]
+Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
 """Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
 
 
@@ -148,8 +150,10 @@ class Quotas:
         return self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
 
     def _make_known(self, asked: _Asked, n: int, taken: Taken) -> None:
-        if self._tell is None or asked.limit is None:
+        if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):
             return
+        from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
+
         user, counter, limit = asked.user, asked.counter, asked.limit
         if taken.threshold:
             percent = taken.used * 100 // limit
