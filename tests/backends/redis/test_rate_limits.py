@@ -323,9 +323,9 @@ def test_what_is_no_log_is_corrupt(world: World, plant: str) -> None:
 
 
 @pytest.mark.lanes(REDIS, REDIS_ASYNC)
-def test_a_flood_of_endpoints_leaves_little_and_goes(world: World) -> None:
+@pytest.mark.parametrize("many", [2_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_a_flood_of_endpoints_leaves_little_and_goes(world: World, many: int) -> None:
     """I9: two kB for each at the most, and all of them expire."""
-    many = 2_000
 
     async def hits(world: World) -> None:
         limits = world.tek().rate_limits
