@@ -136,6 +136,8 @@ class async_lines:  # noqa: N801 - one of a pair
         while self._waiting:
             batch = [each for each in self._waiting if not each[2].done()]
             self._waiting.clear()
+            if not batch:  # all of them gave up
+                continue
             try:
                 async with asyncio.timeout(self._deadline):
                     await self._round(batch)

@@ -13,11 +13,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._async.backends.redis.faults import RAISED, fault
 from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command
-from tektree._flavour import (
-    async_loop,
-    async_redis_clients,
-    async_redis_stranger,
-)
+from tektree._flavour import async_loop, async_redis_clients, async_redis_stranger
 from tektree.errors import ConfigurationError, TekTreeError
 from tektree.wire.scripts import Script
 

@@ -12,11 +12,7 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
-from tektree._flavour import (
-    sync_loop,
-    sync_redis_clients,
-    sync_redis_stranger,
-)
+from tektree._flavour import sync_loop, sync_redis_clients, sync_redis_stranger
 from tektree._sync.backends.redis.faults import RAISED, fault
 from tektree._sync.backends.redis.nodes import Cluster, Command, Nodes, OneNode
 from tektree.errors import ConfigurationError, TekTreeError
