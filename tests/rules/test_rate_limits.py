@@ -187,6 +187,7 @@ def test_a_limit_of_nothing_is_forbidden() -> None:
     """I16: 0 means never, and no wait would help."""
     with pytest.raises(Forbidden):
         rules.bucket("usr_a", "/a", RateLimit(limit=0))
+    assert rules.bucket("usr_a", "/a", RateLimit(limit=1, window_seconds=5)) == Bucket("usr_a", "/a", 1, 5)
 
 
 def test_an_account_is_a_digest_of_how_it_was_typed() -> None:
