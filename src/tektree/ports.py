@@ -4,22 +4,38 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.quotas import QuotaStore, UsageReader
+from tektree._sync.ports.rate_limits import RateLimitStore
+from tektree._sync.ports.sessions import AccountsReader, SessionStore
 
 __all__ = [
+    "AccountsReader",
+    "AsyncAccountsReader",
     "AsyncBackends",
     "AsyncDeliveries",
     "AsyncEventLog",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
+    "AsyncQuotaStore",
+    "AsyncRateLimitStore",
+    "AsyncSessionStore",
+    "AsyncUsageReader",
     "Backends",
     "Deliveries",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",
+    "QuotaStore",
+    "RateLimitStore",
+    "SessionStore",
+    "UsageReader",
 ]

@@ -6,13 +6,19 @@ from typing import Any, Self
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
+from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
+from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
 from tektree._async.services.relay import AsyncRelay
+from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -68,6 +74,18 @@ class AsyncTekTree:
             backends, handlers, self.gamification.commits, self.gamification.settings, self.policy, clock, ids
         )
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
+        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.sessions = AsyncSessions(
+            backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
+        )
+        self.quotas = AsyncQuotas(
+            backends.quotas or AsyncMemoryQuotas(),
+            self.policy,
+            clock,
+            ids,
+            created=backends.created,
+            tell=handlers.say,
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -81,25 +99,34 @@ class AsyncTekTree:
     def connect(
         cls,
         mongo: Any,
-        redis: None = None,
+        redis: Any = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> Self:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
+        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
+        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
+        it.
+
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
         is not installed.
         """
-        if redis is not None:
-            raise ConfigurationError("redis", "is not served yet; leave it out, and boards are read from MongoDB")
         try:
             from tektree._async.backends.mongo.connecting import mongo_backends
         except ImportError:
             raise ConfigurationError("mongo", 'needs the driver: pip install "tektree[mongo]"') from None
-        return cls(mongo_backends(mongo), policy, clock, ids)
+        backends = mongo_backends(mongo)
+        if redis is not None:
+            try:
+                from tektree._async.backends.redis.connecting import with_redis
+            except ImportError:
+                raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
+            backends = with_redis(backends, redis)
+        return cls(backends, policy, clock, ids)
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -3,9 +3,15 @@
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
+from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
+from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.quotas import MemoryQuotas
+from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
+from tektree._sync.backends.memory.sessions import MemorySessions
 
 __all__ = [
     "AsyncMemoryDeliveries",
@@ -13,9 +19,15 @@ __all__ = [
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "AsyncMemoryQuotas",
+    "AsyncMemoryRateLimits",
+    "AsyncMemorySessions",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
+    "MemoryQuotas",
+    "MemoryRateLimits",
+    "MemorySessions",
 ]
