@@ -5,7 +5,7 @@ handlers, ``by``, who calls them, and ``until`` when nobody else does. It is not
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson import ObjectId
@@ -21,6 +21,7 @@ from tektree.wire.documents import from_document, to_document
 __all__ = ["AsyncMongoEventLog", "outbox_of", "posted_of"]
 
 _ATTEMPTS: Final = 100
+_EARLIEST: Final = datetime.fromtimestamp(0, UTC)
 _FIELDS: Final = {"uid": "payload.user_id", "event_type": "event_type", "correlation_id": "correlation_id"}
 
 
@@ -118,7 +119,7 @@ class AsyncMongoEventLog:
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         if not event_ids:
             return []
-        query = {"metadata.causation_id": {"$in": list(event_ids)}}
+        query = {"metadata.causation_id": {"$in": list(event_ids), "$gt": ""}}  # as the index has it
         return sorted(await self._found(query, "metadata.recorded_at", 1, limit), key=_record)
 
     async def count(self) -> int:
@@ -138,7 +139,7 @@ class AsyncMongoEventLog:
 
     async def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         due = [{"_relay.by": by}, {"_relay.until": {"$lte": now}}]
-        query = {"_relay.by": {"$gt": ""}, "$or": due}
+        query = {"_relay.until": {"$gt": _EARLIEST}, "_relay.by": {"$gt": ""}, "$or": due}  # as the index has it
         with self._mongo.reading(EVENTS):
             documents = await self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
         found = posted_of(documents)
