@@ -64,6 +64,7 @@ class Effects:
     def __init__(self) -> None:
         self.called: list[tuple[str, str]] = []
         self.heard: list[Heard] = []
+        self.faults = 0
 
     def of(self, listener: Listener) -> Callable[[Event], Awaitable[None]]:
         """The function of a handler."""
@@ -71,7 +72,11 @@ class Effects:
         async def handle(event: Event) -> None:
             before = (listener.name, event.event_id) in self.called
             self.called.append((listener.name, event.event_id))
-            await pause(0)
+            try:
+                await pause(0)
+            except (OutcomeUnknown, Unavailable):
+                self.faults += 1
+                raise
             if listener.kind == "raises" or (listener.kind == "raises once" and not before):
                 raise ValueError(listener.name)
             line = event.metadata.get("stream") or event.event_id
@@ -168,14 +173,14 @@ class Played:
         ]
 
     def state(self) -> object:
-        return digest(self.parts), tuple(self.effects.called), tuple(self.effects.heard)
+        return digest(self.parts), tuple(self.effects.called), tuple(self.effects.heard), self.effects.faults
 
     def judge(self, ends: Sequence[End]) -> Iterator[str]:
         for end in ends:
             if end.error is not None and not isinstance(end.error, Conflict | OutcomeUnknown | Unavailable):
                 yield f"a worker raised {end.error!r}"
-        struck = any(end.struck or end.error is not None for end in ends)
-        later = self.meeting.tek(self.plain, self.effects, 50, LATE)
+        struck = self.effects.faults > 0 or any(end.struck or end.error is not None for end in ends)
+        later = self.meeting.tek(self.plain, self.effects, 50, 2 * LATE)
         for command, _ in self.meeting.commands:
             done(command(later))
         for _ in range(12):
@@ -194,7 +199,7 @@ class Played:
             numbers = [event.metadata["seq"] for event in found]
             if numbers != list(range(1, expected + 1)):
                 yield f"the log has the events {numbers} of {stream}, {expected} were told"
-        if not done(tek_over(self.store, 51, LATE).gamification.verify(ADA)):
+        if not done(tek_over(self.store, 51, 2 * LATE).gamification.verify(ADA)):
             yield "verify says no"
 
     def _left(self) -> Iterator[str]:
