@@ -36,6 +36,9 @@ class Sold(Payload, event="shop.sold", by="shop", stream="shop:{shop_id}"):
     item: int
 
 
+SHOP = CATALOG.register(Sold)
+
+
 class Heard(NamedTuple):
     """One call of a handler that had its effect."""
 
@@ -108,7 +111,7 @@ Command = Callable[[Tek], Awaitable[object]]
 def tek_over(backends: AsyncBackends, seed: int, late: timedelta = timedelta(), policy: Policy = POLICY) -> Tek:
     """A process over this storage, whose clock shows `NOW` and so much more."""
     clock, ids = ManualClock(NOW + late), SeededIds(seed)
-    handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, policy, clock, ids)
+    handlers = AsyncHandlers(backends.events, backends.deliveries, SHOP, policy, clock, ids)
     gamification = AsyncGamification(backends, policy, clock, ids, pause, handlers)
     relay = AsyncRelay(backends, handlers, gamification.commits, gamification.settings, policy, clock, ids)
     return Tek(gamification, AsyncEvents(backends, handlers, relay, policy, clock, ids))
