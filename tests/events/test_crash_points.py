@@ -5,6 +5,7 @@ For the ledger the row is what the guarded write is for a document, and its key 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -53,18 +54,18 @@ class Place:
         return list(complaints(self.process(), self.store, [ADA], self.effects))
 
 
-@pytest.fixture(params=["memory", "async memory", PYMONGO])
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    if request.param == PYMONGO:
-        world = World.made(PYMONGO).indexed((*USED, DELIVERIES))
-        try:
-            made = Place(world.backends(world._looking), f"{world.uri}{world.name}", world.clock)
-            yield started(made)
-        finally:
-            world.over()
-    else:
+@contextmanager
+def opened(lane: str) -> Iterator[Place]:
+    """A place in this lane, where a user has some XP and something was sold."""
+    if lane != PYMONGO:
         enter("memory")
-        yield started(Place(memory_backends() if request.param == "memory" else async_memory()))
+        yield started(Place(async_memory() if lane == ASYNC else memory_backends()))
+        return
+    world = World.made(PYMONGO).indexed((*USED, DELIVERIES))
+    try:
+        yield started(Place(world.backends(world._looking), f"{world.uri}{world.name}", world.clock))
+    finally:
+        world.over()
 
 
 def started(place: Place) -> Place:
@@ -95,67 +96,106 @@ def opt_in(tek: Any) -> Any:
     return tek.gamification.opt_in(PRINCIPAL)
 
 
-COMMANDS: dict[str, tuple[Command, Command]] = {
-    "award": (award(30, "a"), award(7, "b")),
-    "opt_out": (opt_out, opt_in),
-    "emit": (sell(1), sell(2)),
+COMMANDS: dict[str, Callable[[int], Command]] = {
+    "award": lambda number: award(30, f"a{number}"),
+    "opt_out": lambda number: opt_in if number % 2 else opt_out,
+    "emit": lambda number: sell(number),
 }
-"""Each with what the next writer does."""
+"""Each by number, 2 and up; the next number is what the next writer does."""
+
+Finish = Callable[["Place", str, int], None]
 
 
 # Who finishes.
 
 
-def next_writer(place: Place, command: str) -> None:
+def next_writer(place: Place, command: str, number: int) -> None:
     """It brings to the log what was left, before its own; what stands in the log but was not handled is the relay's."""
-    value(COMMANDS[command][1](place.process()))
-    found = list(complaints(place.process(), place.store, [ADA]))
-    assert found == []
-    if command == "award":
-        assert list(place.effects.disorder()) == []
-    by_relay(place, command)
+    value(COMMANDS[command](number + 1)(place.process()))
+    assert list(complaints(place.process(), place.store, [ADA])) == []
+    assert list(place.effects.disorder()) == []
+    by_relay(place, command, number)
 
 
-def by_relay(place: Place, command: str) -> None:
+def by_relay(place: Place, command: str, number: int) -> None:
     place.clock.advance(LEASE)
     value(place.process().events.relay.run_once())
 
 
-def by_command(place: Place, command: str) -> None:
+def by_command(place: Place, command: str, number: int) -> None:
     """By the clock of this machine, long after."""
-    if place.uri is None:
-        pytest.skip("only what is on a server can be reached by the command line")
+    assert place.uri is not None
     assert main(["relay", "--once", "--mongo", place.uri, "--load", "tests.events.effects:register", "--json"]) == 0
 
 
-FINISHERS = {"the next writer": next_writer, "the relay": by_relay, "tektree relay --once": by_command}
+FINISHERS: dict[str, Finish] = {
+    "the next writer": next_writer,
+    "the relay": by_relay,
+    "tektree relay --once": by_command,
+}
+ASYNC = "async memory"
+WAYS = [("memory", "the next writer"), ("memory", "the relay"), (ASYNC, "the relay")]
+WAYS += [(PYMONGO, finisher) for finisher in FINISHERS]
 
 
-@pytest.fixture(params=FINISHERS)
-def finish(request: pytest.FixtureRequest) -> Callable[[Place, str], None]:
+@pytest.fixture
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    with opened(request.param) as made:
+        monkeypatch.setattr(effects, "EFFECTS", made.effects)  # of what the command line loads
+        yield made
+
+
+@pytest.fixture
+def finish(request: pytest.FixtureRequest) -> Finish:
     return FINISHERS[request.param]
 
 
-@pytest.fixture(autouse=True)
-def loaded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line loads has the effects of this place."""
-    monkeypatch.setattr(effects, "EFFECTS", place.effects)
+IN_LONG = [(PYMONGO, "the next writer"), (PYMONGO, "tektree relay --once")]
 
 
-def crashed(place: Place, command: str, at: int, fault: Fault) -> Call | None:
+def ways(*in_long: tuple[str, str]) -> pytest.MarkDecorator:
+    """In every way to finish; in some with ``--long`` only."""
+    each = [pytest.param(*way, id=", ".join(way), marks=[pytest.mark.long] if way in in_long else []) for way in WAYS]
+    return pytest.mark.parametrize(("place", "finish"), each, indirect=True)
+
+
+in_sync = pytest.mark.parametrize("place", ["memory", PYMONGO], indirect=True)
+
+
+def crashed(place: Place, command: Command, at: int, fault: Fault) -> Call | None:
     """A process that ends at its call number ``at``. Gives that call; None where it makes no such call."""
     faulty = Faulty(place.store, at, fault)
     try:
-        value(COMMANDS[command][0](place.process(faulty.backends)))
+        value(command(place.process(faulty.backends)))
     except Crash:
         return faulty.struck
     return None
 
 
-def finished(place: Place, command: str) -> None:
+class Named(Faulty[Any]):
+    """Storage whose first call of this name meets a fault."""
+
+    def __init__(self, store: Any, name: str, fault: Fault) -> None:
+        self._name = name
+        super().__init__(store, None, fault)
+
+    def _counted(self, call: Call) -> bool:
+        if self.at is None and str(call) == self._name:
+            self.at = len(self.calls)
+        return super()._counted(call)
+
+
+def struck(place: Place, command: Command, call: str, fault: Fault) -> None:
+    """A process that ends at its first call of that name, which it comes to."""
+    faulty = Named(place.store, call, fault)
+    with pytest.raises(Crash):
+        value(command(place.process(faulty.backends)))
+
+
+def finished(place: Place, command: str, number: int) -> None:
     """Whoever asked asks again; then all is whole."""
     if command != "opt_out":  # which is not known again by a key
-        value(COMMANDS[command][0](place.process()))
+        value(COMMANDS[command](number)(place.process()))
     place.clock.advance(LEASE)
     value(place.process().events.relay.run_once())
     assert place.complaints() == []
@@ -183,45 +223,31 @@ LAGGING = "ledger: after the row let go, before the profile"
 """Nothing on the row tells the relay of it: the profile's numbers wait for the next award, or for `rebuild`."""
 
 
+@ways()
 @pytest.mark.parametrize("point", POINTS)
-def test_crash_point(place: Place, point: str, finish: Callable[[Place, str], None]) -> None:
+def test_crash_point(place: Place, point: str, finish: Finish) -> None:
     command, call, fault = POINTS[point]
-    assert struck(place, command, call, fault) is not None
-    finish(place, command)
+    struck(place, COMMANDS[command](2), call, fault)
+    finish(place, command, 2)
     if point == LAGGING and finish is not next_writer:
         assert not value(place.process().gamification.verify(ADA))
         assert list(complaints(place.process(), place.store, [], place.effects)) == []
-        value(award(7, "b")(place.process()))
+        value(award(7, "next")(place.process()))
     assert place.complaints() == []
-    finished(place, command)
+    finished(place, command, 2)
 
 
-def struck(place: Place, command: str, call: str, fault: Fault) -> Call | None:
-    """A process that ends at its first call of that name."""
-
-    class Named(Faulty[Any]):
-        def _counted(self, made: Call) -> bool:
-            self.calls.append(made)
-            if self.at is None and str(made) == call:
-                self.at = len(self.calls) - 1
-                return True
-            return False
-
-    faulty = Named(place.store, None, fault)
-    with pytest.raises(Crash):
-        value(COMMANDS[command][0](place.process(faulty.backends)))
-    return faulty.struck
-
-
+@ways(*IN_LONG)
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("fault", [Fault.CRASH, Fault.CRASH_AFTER])
-def test_a_crash_at_every_call(place: Place, command: str, fault: Fault, finish: Callable[[Place, str], None]) -> None:
+def test_a_crash_at_every_call(place: Place, command: str, fault: Fault, finish: Finish) -> None:
     """One after the other on the same storage, so what one left is there when the next one comes."""
     for at in range(40):
-        if crashed(place, command, at, fault) is None:
+        number = 2 * at + 2
+        if crashed(place, COMMANDS[command](number), at, fault) is None:
             break
-        finish(place, command)
-        finished(place, command)
+        finish(place, command, number)
+        finished(place, command, number)
         if command == "opt_out":
             value(opt_in(place.process()))
     else:
@@ -252,86 +278,79 @@ def held(place: Place, call: str, meanwhile: Callable[[], Any], *, after: bool) 
     return around(place.store, sync_step)
 
 
-@pytest.fixture
-def sync_place(place: Place) -> Place:
-    if isinstance(place.store, AsyncBackends):
-        pytest.skip("who is held up in the middle of a call is told of in the sync flavour")
-    return place
-
-
-@pytest.mark.parametrize("finish", ["-"], indirect=False)
+@in_sync
 @pytest.mark.parametrize("command", ["award", "emit"])
-def test_crash_point_3_two_workers_with_one_cause(sync_place: Place, command: str, finish: str) -> None:
+def test_crash_point_3_two_workers_with_one_cause(place: Place, command: str) -> None:
     commit = "ledger.append" if command == "award" else "events.tell"
-    other: list[Any] = []
-    backends = held(sync_place, commit, lambda: other.append(COMMANDS[command][0](sync_place.process())), after=False)
-    mine = COMMANDS[command][0](sync_place.process(backends))
-    assert sync_place.complaints() == []
-    assert sync_place.effects.repeated == 0
+    cause, other = COMMANDS[command](2), list[Any]()
+    mine = cause(place.process(held(place, commit, lambda: other.append(cause(place.process())), after=False)))
+    assert place.complaints() == []
+    assert place.effects.repeated == 0
     if command == "award":
         assert mine.transaction == other[0].transaction
     else:
         assert mine == other[0]
 
 
+@ways()
 @pytest.mark.parametrize("command", ["award", "opt_out"])
-def test_crash_point_5_some_events_are_in_the_log_and_some_not(
-    place: Place, command: str, finish: Callable[[Place, str], None]
-) -> None:
+def test_crash_point_5_some_events_are_in_the_log_and_some_not(place: Place, command: str, finish: Finish) -> None:
     """Storage ends in the middle of adding them: the first is there."""
-    value(award(1, "many")(place.process()))
-    big = Faulty(place.store, None)
-    backends = big.backends
-    log: Any = backends.events
 
-    class Half:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(log, name)
+    def some(make: Any) -> tuple[Any, ...]:
+        events, posting = make.args
+        return events[:1], posting._replace(to=posting.to[:1])
 
-        def append(self, events: Any, posting: Any = None) -> Any:
-            first = posting if posting is None else posting._replace(to=posting.to[:1])
-            value(place.store.events.append(events[:1], first))
-            raise Crash("events.append")
+    def step(call: Call, make: Any) -> Any:
+        if str(call) != "events.append":
+            return make()
+        make.func(*some(make))
+        raise Crash(str(call))
 
-    from dataclasses import replace
+    async def async_step(call: Call, make: Any) -> Any:
+        if str(call) != "events.append":
+            return await make()
+        await make.func(*some(make))
+        raise Crash(str(call))
 
-    half: Any = Half()
+    torn = around(place.store, async_step if isinstance(place.store, AsyncBackends) else step)
     with pytest.raises(Crash):
-        value(COMMANDS[command][0](place.process(replace(backends, events=half))))
-    finish(place, command)
-    finished(place, command)
+        value(COMMANDS[command](2)(place.process(torn)))
+    finish(place, command, 2)
+    finished(place, command, 2)
 
 
+@in_sync
 @pytest.mark.parametrize("command", ["award", "opt_out"])
 @pytest.mark.parametrize("call", ["events.append", "deliveries.blocked", "events.delivered"])
 @pytest.mark.parametrize("after", [False, True])
-def test_crash_point_7_two_drainers_interleave(sync_place: Place, command: str, call: str, after: bool) -> None:
+def test_crash_point_7_two_drainers_interleave(place: Place, command: str, call: str, after: bool) -> None:
     def other() -> None:
-        sync_place.process().events.relay.run_once()
-        COMMANDS[command][1](sync_place.process())
+        place.process().events.relay.run_once()
+        COMMANDS[command](3)(place.process())
 
-    COMMANDS[command][0](sync_place.process(held(sync_place, call, other, after=after)))
-    sync_place.clock.advance(LEASE)
+    COMMANDS[command](2)(place.process(held(place, call, other, after=after)))
+    place.clock.advance(LEASE)
     for _ in range(3):
-        sync_place.process().events.relay.run_once()
-    assert sync_place.complaints() == []
+        place.process().events.relay.run_once()
+    assert place.complaints() == []
 
 
+@in_sync
 @pytest.mark.parametrize("drainer", ["a command", "a relay", "a change of settings"])
-def test_crash_point_8_a_drainer_that_was_held_up_leaves_the_events_to_others(sync_place: Place, drainer: str) -> None:
+def test_crash_point_8_a_drainer_that_was_held_up_leaves_the_events_to_others(place: Place, drainer: str) -> None:
     """For more than a minute. Meanwhile they were told, and went from the log into an archive: they do not come back.
 
     Nor does it bring the profile forward over what it did not tell, so the next writer finds that out.
     """
     calls: list[Call] = []
-    place = sync_place
     own = ManualClock(place.clock.now)
 
     def minutes() -> None:
         own.advance(timedelta(seconds=61))
 
     if drainer == "a relay":
-        struck(place, "award", "events.append", Fault.CRASH)
+        struck(place, award(30, "a"), "events.append", Fault.CRASH)
     call = {
         "a command": "ledger.append",
         "a relay": "gamification.profile",
@@ -348,7 +367,7 @@ def test_crash_point_8_a_drainer_that_was_held_up_leaves_the_events_to_others(sy
         opt_out(process)
     assert Call("events", "append") not in calls
     assert Call("gamification", "project") not in calls
-    assert place.effects.known and not list(place.effects.disorder())
+    assert list(place.effects.disorder()) == []
     value(award(7, "b")(place.process()))
     place.process().events.relay.run_once()
     place.clock.advance(LEASE)
