@@ -6,6 +6,7 @@ The same for our services and for two naive designs: what a design loses, it los
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -16,8 +17,6 @@ from tektree.models.accounts import Principal
 from tektree.testing import Call, Crash, ManualClock
 
 __all__ = ["Chaos", "Design", "Job", "Losses", "jobs"]
-
-PROBABILITY: Final = 0.06
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,8 @@ class Chaos:
     users: int = 12
     awards: int = 600
     workers: int = 6
+    probability: float = 0.06
+    """That the process ends at a call of storage, before it or behind it."""
     clock: ManualClock = field(default_factory=ManualClock)
     crashes: int = 0
     quiet: bool = False
@@ -116,7 +117,7 @@ class Chaos:
 
     def strikes(self, call: Call) -> None:
         """The process may end here."""
-        if not self.quiet and self.rng.random() < PROBABILITY / 2:
+        if not self.quiet and self.rng.random() < self.probability / 2:
             self.crashes += 1
             raise Crash(str(call))
 
@@ -164,10 +165,8 @@ class Chaos:
             while not over.is_set():
                 for _ in range(20):
                     await asyncio.sleep(0)
-                try:
+                with suppress(Crash):
                     await self.begun(design).sweep()
-                except Crash:
-                    pass
 
         beside = asyncio.create_task(relay())
         await asyncio.gather(*[work() for _ in range(self.workers)])
