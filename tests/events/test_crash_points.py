@@ -353,7 +353,7 @@ def test_crash_point_8_a_drainer_that_was_held_up_leaves_the_events_to_others(pl
         struck(place, award(30, "a"), "events.append", Fault.CRASH)
     call = {
         "a command": "ledger.append",
-        "a relay": "gamification.profile",
+        "a relay": "ledger.tail",
         "a change of settings": "gamification.outbox",
     }
     slow = held(place, call[drainer], minutes, after=True)

@@ -70,8 +70,10 @@ class AsyncRelay:
     async def _sweep(self) -> int:
         """Brings to the log what still stands on ledger rows and on profiles."""
         told = 0
-        while rows := await self._ledger.unfinished(_BATCH):
-            told += await self._commits.finish(rows, read(self._clock))
+        while True:
+            now = read(self._clock)  # before they are read: from then on they grow old
+            rows = await self._ledger.unfinished(_BATCH)
+            told += await self._commits.finish(rows, now)
             if len(rows) < _BATCH:
                 break
         while users := await self._profiles.unfinished(_BATCH):

@@ -71,8 +71,10 @@ class Relay:
     def _sweep(self) -> int:
         """Brings to the log what still stands on ledger rows and on profiles."""
         told = 0
-        while rows := self._ledger.unfinished(_BATCH):
-            told += self._commits.finish(rows, read(self._clock))
+        while True:
+            now = read(self._clock)  # before they are read: from then on they grow old
+            rows = self._ledger.unfinished(_BATCH)
+            told += self._commits.finish(rows, now)
             if len(rows) < _BATCH:
                 break
         while users := self._profiles.unfinished(_BATCH):
