@@ -66,7 +66,7 @@ def test_async_memory_keeps(check: str) -> None:
 
 
 def test_every_check_says_which_promise_it_is_about() -> None:
-    assert len(set(checks())) == len(checks()) > 70
+    assert len(set(checks())) == len(checks()) > 120
     assert all(promise(check).endswith(".") for check in checks())
 
 
