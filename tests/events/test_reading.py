@@ -175,7 +175,8 @@ def test_the_tree_of_causes_and_effects(tek: TekTree) -> None:
     assert tree.effects[0].asked
     drawn = str(tree).splitlines()
     assert drawn[0].startswith("question.asked")
-    assert drawn[1].startswith("└─ xp.awarded") and drawn[1].endswith("←")
+    assert drawn[1].startswith("└─ xp.awarded")
+    assert drawn[1].endswith("←")
     assert awarded.metadata["causation_id"] == asked.event_id
     assert awarded.correlation_id == asked.event_id
     assert awarded.metadata["rule_id"] == "reaction:question.asked:award:question_asked"
@@ -291,9 +292,7 @@ def scenario(tek: TekTree) -> Iterator[object]:
         yield raised.value.args
 
 
-def test_no_event_log_line_repr_or_error_gives_a_secret_away(
-    tek: TekTree, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_event_log_line_repr_or_error_gives_a_secret_away(tek: TekTree, caplog: pytest.LogCaptureFixture) -> None:
     """But for the declared address in the one event that declares it, where a reader of the payload finds it."""
     caplog.set_level(logging.DEBUG)
     told = [repr(each) for each in scenario(tek)]

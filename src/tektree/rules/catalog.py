@@ -19,6 +19,7 @@ from tektree.models.base import Frozen, Value, checked, instant, json_value, mad
 from tektree.models.events import Context, Event
 from tektree.models.payloads import PAYLOADS
 from tektree.models.payloads.base import Kind, Payload, is_personal, nullable, parts
+from tektree.models.personal import looks_personal
 
 __all__ = ["CATALOG", "MOST_METADATA", "MOST_PAYLOAD", "Catalog", "encoded", "looks_personal", "stream_of"]
 
@@ -39,10 +40,6 @@ _TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}(\.(0|[1-9][0-9]{0,8})){2}")
 _NUMBERS: Final = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
-_PERSONAL: Final = frozenset({"address", "avatar", "bio", "birthday", "email", "ip", "latitude", "longitude", "phone"})
-_PERSONAL_NAMES: Final = frozenset(
-    {"birth_date", "date_of_birth", "first_name", "full_name", "last_name", "location", "real_name", "user_agent"}
-)
 _SECRET: Final = frozenset({"password", "secret", "token"})
 
 
@@ -370,12 +367,6 @@ def _part(part: type[Value], where: str, seen: frozenset[type[Value]]) -> None:
             raise ConfigurationError(f"{where}.{name}", "is personal; it must stand at the top of the payload")
         for inner in {*parts(field)} - seen - {part}:
             _part(inner, f"{where}.{name}", seen | {part})
-
-
-def looks_personal(name: str) -> bool:
-    """Whether a field is personal by its name: ``new_email``, ``ip_hash``, ``last_name``."""
-    name = name.lower().removesuffix("_hash")
-    return name in _PERSONAL_NAMES or _last(name) in _PERSONAL
 
 
 def _last(name: str) -> str:

@@ -30,6 +30,7 @@ class MemoryEventLog:
         self._lock = threading.Lock()
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
+        self._lasts: dict[str, int] = {}
         self._waiting: list[Told] = []
         self._marks: dict[str, _Mark] = {}
         self._marked: dict[str, set[int]] = {}
@@ -56,7 +57,7 @@ class MemoryEventLog:
                 return first, False
             stream = event.metadata.get("stream")
             if stream is not None:
-                number = max(self._streams.get(stream, {}), default=0) + 1
+                number = self._lasts.get(stream, 0) + 1
                 event = event.evolve(metadata={**event.metadata, "seq": number})
             self._add(event)
             if posting is not None:
@@ -77,7 +78,7 @@ class MemoryEventLog:
         with self._lock:
             self._make()
             numbered = self._streams.get(stream, {})
-            numbers = range(after + 1, max(numbered, default=0) + 1)
+            numbers = range(after + 1, self._lasts.get(stream, 0) + 1)
             return list(islice((numbered[number] for number in numbers if number in numbered), limit))
 
     def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
@@ -147,6 +148,7 @@ class MemoryEventLog:
             if number in numbered:
                 return False
             numbered[number] = event
+            self._lasts[stream] = max(number, self._lasts.get(stream, 0))
         self._by_id[id] = event
         self._orders.arrived.append(event)
         return True
