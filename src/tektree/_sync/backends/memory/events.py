@@ -101,12 +101,7 @@ class MemoryEventLog:
         with self._lock:
             for id in event_ids:
                 if self._marks.pop(id, None) is not None:
-                    metadata = self._by_id[id].metadata
-                    stream = metadata.get("stream")
-                    marked = self._marked.get(stream, set())
-                    marked.discard(metadata.get("seq", 0))
-                    if stream is not None and not marked:
-                        self._marked.pop(stream, None)
+                    self._unmark(self._by_id[id])
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
@@ -123,6 +118,14 @@ class MemoryEventLog:
             stream = event.metadata.get("stream")
             if stream is not None:
                 self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
+
+    def _unmark(self, event: Event) -> None:
+        stream = event.metadata.get("stream")
+        if stream is not None:
+            marked = self._marked[stream]
+            marked.discard(event.metadata.get("seq", 0))
+            if not marked:
+                del self._marked[stream]
 
     def _make(self) -> None:
         waiting, self._waiting = self._waiting, []
