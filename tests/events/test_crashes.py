@@ -23,7 +23,7 @@ from tests.lanes import PYMONGO, enter
 from tests.protocol import counts
 from tests.protocol.worlds import RIGHT, Variant
 
-POLICY = Policy(xp={"daily_cap": 100_000}, achievements=(), events={"attempts": 50})
+POLICY = Policy(xp={"daily_cap": 100_000}, achievements=(), events={"attempts": 50}, reactions={})
 SEEDS = range(20_251_216, 20_251_219)
 
 
@@ -77,10 +77,20 @@ def _rows(chaos: Chaos, store: Any) -> list[Any]:
     return [row for uid in chaos.uids for row in value(store.ledger.rows(Job(uid, "").user_id, 0, 10_000))]
 
 
+async def _turn(attempt: int) -> None:
+    await asyncio.sleep(0)
+
+
 def in_memory(chaos: Chaos, variant: Variant = RIGHT) -> list[str]:
     store = memory_backends()
     around_it = variant.worker(around(store, chaos.step))
-    design = Ours(lambda chaos, number, policy: AsyncTekTree(around_it, policy, chaos.clock, SeededIds(number)))
+
+    def made(chaos: Chaos, number: int, policy: Policy) -> AsyncTekTree:
+        tek = AsyncTekTree(around_it, policy, chaos.clock, SeededIds(number))
+        tek.gamification.commits._pause = _turn  # not by a clock, so that a seed is always the same run
+        return tek
+
+    design = Ours(made)
     tek = AsyncTekTree(store, POLICY, chaos.clock, SeededIds(0))
     for uid in chaos.uids:
         value(tek.gamification.enroll(uid))
