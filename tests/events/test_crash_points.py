@@ -27,7 +27,10 @@ from tests.events.worlds import Sold
 from tests.lanes import PYMONGO, enter
 from tests.protocol.worlds import ADA, PRINCIPAL
 
-LEASE = timedelta(seconds=Policy().events.lease)
+POLICY = Policy(reactions={})
+"""Processes start by the hundred here, and each would make the table of all reactions anew."""
+
+LEASE = timedelta(seconds=POLICY.events.lease)
 Command = Callable[[Any], Any]
 
 
@@ -46,7 +49,7 @@ class Place:
         self.started += 1
         backends = self.store if backends is None else backends
         kind: Any = AsyncTekTree if isinstance(backends, AsyncBackends) else TekTree
-        tek = kind(backends, clock=clock or self.clock, ids=SeededIds(self.started))
+        tek = kind(backends, POLICY, clock=clock or self.clock, ids=SeededIds(self.started))
         tek.events.on("*", name="effects")(self.effects)
         return tek
 

@@ -16,12 +16,14 @@ from tektree.testing import Call, SeededIds
 from tektree.testing.faults import around
 from tektree.wire.collections import DELIVERIES
 from tests.backends.mongo.worlds import USED, Awaited, World
+from tests.events import variants
 from tests.events.chaos import NOTHING_LOST, Chaos, Design, Job, Losses
 from tests.events.effects import Effects, complaints, value
 from tests.lanes import PYMONGO, enter
 from tests.protocol import counts
+from tests.protocol.worlds import RIGHT, Variant
 
-POLICY = Policy(xp={"daily_cap": 100_000}, achievements=(), events={"attempts": 50})
+POLICY = Policy(xp={"daily_cap": 100_000}, achievements=(), events={"attempts": 50}, reactions={})
 SEEDS = range(20_251_216, 20_251_219)
 
 
@@ -75,10 +77,20 @@ def _rows(chaos: Chaos, store: Any) -> list[Any]:
     return [row for uid in chaos.uids for row in value(store.ledger.rows(Job(uid, "").user_id, 0, 10_000))]
 
 
-def in_memory(chaos: Chaos) -> list[str]:
+async def _turn(attempt: int) -> None:
+    await asyncio.sleep(0)
+
+
+def in_memory(chaos: Chaos, variant: Variant = RIGHT) -> list[str]:
     store = memory_backends()
-    around_it = around(store, chaos.step)
-    design = Ours(lambda chaos, number, policy: AsyncTekTree(around_it, policy, chaos.clock, SeededIds(number)))
+    around_it = variant.worker(around(store, chaos.step))
+
+    def made(chaos: Chaos, number: int, policy: Policy) -> AsyncTekTree:
+        tek = AsyncTekTree(around_it, policy, chaos.clock, SeededIds(number))
+        tek.gamification.commits._pause = _turn  # not by a clock, so that a seed is always the same run
+        return tek
+
+    design = Ours(made)
     tek = AsyncTekTree(store, POLICY, chaos.clock, SeededIds(0))
     for uid in chaos.uids:
         value(tek.gamification.enroll(uid))
@@ -120,8 +132,23 @@ def test_crashes_in_memory() -> None:
 
 
 def test_crashes_on_a_server() -> None:
-    chaos = Chaos(SEEDS[0], users=4, awards=60, workers=4)
-    held(chaos, on_a_server(chaos), "crashes on the wire server", 30)
+    chaos = Chaos(SEEDS[0], users=4, awards=90, workers=4)
+    held(chaos, on_a_server(chaos), "crashes on the wire server", 60)
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        (variants.UNMARKED_FIRST, "never reached the handler"),
+        (variants.ADDED_LAST, "never reached the handler"),
+        (variants.NOBODY_ASKED, "was heard of after"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_is_wrong_with_handlers_is_found_in_the_same_run(variant: Variant, said: str) -> None:
+    enter("memory")
+    found = in_memory(Chaos(SEEDS[0], users=2, awards=200), variant)
+    assert [each for each in found if said in each], found
 
 
 @pytest.mark.long

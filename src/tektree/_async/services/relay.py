@@ -134,8 +134,9 @@ class AsyncRelay:
         handler = self._handlers.named(delivery.handler)
         if claimed is None or handler is None:
             return None
-        if claimed.attempts > handler.attempts:
-            return await self._put(self._handlers.failed(claimed, handler, None), token)
+        if claimed.attempts > handler.attempts:  # the last one ended the process; this one is not made
+            last = claimed.evolve(attempts=claimed.attempts - 1)
+            return await self._put(self._handlers.failed(last, handler, None), token)
         event = await self._log.event(claimed.event_id)
         if event is None:  # it was taken out of the log: there is nothing left to tell
             await self._deliveries.remove(claimed.id, token)

@@ -135,8 +135,9 @@ class Relay:
         handler = self._handlers.named(delivery.handler)
         if claimed is None or handler is None:
             return None
-        if claimed.attempts > handler.attempts:
-            return self._put(self._handlers.failed(claimed, handler, None), token)
+        if claimed.attempts > handler.attempts:  # the last one ended the process; this one is not made
+            last = claimed.evolve(attempts=claimed.attempts - 1)
+            return self._put(self._handlers.failed(last, handler, None), token)
         event = self._log.event(claimed.event_id)
         if event is None:  # it was taken out of the log: there is nothing left to tell
             self._deliveries.remove(claimed.id, token)

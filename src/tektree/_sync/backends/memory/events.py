@@ -3,10 +3,10 @@
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
 
@@ -102,7 +102,7 @@ class MemoryEventLog:
         with self._lock:
             for id in event_ids:
                 if self._marks.pop(id, None) is not None:
-                    self._unmark(self._by_id[id].metadata)
+                    self._unmark(self._by_id[id])
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
@@ -121,11 +121,11 @@ class MemoryEventLog:
             if stream is not None:
                 self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
 
-    def _unmark(self, metadata: Mapping[str, Any]) -> None:
-        stream = metadata.get("stream")
+    def _unmark(self, event: Event) -> None:
+        stream = event.metadata.get("stream")
         if stream is not None:
             marked = self._marked[stream]
-            marked.discard(metadata.get("seq", 0))
+            marked.discard(event.metadata.get("seq", 0))
             if not marked:
                 del self._marked[stream]
 
