@@ -518,6 +518,16 @@ class DeliversTheEventAway(MemoryEventLog):
         self._by_id = {id: event for id, event in self._by_id.items() if id not in event_ids}
 
 
+class AwaitsItself(MemoryEventLog):
+    def awaited(self, stream: str, before: int) -> bool:
+        return super().awaited(stream, before + 1)
+
+
+class AwaitsNobody(MemoryEventLog):
+    def awaited(self, stream: str, before: int) -> bool:
+        return False
+
+
 class PostsAtOnce(MemoryEventLog):
     def posted(self, by: str, now: datetime, limit: int) -> Any:
         return super().posted(by, datetime.max.replace(tzinfo=now.tzinfo), limit)
@@ -871,6 +881,8 @@ BROKEN = {
         OneMoreAround,
     ],
     "log": [
+        AwaitsItself,
+        AwaitsNobody,
         TellsTwice,
         OneStream,
         InOrderOfArrival,

@@ -146,9 +146,10 @@ def test_crashes_on_a_server() -> None:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_what_is_wrong_with_handlers_is_found_in_the_same_run(variant: Variant, said: str) -> None:
+    """One run has some hundred crashes, and one of them has to come at the one call that matters: of a few runs one."""
     enter("memory")
-    found = in_memory(Chaos(SEEDS[0], users=2, awards=200), variant)
-    assert [each for each in found if said in each], found
+    runs = (in_memory(Chaos(seed, users=2, awards=200), variant) for seed in range(SEEDS[0], SEEDS[0] + 12))
+    assert any(said in each for found in runs for each in found)
 
 
 @pytest.mark.long
