@@ -1,25 +1,33 @@
 """What services need from storage, both flavours: the protocols that a storage of your own implements."""
 
+from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.subscriptions import SubscriptionRepository
 
 __all__ = [
+    "AccountRepository",
+    "AsyncAccountRepository",
     "AsyncBackends",
     "AsyncDeliveries",
     "AsyncEventLog",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
+    "AsyncSubscriptionRepository",
     "Backends",
     "Deliveries",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",
+    "SubscriptionRepository",
 ]

@@ -6,22 +6,27 @@ The checks are code as well: each broken storage below differs from a good one i
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tektree.backends.memory import (
+    AsyncMemoryAccounts,
     AsyncMemoryDeliveries,
     AsyncMemoryEventLog,
     AsyncMemoryGamification,
     AsyncMemoryLeaderboards,
     AsyncMemoryLedger,
+    AsyncMemorySubscriptions,
+    MemoryAccounts,
     MemoryDeliveries,
     MemoryEventLog,
     MemoryGamification,
     MemoryLeaderboards,
     MemoryLedger,
+    MemorySubscriptions,
 )
 from tektree.errors import ConfigurationError, Stale
 from tektree.models.base import made
@@ -40,15 +45,23 @@ def memory(
     boards: type[MemoryLeaderboards] = MemoryLeaderboards,
     log: type[MemoryEventLog] = MemoryEventLog,
     deliveries: type[MemoryDeliveries] = MemoryDeliveries,
+    accounts: type[MemoryAccounts] = MemoryAccounts,
+    subscriptions: type[MemorySubscriptions] = MemorySubscriptions,
 ) -> Backends:
     stored = profiles()
-    return Backends(stored, ledger(stored), boards(), log(), deliveries())
+    return Backends(stored, ledger(stored), boards(), log(), deliveries(), accounts(), subscriptions())
 
 
 def async_memory() -> AsyncBackends:
     stored = AsyncMemoryGamification()
     return AsyncBackends(
-        stored, AsyncMemoryLedger(stored), AsyncMemoryLeaderboards(), AsyncMemoryEventLog(), AsyncMemoryDeliveries()
+        stored,
+        AsyncMemoryLedger(stored),
+        AsyncMemoryLeaderboards(),
+        AsyncMemoryEventLog(),
+        AsyncMemoryDeliveries(),
+        AsyncMemoryAccounts(),
+        AsyncMemorySubscriptions(),
     )
 
 
@@ -86,14 +99,10 @@ def test_what_a_factory_makes_is_set_up_and_closed() -> None:
         async def closed() -> None:
             told.append("closed")
 
-        return AsyncBackends(
-            good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, opened, closed
-        )
+        return replace(good, on_setup=opened, on_close=closed)
 
     def made_sync() -> Backends:
-        good = memory()
-        ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-        return Backends(*ports, lambda: told.append("set up"), lambda: told.append("closed"))
+        return replace(memory(), on_setup=lambda: told.append("set up"), on_close=lambda: told.append("closed"))
 
     run(checks()[0], made_sync)
     asyncio.run(run_async(checks()[0], made_async))

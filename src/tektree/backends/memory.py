@@ -1,21 +1,29 @@
 """Storage in this process's memory. It needs no server, never waits, and keeps every promise of the ports."""
 
+from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 
 __all__ = [
+    "AsyncMemoryAccounts",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "AsyncMemorySubscriptions",
+    "MemoryAccounts",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
+    "MemorySubscriptions",
 ]

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 
 __all__ = ["AsyncBackends"]
 
@@ -19,6 +21,8 @@ class AsyncBackends:
     leaderboards: AsyncLeaderboardStore
     events: AsyncEventLog
     deliveries: AsyncDeliveries
+    accounts: AsyncAccountRepository
+    subscriptions: AsyncSubscriptionRepository
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None

@@ -32,6 +32,7 @@ _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
 
 _PAGE: Final = 500
+_BATCH: Final = 200
 _UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
@@ -170,6 +171,15 @@ class AsyncCommits:
                 await self._ledger.told([each.row for each in committed])
                 told += sum([len(each.outbox) for each in committed])
             await self._handlers.run(work.lines)
+        return told
+
+    async def sweep(self) -> int:
+        """Finishes all rows that still carry events; gives back how many were told."""
+        told = 0
+        while rows := await self._ledger.unfinished(_BATCH):
+            told += await self.finish(rows, read(self._clock))
+            if len(rows) < _BATCH:
+                break
         return told
 
     async def _caught_up(self, user_id: str, now: datetime, work: AsyncWork) -> GamificationProfile:

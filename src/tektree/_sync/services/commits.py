@@ -33,6 +33,7 @@ _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
 
 _PAGE: Final = 500
+_BATCH: Final = 200
 _UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
@@ -169,6 +170,15 @@ class Commits:
                 self._ledger.told([each.row for each in committed])
                 told += sum([len(each.outbox) for each in committed])
             self._handlers.run(work.lines)
+        return told
+
+    def sweep(self) -> int:
+        """Finishes all rows that still carry events; gives back how many were told."""
+        told = 0
+        while rows := self._ledger.unfinished(_BATCH):
+            told += self.finish(rows, read(self._clock))
+            if len(rows) < _BATCH:
+                break
         return told
 
     def _caught_up(self, user_id: str, now: datetime, work: Work) -> GamificationProfile:
