@@ -236,7 +236,7 @@ def sync_handler(handler: object) -> None:
 async def async_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What a host's ``handler`` returns, be it a plain function or an ``async`` one."""
     result = handler(*args, **kwargs)
-    if inspect.isawaitable(result):
+    if result is not None and inspect.isawaitable(result):  # most return nothing, which is seen at once
         awaited: T = await result
         return awaited
     return result
@@ -245,7 +245,7 @@ async def async_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, *
 def sync_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What a host's ``handler`` returns. Raises `ConfigurationError` for an ``async`` one: nobody here can await it."""
     result = handler(*args, **kwargs)
-    if inspect.isawaitable(result):
+    if result is not None and inspect.isawaitable(result):  # most return nothing, which is seen at once
         if inspect.iscoroutine(result):
             result.close()
         raise ConfigurationError("handler", "returned something to await; pass a plain function, or use AsyncTekTree")

@@ -23,9 +23,18 @@ def read(clock: Clock) -> datetime:
     time line.
     """
     now = clock()
-    if not isinstance(now, datetime) or now.tzinfo is None or now.utcoffset() is None:
-        raise ConfigurationError("clock", "must return an aware datetime, such as datetime.now(UTC)")
+    if type(now) is datetime and now.tzinfo is UTC:  # as most clocks say it
+        rest = now.microsecond % 1000
+        return now.replace(microsecond=now.microsecond - rest) if rest else now
+    if not isinstance(now, datetime):
+        raise _not_aware()
     if now.tzinfo is not UTC:
+        if now.utcoffset() is None:
+            raise _not_aware()
         now = now.astimezone(UTC)
     rest = now.microsecond % 1000
     return now.replace(microsecond=now.microsecond - rest) if rest else now
+
+
+def _not_aware() -> ConfigurationError:
+    return ConfigurationError("clock", "must return an aware datetime, such as datetime.now(UTC)")

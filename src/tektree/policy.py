@@ -220,7 +220,7 @@ class XP(Setting):
     def cap(self, tier: str) -> int | None:
         """The most XP that ``tier`` may earn a day from capped sources; None: no cap."""
         cap = self.daily_cap
-        return cap if cap is None or isinstance(cap, int) else cap[tier]  # type: ignore[index]
+        return cap[tier] if isinstance(cap, dict) else cap  # type: ignore[return-value]
 
 
 def _amended(old: Source | None, given: Any) -> Any:

@@ -206,8 +206,13 @@ class LetsAllGo(MemoryLedger):
 
 
 class TailWithTheRowItself(MemoryLedger):
-    def tail(self, user_id: str, seq: int) -> Sequence[Any]:
-        return super().tail(user_id, max(0, seq - 1))
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Any]:
+        return super().tail(user_id, max(0, seq - 1), limit)
+
+
+class TailWithoutLimit(MemoryLedger):
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Any]:
+        return super().tail(user_id, seq, 10_000)
 
 
 class NoLimit(MemoryLedger):
@@ -234,6 +239,7 @@ class FirstLink(MemoryLedger):
 
 class UsedOfAllUsers(MemoryLedger):
     def used(self, user_id: str, day: str) -> int:
+        super().used(user_id, day)  # brings the days up to date
         return sum([row.daily_total for (_, other), row in self._days.items() if other == day])
 
 
@@ -354,6 +360,7 @@ BROKEN = {
         NeverLetsGo,
         LetsAllGo,
         TailWithTheRowItself,
+        TailWithoutLimit,
         NoLimit,
         OldestHistory,
         HistoryByTime,

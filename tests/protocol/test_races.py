@@ -19,7 +19,9 @@ import pytest
 from tektree import AsyncTekTree, IdempotencyConflict, Outcome, OutcomeUnknown, Principal, TekTree, Unavailable
 from tektree._async.sdk import memory_backends as async_memory
 from tektree._async.services.gamification import AsyncGamification
+from tektree._sync.conformance.samples import Story, enrolled
 from tektree._sync.sdk import memory_backends
+from tektree._sync.services import commits
 from tektree._sync.services.gamification import Gamification
 from tektree.errors import BackendError, Conflict
 from tektree.models.gamification import EntityRef
@@ -329,7 +331,7 @@ def all_of(store: Any) -> dict[str, Any]:
     return {
         "profile": {name: part for name, part in dict(profile or ()).items() if name not in LEFT_OUT},
         "rows": list(rows),
-        "events still on rows": [each for each in value(store.ledger.tail(ADA, 0)) if each.outbox],
+        "events still on rows": [each for each in value(store.ledger.tail(ADA, 0, 1000)) if each.outbox],
         "events": list(value(store.events.stream("user:usr_ada:xp", 0, 1000))),
         "boards": [value(store.leaderboards.top(board, 9, NOW)) for board in boards],
     }
@@ -455,6 +457,37 @@ def test_after_a_fault_the_same_key_with_another_amount_is_a_conflict_or_a_new_a
                 award(200, "a")(tek_over(store))
         assert award(300, "a")(tek_over(store)).outcome is (Outcome.DUPLICATE if written else Outcome.GRANTED)
         assert [row.amount for row in store.ledger.rows(ADA, 0, 9)] == [300]
+
+
+def test_a_profile_that_lags_by_many_rows_is_caught_up_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut at any call in between leaves nothing undone either."""
+    enter("memory")
+    monkeypatch.setattr(commits, "_PAGE", 2)
+    story = Story("lagging")
+    decisions = [story.award(f"k{number}") for number in range(5)]
+
+    def lagging() -> Any:
+        store = memory_backends()
+        enrolled(store, "lagging", *decisions)
+        return store
+
+    counted = Faulty(lagging())
+    tek_over(counted.backends).gamification.rebuild(story.user_id)
+    assert [call.method for call in counted.calls].count("tail") == 3
+    for at in [None, *range(len(counted.calls))]:
+        store = lagging()
+        if at is not None:
+            with pytest.raises(Crash):
+                tek_over(Faulty(store, at, Fault.CRASH).backends).gamification.rebuild(story.user_id)
+        tek = tek_over(store)
+        tek.gamification.award(story.user_id, "manual", amount=10, key="next")
+        told = store.events.stream(f"user:{story.uid}:xp", 0, 100)
+        assert [each for each in store.ledger.tail(story.user_id, 0, 100) if each.outbox] == []
+        assert [event.metadata["seq"] for event in told] == list(
+            range(1, tek.gamification.profile(story.user_id).event_seq + 1)
+        )
+        assert tek.gamification.verify(story.user_id).rows == 6
+        assert tek.gamification.verify(story.user_id)
 
 
 # Opting out

@@ -47,9 +47,9 @@ class NoUniqueSeq(Behind):
         rows = sorted(self.inner._rows.get(user_id, ()), key=lambda row: row.seq)
         return [row for row in rows if row.seq > after][:limit]
 
-    async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    async def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         outbox = self.inner._outbox
-        return [Committed(row, *outbox.get(row.transaction_id, ())) for row in await self.rows(user_id, seq, 1000)]
+        return [Committed(row, *outbox.get(row.transaction_id, ())) for row in await self.rows(user_id, seq, limit)]
 
 
 class NoUniqueKey(Behind):

@@ -233,7 +233,7 @@ class PlayedPlot:
             yield f"the log has {len(settings)} events of settings, they were changed {profile.settings_told} times"
         if done(self.store.gamification.outbox(self.plot.user)):
             yield "the profile still carries events"
-        if any(each.outbox for each in done(self.store.ledger.tail(self.plot.user, 0))):
+        if any(each.outbox for each in done(self.store.ledger.tail(self.plot.user, 0, 1000))):
             yield "a row still carries its events"
 
     def _board_faults(self, rows: Sequence[XPTransaction], profile: GamificationProfile) -> Iterator[str]:

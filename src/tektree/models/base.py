@@ -7,11 +7,11 @@ which is what MongoDB keeps, so what is read back equals what was written.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import Annotated, Any, Final, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Final, NoReturn, Self, TypeVar, overload
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -29,6 +29,7 @@ __all__ = [
     "Instant",
     "Json",
     "LISTED",
+    "Lazy",
     "Name",
     "Record",
     "SafeInt",
@@ -36,6 +37,7 @@ __all__ = [
     "Tags",
     "Text",
     "Uid",
+    "Unfinished",
     "Value",
     "blank",
     "checked",
@@ -54,6 +56,7 @@ INT53: Final = 2**53
 
 M = TypeVar("M", bound=BaseModel)
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
 
 _HEX: Final = r"^[0-9a-f]{24}$"
@@ -127,7 +130,7 @@ def checked(model: type[M], fields: Mapping[str, Any]) -> M:
 
 def validated(model: type[M], fields: Mapping[str, Any]) -> M:
     """A ``model`` of stored fields, not by way of its ``__init__``. Raises pydantic's error: for a second try."""
-    record: M = model.__pydantic_validator__.validate_python(fields, self_instance=_new(model))
+    record: M = model.__pydantic_validator__.validate_python(fields, self_instance=object.__new__(model))
     return record
 
 
@@ -136,12 +139,25 @@ def made(model: type[M], fields: dict[str, Any]) -> M:
 
     Validation again would be most of the cost of an award; the tests validate what the rules make instead.
     """
-    record = _new(model)
-    _set_fields(record, fields)
-    _set_names(record, _NAMES[model])
-    _set_extra(record, None)
-    _set_private(record, None)
-    return record
+    record: Any = Unfinished()
+    record.__dict__ = fields
+    record.__pydantic_fields_set__ = _NAMES[model]
+    record.__pydantic_extra__ = None
+    record.__pydantic_private__ = None
+    record.__class__ = model
+    finished: M = record
+    return finished
+
+
+class Unfinished(Value):
+    """A record that nobody has yet: it is filled in, and with the last step it becomes one of its model and is frozen.
+
+    To fill in a frozen one takes twice as long. Assigning is only quick where deleting is an object's own, too.
+    """
+
+    __init__ = object.__init__
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
 
 
 class _Names(dict[type[BaseModel], frozenset[str]]):
@@ -152,13 +168,6 @@ class _Names(dict[type[BaseModel], frozenset[str]]):
 
 _NAMES: Final = _Names()
 """The names of a model's fields, which are all set."""
-
-# The slots of a model, past the refusal of a frozen one: in half the time of ``object.__setattr__``.
-_new: Final = object.__new__
-_set_fields: Final = vars(BaseModel)["__dict__"].__set__
-_set_names: Final = vars(BaseModel)["__pydantic_fields_set__"].__set__
-_set_extra: Final = vars(BaseModel)["__pydantic_extra__"].__set__
-_set_private: Final = vars(BaseModel)["__pydantic_private__"].__set__
 
 
 def first_fault(error: ValidationError) -> InvalidInput:
@@ -188,7 +197,7 @@ def _reason(kind: str, message: str, context: Mapping[str, Any]) -> str:
 
 def plain_text(value: str) -> str:
     """``value`` if a document and a JSON reader can hold it, else ``ValueError``."""
-    if _BAD.search(value):
+    if not plain(value):
         raise ValueError("must not hold NUL or half of a surrogate pair")
     return value
 
@@ -227,7 +236,7 @@ LISTED: Final = BeforeValidator(_tuple)
 
 def plain(value: str) -> bool:
     """Whether a text can be stored and sent: no NUL, no half of a surrogate pair."""
-    return _BAD.search(value) is None
+    return "\0" not in value if value.isascii() else _BAD.search(value) is None
 
 
 def blank(value: str) -> bool:
@@ -284,6 +293,52 @@ Tag = Annotated[str, Text(64, 1)]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=50), LISTED]
 
 
+class Lazy(Sequence[T]):
+    """Values that are made when somebody looks. It equals the tuple of them, and never changes.
+
+    They are made of frozen ``_facts``, so two threads that look at once see equal ones. Who knows how many there are
+    without making them says so in ``_length``.
+    """
+
+    __slots__ = ("_facts", "_items", "_length", "_make")
+
+    _length: int
+    _make: Callable[..., tuple[T, ...]]
+    _facts: tuple[object, ...]
+    _items: tuple[T, ...] | None
+
+    def _all(self) -> tuple[T, ...]:
+        items = self._items
+        if items is None:
+            self._items = items = self._make(*self._facts)
+        return items
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, at: int | slice) -> T | tuple[T, ...]:
+        return self._all()[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Lazy) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[T, ...]]]:
+        return tuple, (self._all(),)
+
+
 class Frozen(dict[K, V]):
     """A dictionary that refuses to change. It equals a plain one, and BSON and JSON write it as one."""
 
@@ -291,6 +346,12 @@ class Frozen(dict[K, V]):
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a stored mapping does not change; make a new one: dict(mapping)")
+
+    def having(self, key: K, value: V) -> Self:
+        """A copy in which ``key`` is ``value``."""
+        copy = type(self)(self)
+        _set_item(copy, key, value)
+        return copy
 
     __setitem__ = __delitem__ = clear = pop = popitem = _refuse
     __ior__ = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
@@ -306,6 +367,10 @@ class Frozen(dict[K, V]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[K, V]]]:
         return type(self), (dict(self),)
+
+
+_set_item: Final = dict.__setitem__
+"""Past the refusal, on a copy that nobody else has yet."""
 
 
 def json_value(value: Any, depth: int = 16) -> Any:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, NamedTuple, overload
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from tektree.models.base import Count, Frozen, HexId, Instant, Json, Record, Text
+from tektree.models.base import Count, Frozen, HexId, Instant, Json, Lazy, Record, Text
 
 __all__ = [
     "NOTHING",
@@ -53,58 +53,26 @@ class Event(Record):
     payload: Json = Frozen()
 
 
-class Told(Sequence[Event]):
-    """Events of one stream that are made when somebody looks. It equals the tuple of them, and never changes.
+class Told(Lazy[Event]):
+    """Events of one stream that are made when somebody looks.
 
     All that they say stands on the ledger row that tells them, and most of them nobody in this process ever looks at.
-    ``tell`` makes them of frozen ``facts``, so two threads that look at once see equal ones.
     """
 
-    __slots__ = ("_events", "_facts", "_length", "_tell", "stream")
+    __slots__ = ("stream",)
 
     def __init__(
         self, stream: str, length: int, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]
     ) -> None:
         self.stream = stream
         self._length = length
-        self._tell = tell
+        self._make = tell
         self._facts = facts
-        self._events: tuple[Event, ...] | None = None
-
-    def _all(self) -> tuple[Event, ...]:
-        events = self._events
-        if events is None:
-            self._events = events = self._tell(*self._facts)
-        return events
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[Event]:
-        return iter(self._all())
-
-    @overload
-    def __getitem__(self, at: int) -> Event: ...
-    @overload
-    def __getitem__(self, at: slice) -> tuple[Event, ...]: ...
-    def __getitem__(self, at: int | slice) -> Event | tuple[Event, ...]:
-        return self._all()[at]
-
-    def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, Told) else other)
-
-    def __hash__(self) -> int:
-        return hash(self._all())
-
-    def __repr__(self) -> str:
-        return repr(self._all())
+        self._items = None
 
     def within(self, context: "Context") -> "Told":
         """The same events as told in ``context``."""
-        return Told(self.stream, self._length, _told_within, (context, self._tell, self._facts))
-
-    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[Event, ...]]]:
-        return tuple, (self._all(),)
+        return Told(self.stream, self._length, _told_within, (context, self._make, self._facts))
 
 
 # -- what led to it ----------------------------------------------------------------------------------------------------

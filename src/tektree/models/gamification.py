@@ -5,10 +5,10 @@ row alone brings a profile up to date.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn
 
 from pydantic import Field
 
@@ -361,31 +361,102 @@ class Explanation(Value):
     facts: Annotated[Mapping[str, Any], FREEZE] = Frozen()
 
 
-@dataclass(frozen=True, slots=True)
 class AwardResult:
-    """What came of an award, a reversal or a restore.
+    """What came of an award, a reversal or a restore. It never changes.
 
-    ``transaction`` is the row, None when denied; ``profile`` the state after; ``events`` what was told, those of rows
-    that followed (a milestone's XP) included, empty for a duplicate.
+    ``profile`` may be given as what makes it: most callers do not look at it, and it is put together when one does.
     """
 
-    outcome: Outcome
-    profile: GamificationProfile
-    transaction: XPTransaction | None = None
-    reason: Reason | None = None
-    events: Sequence[Event] = ()
-    explain: Callable[[], Explanation] = field(repr=False, compare=False, kw_only=True)
+    __slots__ = ("_facts", "_profile")
+    __match_args__ = ("outcome", "profile", "transaction", "reason", "events")
+
+    _facts: tuple[Outcome, XPTransaction | None, Reason | None, Sequence[Event], Callable[[], Explanation]]
+    _profile: GamificationProfile | Callable[[], GamificationProfile]
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        profile: GamificationProfile | Callable[[], GamificationProfile],
+        transaction: XPTransaction | None = None,
+        reason: Reason | None = None,
+        events: Sequence[Event] = (),
+        *,
+        explain: Callable[[], Explanation],
+    ) -> None:
+        _set_facts(self, (outcome, transaction, reason, events, explain))
+        _set_profile(self, profile)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it came to."""
+        return self._facts[0]
+
+    @property
+    def profile(self) -> GamificationProfile:
+        """The state after it."""
+        profile = self._profile
+        if not isinstance(profile, GamificationProfile):
+            profile = profile()
+            _set_profile(self, profile)
+        return profile
+
+    @property
+    def transaction(self) -> XPTransaction | None:
+        """The row; None when denied."""
+        return self._facts[1]
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it was denied, or gave less than was asked."""
+        return self._facts[2]
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What was told, by rows that followed (a milestone's XP) too; empty for a duplicate."""
+        return self._facts[3]
 
     @property
     def explanation(self) -> Explanation:
         """Why it came out so, in words and numbers."""
-        return self.explain()
+        return self._facts[4]()
 
     @property
     def amount(self) -> int:
         """The XP that this call moved: 0 when denied or a duplicate."""
-        fresh = self.transaction is not None and self.outcome is not Outcome.DUPLICATE
-        return self.transaction.amount if fresh and self.transaction is not None else 0
+        row = self.transaction
+        return 0 if row is None or self.outcome is Outcome.DUPLICATE else row.amount
+
+    def _compared(self) -> tuple[object, ...]:
+        return self.outcome, self.profile, self.transaction, self.reason, self.events
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared() == other._compared() if type(other) is AwardResult else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def __repr__(self) -> str:
+        fields = [f"{name}={value!r}" for name, value in zip(self.__match_args__, self._compared(), strict=True)]
+        return f"AwardResult({', '.join(fields)})"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __reduce__(self) -> tuple[Callable[..., "AwardResult"], tuple[object, ...]]:
+        return _award_result, (*self._compared(), self._facts[4])
+
+
+def _award_result(*facts: Any) -> AwardResult:
+    """A result from a pickle or for a copy."""
+    return AwardResult(*facts[:-1], explain=facts[-1])
+
+
+# Its slots, past its own refusal.
+_set_facts: Final = vars(AwardResult)["_facts"].__set__
+_set_profile: Final = vars(AwardResult)["_profile"].__set__
 
 
 class Divergence(Value):

@@ -1,15 +1,16 @@
 """Boards of ranks: which board, what is written to it, and what is read from it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 from tektree.errors import InvalidInput
+from tektree.models.base import Lazy
 
-__all__ = ["Board", "BoardEntry", "Standing", "ranked"]
+__all__ = ["Board", "BoardEntry", "Entries", "Standing", "ranked"]
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_WEEKS: Final = 8
@@ -116,6 +117,33 @@ class BoardEntry(NamedTuple):
     def order(self) -> tuple[int, datetime, str]:
         """The one total order of all boards: score descending, then who reached it first, then uid."""
         return -self.score, self.reached_at or _EARLIEST, self.uid
+
+
+class Entries(Lazy[BoardEntry]):
+    """What the row ``seq`` of a user says of the boards of all time and of ``week``, made when somebody looks.
+
+    ``seq`` and ``settings_version`` are those of all its entries, so what a later row says takes its place unseen.
+    """
+
+    __slots__ = ("seq", "settings_version", "uid", "week")
+
+    def __init__(
+        self,
+        uid: str,
+        week: str,
+        seq: int,
+        settings_version: int,
+        say: Callable[..., tuple[BoardEntry, ...]],
+        facts: tuple[object, ...],
+    ) -> None:
+        self.uid = uid
+        self.week = week
+        self.seq = seq
+        self.settings_version = settings_version
+        self._length = 2
+        self._make = say
+        self._facts = facts
+        self._items = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,13 @@ class _Near:
         if last[0] is not definitions:
             self._last = last = (definitions, lru_cache(maxsize=1024)(partial(_nearest, definitions)))
         total_xp, level, streak, longest, counts, always = last[1](have)
-        if always or state.total_xp >= total_xp or state.current_level >= level:
+        known = state.__dict__
+        if always or known["total_xp"] >= total_xp or known["current_level"] >= level:
             return True
-        if state.streak.longest >= longest or state.streak.current >= streak:
+        active = known["streak"].__dict__
+        if active["longest"] >= longest or active["current"] >= streak:
             return True
-        counters = state.counters
+        counters = known["counters"]
         for source, least in counts:  # noqa: SIM110 - any() would cost as much again
             if source in counters and counters[source].count >= least:
                 return True

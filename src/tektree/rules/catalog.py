@@ -51,7 +51,7 @@ _SECRET: Final = frozenset({"password", "secret", "token"})
 class Catalog:
     """Event types by name. It never changes: `register` gives a larger one."""
 
-    __slots__ = ("_by_name", "_flat", "_kinds")
+    __slots__ = ("_by_class", "_by_name", "_flat", "_kinds")
 
     def __init__(self, payloads: Iterable[type[Payload]] = ()) -> None:
         """Raises `ConfigurationError` for a declaration that does not hold together, or for a name that is taken."""
@@ -66,6 +66,7 @@ class Catalog:
             kinds[kind.event_type] = kind
         self._kinds: Mapping[str, Kind] = MappingProxyType(kinds)
         self._by_name: Mapping[str, Kind] = MappingProxyType(by_name)
+        self._by_class: Mapping[type[Payload], Kind] = {kind.payload: kind for kind in kinds.values()}
         self._flat = _Flat()
 
     def register(self, *payloads: type[Payload]) -> "Catalog":
@@ -83,8 +84,7 @@ class Catalog:
 
     def holds(self, payload: type[Payload]) -> bool:
         """Whether this very class is in the catalog."""
-        kind = self._kinds.get(payload.KIND.event_type) if payload.KIND else None
-        return kind is not None and kind.payload is payload
+        return payload in self._by_class
 
     def kind(self, of: str | type[Payload] | Payload) -> Kind:
         """The declaration of a type, of a payload's class, or of a payload. Old names are known.
@@ -94,10 +94,7 @@ class Catalog:
         if isinstance(of, str):
             kind = self._by_name.get(of)
         else:
-            payload = of if isinstance(of, type) else type(of)
-            declared = payload.KIND if issubclass(payload, Payload) else None
-            kind = self._kinds.get(declared.event_type) if declared else None
-            kind = kind if kind is not None and kind.payload is payload else None
+            kind = self._by_class.get(of if isinstance(of, type) else type(of))
         if kind is None:
             raise InvalidInput("event_type", "is not in the catalog; register its payload first")
         return kind
@@ -110,8 +107,10 @@ class Catalog:
         Raises `InvalidInput` when it is of no known type, larger than 16 KiB, or names something personal within a
         field that is open.
         """
-        if not self.holds(type(payload)):
-            self.kind(payload)
+        self.kind(payload)
+        return self._encoded(payload)
+
+    def _encoded(self, payload: Payload) -> Frozen[str, Any]:
         flat = self._flat[type(payload)]
         short = None if flat is None else _short(payload, flat)
         if short is not None:
@@ -147,7 +146,7 @@ class Catalog:
             "source_service": kind.by,
             "producer_id": producer_id,
             "metadata": Frozen(metadata),
-            "payload": self.encode(payload),
+            "payload": self._encoded(payload),
         }
         return made(Event, fields)
 

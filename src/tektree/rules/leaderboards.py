@@ -6,26 +6,33 @@ uid; who has nothing, or opted out, does not stand at all, and ranks have no gap
 after the week; then the ledger answers.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from tektree.models.gamification import GamificationProfile, XPTransaction
-from tektree.models.leaderboards import Board, BoardEntry
+from tektree.models.leaderboards import Board, BoardEntry, Entries
 from tektree.models.leaderboards import ranked as standings
 from tektree.rules.projections import profile_with
 
 __all__ = ["ahead", "entries", "global_entry", "standings"]
 
 
-def entries(row: XPTransaction, profile: GamificationProfile) -> tuple[BoardEntry, ...]:
-    """What ``row`` says of the boards, ``profile`` being the user's state after it. Nothing for who has no uid."""
-    said, settings = row.__dict__, profile.__dict__
-    uid, week = settings["uid"], said["week"]
+def entries(row: XPTransaction, settings: GamificationProfile) -> Sequence[BoardEntry]:
+    """What ``row`` says of the boards, with the settings of the user's profile. Nothing for who has no uid."""
+    said, known = row.__dict__, settings.__dict__
+    uid, week = known["uid"], said["week"]
     if uid is None or week is None:
         return ()
-    version, hidden = settings["settings_version"], settings["leaderboard_opt_out"]
+    version = known["settings_version"]
+    return Entries(uid, week, said["seq"], version, _entries, (row, uid, version, known["leaderboard_opt_out"]))
+
+
+def _entries(row: XPTransaction, uid: str, version: int, hidden: bool) -> tuple[BoardEntry, ...]:
+    assert row.state is not None
+    assert row.week is not None
     return (
-        global_entry(profile, uid),
-        BoardEntry(_board(week), uid, said["weekly_xp"], said["weekly_reached_at"], said["seq"], version, hidden),
+        BoardEntry(Board.GLOBAL, uid, row.state.total_xp, row.state.reached_at, row.seq, version, hidden),
+        BoardEntry(_board(row.week), uid, row.weekly_xp, row.weekly_reached_at, row.seq, version, hidden),
     )
 
 

@@ -42,6 +42,9 @@ __all__ = [
 START: Final = Folded()
 """A user without a row."""
 
+_BLANK: Final = START.__dict__
+"""Copied and filled in, which takes half the time of a display of so many fields."""
+
 _LEVEL_FIELDS: Final = frozenset({"current_level", "xp_to_next_level", "peak_level"})
 """What depends on today's curve, and so may differ from what a row says of its own day."""
 
@@ -98,27 +101,26 @@ def following(state: Mapping[str, Any], row: Mapping[str, Any], curve: Curve, hi
     linked = row["reverses"] is not None or row["restores"] is not None
     day, earned, reset_at = _daily(state, row, linked)
     week, weekly_xp, weekly_reached_at = _weekly(state, row, linked)
-    after = {
-        "total_xp": total,
-        "current_level": level,
-        "xp_to_next_level": missing,
-        "daily_xp_earned": earned,
-        "daily_xp_reset_at": reset_at,
-        "streak": _streak(state["streak"], row),
-        "achievements": state["achievements"],
-        "updated_at": row["recorded_at"] or row["timestamp"],
-        "seq": row["seq"],
-        "event_seq": state["event_seq"] + row["told"],
-        "day": day,
-        "week": week,
-        "weekly_xp": weekly_xp,
-        "reached_at": row["reached_at"] if linked else row["timestamp"] if row["amount"] else state["reached_at"],
-        "weekly_reached_at": weekly_reached_at,
-        "counters": state["counters"] if linked else _counted(state["counters"], row),
-        "unlocked": state["unlocked"],
-        "owed": state["owed"],
-        "peak_level": peak if peak > level else level,
-    }
+    after = _BLANK.copy()
+    after["total_xp"] = total
+    after["current_level"] = level
+    after["xp_to_next_level"] = missing
+    after["daily_xp_earned"] = earned
+    after["daily_xp_reset_at"] = reset_at
+    after["streak"] = _streak(state["streak"], row)
+    after["achievements"] = state["achievements"]
+    after["updated_at"] = row["recorded_at"] or row["timestamp"]
+    after["seq"] = row["seq"]
+    after["event_seq"] = state["event_seq"] + row["told"]
+    after["day"] = day
+    after["week"] = week
+    after["weekly_xp"] = weekly_xp
+    after["reached_at"] = row["reached_at"] if linked else row["timestamp"] if row["amount"] else state["reached_at"]
+    after["weekly_reached_at"] = weekly_reached_at
+    after["counters"] = state["counters"] if linked else _counted(state["counters"], row)
+    after["unlocked"] = state["unlocked"]
+    after["owed"] = state["owed"]
+    after["peak_level"] = peak if peak > level else level
     if row["unlocked"] or row["lost"] or row["owes"] or row["pays"]:
         settled(after, row)
     return after
@@ -171,22 +173,23 @@ def _streak(streak: Streak, row: Mapping[str, Any]) -> Streak:
     return streak
 
 
-def _counted(counters: Mapping[str, Counter], row: Mapping[str, Any]) -> Mapping[str, Counter]:
+def _counted(counters: Frozen[str, Counter], row: Mapping[str, Any]) -> Frozen[str, Counter]:
     source = row["source"]
     if source in RESERVED:
         return counters
-    old, at, day = counters.get(source), row["timestamp"], row["day"]
-    if old is None:
+    found, at, day = counters.get(source), row["timestamp"], row["day"]
+    if found is None:
         fields = {"count": 1, "today": 1, "day": day, "last_at": at}
     else:
-        today = old.today + 1 if old.day == day else 1
-        fields = {"count": old.count + 1, "today": today, "day": day, "last_at": max(at, old.last_at)}
-    return Frozen({**counters, source: made(Counter, fields)})
+        old = found.__dict__
+        today, last = old["today"] + 1 if old["day"] == day else 1, old["last_at"]
+        fields = {"count": old["count"] + 1, "today": today, "day": day, "last_at": at if at > last else last}
+    return counters.having(source, made(Counter, fields))
 
 
 def profile_with(profile: GamificationProfile, state: Folded) -> GamificationProfile:
     """``profile`` with the folded fields of ``state``; its settings stay."""
-    copy = made(GamificationProfile, {**profile.__dict__, **state.__dict__})
+    copy = made(GamificationProfile, profile.__dict__ | state.__dict__)
     if profile.__pydantic_extra__:
         object.__setattr__(copy, "__pydantic_extra__", profile.__pydantic_extra__)
     return copy

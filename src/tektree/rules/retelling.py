@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tektree.models.events import Event
 from tektree.models.gamification import Divergence, Folded
 
-__all__ = ["START", "Heard", "compared", "heard", "next_number"]
+__all__ = ["START", "Heard", "compared", "heard", "number"]
 
 _ROWS = ("xp.awarded", "xp.revoked")
 
@@ -33,17 +33,17 @@ class Heard(NamedTuple):
 START = Heard()
 
 
-def next_number(event: Event) -> int:
+def number(event: Event) -> int:
     """The number of an event in its stream; 0 where it has none."""
-    number = event.metadata.get("seq", 0)
-    return number if isinstance(number, int) else 0
+    found = event.metadata.get("seq", 0)
+    return found if isinstance(found, int) else 0
 
 
 def heard(state: Heard, event: Event) -> Heard | Divergence:
     """``state`` with one event more; or where that does not follow from those before."""
     payload = event.payload
-    if next_number(event) != state.events + 1:
-        return _apart(state, "events.seq", state.events + 1, next_number(event))
+    if number(event) != state.events + 1:
+        return _apart(state, "events.seq", state.events + 1, number(event))
     state = state._replace(events=state.events + 1)
     if event.event_type in _ROWS:
         return _row(state, payload)
@@ -57,16 +57,16 @@ def heard(state: Heard, event: Event) -> Heard | Divergence:
 
 
 def _row(state: Heard, payload: Any) -> Heard | Divergence:
-    number, total, amount = payload.get("row_seq"), payload.get("total_xp"), payload.get("amount")
-    if number != state.rows + 1:
-        return _apart(state, "events.row_seq", state.rows + 1, number)
+    row, total, amount = payload.get("row_seq"), payload.get("total_xp"), payload.get("amount")
+    if row != state.rows + 1:
+        return _apart(state, "events.row_seq", state.rows + 1, row)
     if state.total_xp is not None and total != state.total_xp + amount:
         return _apart(state, "events.total_xp", state.total_xp + amount, total)
     same_week = state.week is not None and payload.get("week") == state.week
     if same_week and payload.get("weekly_xp") != state.weekly_xp + amount:
         return _apart(state, "events.weekly_xp", state.weekly_xp + amount, payload.get("weekly_xp"))
     return state._replace(
-        rows=number,
+        rows=row,
         total_xp=total,
         transaction_id=payload.get("transaction_id"),
         week=payload.get("week"),

@@ -19,7 +19,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 from tektree.models.base import made
 from tektree.models.gamification import Grant, Milestone, Run, Streak, StreakEffect
@@ -230,23 +229,25 @@ def applied(streak: Streak, effect: StreakEffect | None, at: datetime, freezes: 
 
     ``freezes`` None: the effect is an activity's at the instant ``at``. A number: so many freezes were granted.
     """
-    last = streak.last_activity_at
-    if freezes is None:
-        last = at if last is None or at > last else last
+    state = streak.__dict__
+    last = state["last_activity_at"]
+    newer = freezes is None and (last is None or at > last)
     if effect is None or not effect.counted:
-        return (
-            streak if last is streak.last_activity_at else made(Streak, {**streak.__dict__, "last_activity_at": last})
-        )
+        if not newer:
+            return streak
+        fields = state.copy()
+        fields["last_activity_at"] = at
+        return made(Streak, fields)
     base = effect.base or streak.base
     edge = (base.through or "") if base else ""
     dates, grants = _told(streak, Fact(effect.day, at, effect.day, freezes))
     through = effect.day if freezes is None else day_of(ordinal_of(effect.day) - 1)
     alive = base.started if base and base.current and base.started else edge
-    fields: dict[str, Any] = {
-        **streak.__dict__,
+    fields = {
+        **state,
         "current": effect.current,
         "longest": effect.longest,
-        "last_activity_at": last,
+        "last_activity_at": at if newer else last,
         "freezes_available": streak.freezes_available + effect.freezes,
         "day": max(streak.day or "", effect.day) if freezes is None else streak.day,
         "started": effect.started,

@@ -28,7 +28,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from tektree.errors import ConfigurationError
@@ -36,7 +36,7 @@ from tektree.ids import is_hex_id
 from tektree.models.accounts import User
 from tektree.models.answers import Answer, CodeSnippet
 from tektree.models.areas import Area
-from tektree.models.base import INT53, Frozen, StoredAs, Text, Value, first_fault
+from tektree.models.base import INT53, Frozen, StoredAs, Text, Unfinished, Value, first_fault
 from tektree.models.events import Delivery, Event
 from tektree.models.gamification import Folded, GamificationProfile, Streak, XPTransaction
 from tektree.models.insights import Insight
@@ -458,20 +458,16 @@ def _read_field(field: _Field, document: Mapping[str, Any]) -> Any:
     return _item(field.kind, field.key, value)
 
 
-_set_fields = vars(BaseModel)["__dict__"].__set__
-_set_extra = vars(BaseModel)["__pydantic_extra__"].__set__
-_set_names = vars(BaseModel)["__pydantic_fields_set__"].__set__
-_set_private = vars(BaseModel)["__pydantic_private__"].__set__
-
-
 def _record(model: type[M], values: dict[str, Any], extra: dict[str, Any] | None, names: frozenset[str]) -> M:
     """A ``model`` of values that were checked here. (pydantic's ``model_construct`` takes longer than validation.)"""
-    record = object.__new__(model)
-    _set_fields(record, values)
-    _set_extra(record, extra)
-    _set_names(record, names)
-    _set_private(record, None)
-    return record
+    record: Any = Unfinished()
+    record.__dict__ = values
+    record.__pydantic_extra__ = extra
+    record.__pydantic_fields_set__ = names
+    record.__pydantic_private__ = None
+    record.__class__ = model
+    finished: M = record
+    return finished
 
 
 def _compiled(model: type[M]) -> Codec[M]:
@@ -521,12 +517,12 @@ def _reader(fields: tuple[_Field, ...]) -> str:
         "read_plain(_document)",
         "_values = {**_defaults, **_document}" if len(always) < len(fields) else "_values = _copy(_document)",
         *lines,
-        f"_extra = None if len(_document) == {len(always)} else _rest(_document, _values)",
-        "_record = _new(_model)",
-        "_set_fields(_record, _values)",
-        "_set_extra(_record, _extra)",
-        "_set_names(_record, _field_names)",
-        "_set_private(_record, None)",
+        "_record = _unfinished()",
+        "_record.__dict__ = _values",
+        f"_record.__pydantic_extra__ = None if len(_document) == {len(always)} else _rest(_document, _values)",
+        "_record.__pydantic_fields_set__ = _field_names",
+        "_record.__pydantic_private__ = None",
+        "_record.__class__ = _model",
         "return _record",
     )
 
@@ -558,11 +554,12 @@ def _bound(field: _Field) -> str:
 def _taking(field: _Field) -> list[str]:
     if field.kind.take == "{x}" and field.key == field.name:
         return []
-    look = f"_values['{field.key}']" if field.key == field.name else f"_values.pop('{field.key}')"
+    look = f"_values['{field.key}']"
+    renamed = [] if field.key == field.name else [f"del {look}"]
     bound = field.kind.of or field.kind.test
     if not bound and not field.kind.each and field.kind.take.count("{x}") == 1:
-        return [f"_values['{field.name}'] = {_filled(field.kind.take.replace('{x}', look), field)}"]
-    lines = [] if bound else [f"{field.name} = {look}"]
+        return [f"_values['{field.name}'] = {_filled(field.kind.take.replace('{x}', look), field)}", *renamed]
+    lines = renamed if bound else [f"{field.name} = {look}", *renamed]
     if field.kind.each:  # a loop, because before Python 3.12 a comprehension is a function of its own
         item = _filled(field.kind.each.replace("{x}", "_item"), field)
         lines += ["_items = []", f"for _item in {field.name}:", f"    _items.append({item})"]
@@ -608,12 +605,8 @@ def _names(model: type[Value], fields: tuple[_Field, ...]) -> dict[str, Any]:
         "_field_names": frozenset(model.model_fields),
         "_join": "".join,
         "_model": model,
-        "_new": object.__new__,
         "_rest": _rest_of(fields),
-        "_set_extra": _set_extra,
-        "_set_fields": _set_fields,
-        "_set_names": _set_names,
-        "_set_private": _set_private,
+        "_unfinished": Unfinished,
     }
     for field in fields:
         names[f"_read_{field.name}"] = field.kind.read

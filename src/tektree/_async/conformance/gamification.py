@@ -267,7 +267,7 @@ async def an_appended_row_comes_back_whole(backends: AsyncBackends) -> None:
         same(f"row {row.seq}", await backends.ledger.row(row.transaction_id), row)
     same("rows", list(await backends.ledger.rows(story.user_id, 0, 10)), rows)
     same("history", list(await backends.ledger.history(story.user_id, None, 10)), rows[::-1])
-    tail = await backends.ledger.tail(story.user_id, 0)
+    tail = await backends.ledger.tail(story.user_id, 0, 9)
     same("the rows of the tail", [each.row for each in tail], rows)
     same("their events", [list(each.outbox) for each in tail], [list(each.events) for each in decisions])
 
@@ -282,7 +282,7 @@ async def a_user_without_rows_has_empty_lists(backends: AsyncBackends) -> None:
     user_id = (await enrolled(backends, "fresh")).user_id
     same("rows", list(await backends.ledger.rows(user_id, 0, 10)), [])
     same("history", list(await backends.ledger.history(user_id, None, 10)), [])
-    same("tail", list(await backends.ledger.tail(user_id, 0)), [])
+    same("tail", list(await backends.ledger.tail(user_id, 0, 9)), [])
     same("used", await backends.ledger.used(user_id, "2025-12-16"), 0)
     week = await backends.ledger.week(user_id, "2025-W51")
     same("the sum of a week, and when it was reached", (week.xp, week.reached_at), (0, None))
@@ -317,7 +317,7 @@ async def a_row_that_is_written_twice_is_refused(backends: AsyncBackends) -> Non
 
 async def _untouched(backends: AsyncBackends, user_id: str, decision: xp.Decision) -> None:
     """A refused append left neither a row nor events."""
-    tail = await backends.ledger.tail(user_id, 0)
+    tail = await backends.ledger.tail(user_id, 0, 9)
     found = [(each.row, tuple(each.outbox)) for each in tail]
     same("the ledger after a refusal", found, [(decision.row, decision.events)])
 
@@ -336,7 +336,7 @@ async def events_stay_on_their_row_until_they_are_told(backends: AsyncBackends) 
     decisions = [story.award(f"k{number}") for number in range(3)]
     await enrolled(backends, "outbox", *decisions)
     await backends.ledger.told([row_of(decisions[1])])
-    left = [list(each.outbox) for each in await backends.ledger.tail(story.user_id, 0)]
+    left = [list(each.outbox) for each in await backends.ledger.tail(story.user_id, 0, 9)]
     same("the events left", left, [list(decisions[0].events), [], list(decisions[2].events)])
 
 
@@ -351,19 +351,20 @@ async def telling_again_does_nothing(backends: AsyncBackends) -> None:
         await backends.ledger.told([*rows, unwritten])
         await backends.ledger.told([])
         same("the rows", list(await backends.ledger.rows(story.user_id, 0, 9)), rows)
-        same("the events left", [len(each.outbox) for each in await backends.ledger.tail(story.user_id, 0)], [0, 0])
+        same("the events left", [len(each.outbox) for each in await backends.ledger.tail(story.user_id, 0, 9)], [0, 0])
     same("the row that is not there", await backends.ledger.row(unwritten.transaction_id), None)
 
 
 async def the_tail_begins_behind_a_seq(backends: AsyncBackends) -> None:
-    """``tail`` gives the user's rows behind ``seq``, oldest first."""
+    """``tail`` gives up to ``limit`` of the user's rows behind ``seq``, oldest first."""
     story = Story("tail")
     decisions = [story.award(f"k{number}") for number in range(4)]
     await enrolled(backends, "tail", *decisions)
     await enrolled(backends, "bystander", Story("bystander").award("k"))
     for seq in range(6):
-        found = [each.row.seq for each in await backends.ledger.tail(story.user_id, seq)]
-        same(f"the tail behind {seq}", found, list(range(seq + 1, 5)))
+        for limit in (1, 3, 9):
+            found = [each.row.seq for each in await backends.ledger.tail(story.user_id, seq, limit)]
+            same(f"{limit} of the tail behind {seq}", found, list(range(seq + 1, 5))[:limit])
 
 
 async def rows_come_oldest_first_page_by_page(backends: AsyncBackends) -> None:

@@ -99,8 +99,8 @@ class AsyncLedger(Protocol):
         """The row of that id."""
         ...
 
-    async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
-        """The user's rows behind ``seq``, oldest first, with the events they still carry."""
+    async def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
+        """Up to ``limit`` of the user's rows behind ``seq``, oldest first, with the events they still carry."""
         ...
 
     async def rows(self, user_id: str, after: int, limit: int) -> Sequence[XPTransaction]:

@@ -127,14 +127,8 @@ class AsyncGamification:
         inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)
-        request = AwardRequest(
-            user_id=user_id,
-            source=source,
-            key=named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}",
-            at=inputs.at(at, now),
-            about=about,
-            amount=inputs.amount(amount),
-        )
+        settled = named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}"
+        request = AwardRequest(user_id, source, settled, inputs.at(at, now), about, inputs.amount(amount))
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.award(profile, request, self._policy, now, dated)

@@ -243,8 +243,8 @@ class AsyncHandlers:
             self._busy.discard(key)
 
     async def _deliver(self, batch: Sequence[_Item], line: str) -> None:
-        wanted = {name: None for _, to in batch for name in to}
-        blocked = set(await self._deliveries.blocked(list(wanted), line))
+        wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
+        blocked = set(await self._deliveries.blocked(wanted, line))
         late: list[Delivery] = []
         for event, to in batch:
             for name in to:

@@ -1,12 +1,14 @@
 """Recounts: whether the profile, the ledger, the event log and the boards say the same of a user."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.commits import AsyncCommits
 from tektree.clock import Clock, read
+from tektree.models.base import INT53
+from tektree.models.events import Event
 from tektree.models.gamification import Divergence, Folded, GamificationProfile, Verification, XPTransaction
 from tektree.models.leaderboards import Board
 from tektree.policy import Policy
@@ -59,25 +61,32 @@ class AsyncRecounts:
     async def _told(self, profile: GamificationProfile, state: Folded) -> Divergence | None:
         """Where the events of the user's ledger part from it. Those that still stand on their rows count as told."""
         stream, said = f"user:{profile.uid or profile.user_id}:xp", retelling.START
+        untold: Mapping[int, Event] | None = None
         while said.events < state.event_seq:
-            page = await self._log.stream(stream, said.events, _PAGE)
-            if not page:
-                break
-            for event in page:
-                if said.events == state.event_seq:
+            page = {retelling.number(each): each for each in await self._log.stream(stream, said.events, _PAGE)}
+            before = said.events
+            while said.events < state.event_seq:
+                event = page.get(said.events + 1)
+                if event is None and said.events + 1 <= max(page, default=INT53):  # it is not merely on the next page
+                    untold = await self._untold(profile.user_id, said.rows) if untold is None else untold
+                    event = untold.get(said.events + 1)
+                if event is None:
                     break
                 following = retelling.heard(said, event)
                 if isinstance(following, Divergence):
                     return following
                 said = following
-        if said.events < state.event_seq:
-            for committed in await self._ledger.tail(profile.user_id, said.rows):
-                for event in committed.outbox if committed.row.seq <= state.seq else ():
-                    following = retelling.heard(said, event)
-                    if isinstance(following, Divergence):
-                        return following
-                    said = following
+            if said.events == before:
+                break
         return retelling.compared(state, said)
+
+    async def _untold(self, user_id: str, after: int) -> Mapping[int, Event]:
+        """The events that rows behind that number still carry, by their own."""
+        found: dict[int, Event] = {}
+        while rows := await self._ledger.tail(user_id, after, _PAGE):
+            found |= {retelling.number(event): event for each in rows for event in each.outbox}
+            after = rows[-1].row.seq
+        return found
 
     async def _placed(self, user_id: str) -> Divergence | None:
         """Where the boards part from the profile; looked at twice, because an award may come in between."""
@@ -85,7 +94,7 @@ class AsyncRecounts:
         for _ in range(2):
             profile = await self._commits.profile(user_id)
             found = await self._misplaced(profile, read(self._clock))
-            if found is None or await self._ledger.tail(user_id, profile.seq):  # the rest of an award is on its way
+            if found is None or await self._ledger.tail(user_id, profile.seq, 1):  # the rest of an award is on its way
                 return None
         return found
 

@@ -268,7 +268,7 @@ def an_appended_row_comes_back_whole(backends: Backends) -> None:
         same(f"row {row.seq}", backends.ledger.row(row.transaction_id), row)
     same("rows", list(backends.ledger.rows(story.user_id, 0, 10)), rows)
     same("history", list(backends.ledger.history(story.user_id, None, 10)), rows[::-1])
-    tail = backends.ledger.tail(story.user_id, 0)
+    tail = backends.ledger.tail(story.user_id, 0, 9)
     same("the rows of the tail", [each.row for each in tail], rows)
     same("their events", [list(each.outbox) for each in tail], [list(each.events) for each in decisions])
 
@@ -283,7 +283,7 @@ def a_user_without_rows_has_empty_lists(backends: Backends) -> None:
     user_id = (enrolled(backends, "fresh")).user_id
     same("rows", list(backends.ledger.rows(user_id, 0, 10)), [])
     same("history", list(backends.ledger.history(user_id, None, 10)), [])
-    same("tail", list(backends.ledger.tail(user_id, 0)), [])
+    same("tail", list(backends.ledger.tail(user_id, 0, 9)), [])
     same("used", backends.ledger.used(user_id, "2025-12-16"), 0)
     week = backends.ledger.week(user_id, "2025-W51")
     same("the sum of a week, and when it was reached", (week.xp, week.reached_at), (0, None))
@@ -318,7 +318,7 @@ def a_row_that_is_written_twice_is_refused(backends: Backends) -> None:
 
 def _untouched(backends: Backends, user_id: str, decision: xp.Decision) -> None:
     """A refused append left neither a row nor events."""
-    tail = backends.ledger.tail(user_id, 0)
+    tail = backends.ledger.tail(user_id, 0, 9)
     found = [(each.row, tuple(each.outbox)) for each in tail]
     same("the ledger after a refusal", found, [(decision.row, decision.events)])
 
@@ -337,7 +337,7 @@ def events_stay_on_their_row_until_they_are_told(backends: Backends) -> None:
     decisions = [story.award(f"k{number}") for number in range(3)]
     enrolled(backends, "outbox", *decisions)
     backends.ledger.told([row_of(decisions[1])])
-    left = [list(each.outbox) for each in backends.ledger.tail(story.user_id, 0)]
+    left = [list(each.outbox) for each in backends.ledger.tail(story.user_id, 0, 9)]
     same("the events left", left, [list(decisions[0].events), [], list(decisions[2].events)])
 
 
@@ -352,19 +352,20 @@ def telling_again_does_nothing(backends: Backends) -> None:
         backends.ledger.told([*rows, unwritten])
         backends.ledger.told([])
         same("the rows", list(backends.ledger.rows(story.user_id, 0, 9)), rows)
-        same("the events left", [len(each.outbox) for each in backends.ledger.tail(story.user_id, 0)], [0, 0])
+        same("the events left", [len(each.outbox) for each in backends.ledger.tail(story.user_id, 0, 9)], [0, 0])
     same("the row that is not there", backends.ledger.row(unwritten.transaction_id), None)
 
 
 def the_tail_begins_behind_a_seq(backends: Backends) -> None:
-    """``tail`` gives the user's rows behind ``seq``, oldest first."""
+    """``tail`` gives up to ``limit`` of the user's rows behind ``seq``, oldest first."""
     story = Story("tail")
     decisions = [story.award(f"k{number}") for number in range(4)]
     enrolled(backends, "tail", *decisions)
     enrolled(backends, "bystander", Story("bystander").award("k"))
     for seq in range(6):
-        found = [each.row.seq for each in backends.ledger.tail(story.user_id, seq)]
-        same(f"the tail behind {seq}", found, list(range(seq + 1, 5)))
+        for limit in (1, 3, 9):
+            found = [each.row.seq for each in backends.ledger.tail(story.user_id, seq, limit)]
+            same(f"{limit} of the tail behind {seq}", found, list(range(seq + 1, 5))[:limit])
 
 
 def rows_come_oldest_first_page_by_page(backends: Backends) -> None:

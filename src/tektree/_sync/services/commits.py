@@ -48,9 +48,11 @@ meanwhile they may have been told by others, and archived.
 
 
 class Written(NamedTuple):
-    """What a command came to: its decision, or the ``first`` row of its key; the profile after, and all events told."""
+    """What a command came to: its decision, or the ``first`` row of its key; the profile after, or what makes it; and
+    all events told.
+    """
 
-    profile: GamificationProfile
+    profile: GamificationProfile | Callable[[], GamificationProfile]
     decision: xp.Decision | None = None
     first: XPTransaction | None = None
     events: Sequence[Event] = ()
@@ -118,7 +120,9 @@ class Commits:
                 if first is not None:
                     return self._finished(profile, first, now, work)
                 return Written(profile, decision=decision)
-            row, events = _in_context(decision.row, decision.events)
+            decision = _in_context(decision)
+            row, events = decision.row, decision.events
+            assert row is not None
             to = self._handlers.to(events)
             try:
                 self._ledger.append(row, events, to)
@@ -132,12 +136,11 @@ class Commits:
             except Stale:
                 work.lost()
                 profile = self._caught_up(user_id, now, work)
-        profile = decision.profile
         self._follow([Committed(row, events, to)], profile, now, work)
-        if profile.owed:
-            profile, more = self._pay(profile, now, work)
-            events = (*events, *more)
-        return Written(profile, decision=decision, events=events)
+        if row.owes:
+            profile, more = self._pay(decision.profile, now, work)
+            return Written(profile, decision, None, (*events, *more))
+        return Written(decision.after, decision, None, events)
 
     def _finished(self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: Work) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
@@ -182,21 +185,22 @@ class Commits:
         return told
 
     def _caught_up(self, user_id: str, now: datetime, work: Work) -> GamificationProfile:
+        """Page by page: a profile that was restored may lag by the whole ledger."""
         profile = self.profile(user_id)
-        tail = self._ledger.tail(user_id, profile.seq)
-        if not tail or tail[-1].row.state is None:
-            return profile
-        profile = projections.profile_with(profile, tail[-1].row.state)
-        self._follow(tail, profile, now, work)
-        return profile
+        while True:
+            tail = self._ledger.tail(user_id, profile.seq, _PAGE)
+            if not tail or tail[-1].row.state is None:
+                return profile
+            profile = projections.profile_with(profile, tail[-1].row.state)
+            self._follow(tail, profile, now, work)
+            if len(tail) < _PAGE:
+                return profile
 
     def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: Work) -> None:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
-        entries: list[BoardEntry] = []
-        for each in committed:
-            entries += leaderboards.entries(each.row, profile)
         left = [each for each in committed if each.outbox and self._inline]
         told = bool(left) and self._logged(left, now, work)
+        entries = _entries(committed, profile)
         if entries:
             self._boards.put(entries, now)
         if told:
@@ -232,8 +236,9 @@ class Commits:
 
             decision = self._decided(profile, decide)
             assert isinstance(decision, xp.Decision)
-            assert decision.row is not None
-            row, told = _in_context(decision.row, decision.events)
+            decision = _in_context(decision)
+            row, told = decision.row, decision.events
+            assert row is not None
             to = self._handlers.to(told)
             try:
                 self._ledger.append(row, told, to)
@@ -262,14 +267,23 @@ class Commits:
         return {id: found.get(id, otherwise) for id in ids}
 
 
+def _entries(committed: Sequence[Committed], profile: GamificationProfile) -> Sequence[BoardEntry]:
+    """What they say of the boards, in one sequence, in the same way."""
+    if len(committed) == 1:
+        return leaderboards.entries(committed[0].row, profile)
+    return [entry for each in committed for entry in leaderboards.entries(each.row, profile)]
+
+
 def _events(committed: Sequence[Committed]) -> Sequence[Event]:
     """Their events in one sequence. Those of a single row stay as they are, which may be yet to be made."""
     return committed[0].outbox if len(committed) == 1 else [event for each in committed for event in each.outbox]
 
 
-def _in_context(row: XPTransaction, events: Sequence[Event]) -> tuple[XPTransaction, Sequence[Event]]:
-    """A row and its events with what led to them."""
-    ambient = context.current()
+def _in_context(decision: xp.Decision) -> xp.Decision:
+    """The decision with what led to it: on its events, and on its row the event that it answers."""
+    ambient, row = context.current(), decision.row
     if ambient is context.NOTHING:
-        return row, events
-    return row if ambient.causation_id is None else row.evolve(cause=ambient.causation_id), within(ambient, events)
+        return decision
+    if row is not None and ambient.causation_id is not None:
+        row = row.evolve(cause=ambient.causation_id)
+    return decision._replace(row=row, events=within(ambient, decision.events))

@@ -244,8 +244,8 @@ class Handlers:
             self._busy.discard(key)
 
     def _deliver(self, batch: Sequence[_Item], line: str) -> None:
-        wanted = {name: None for _, to in batch for name in to}
-        blocked = set(self._deliveries.blocked(list(wanted), line))
+        wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
+        blocked = set(self._deliveries.blocked(wanted, line))
         late: list[Delivery] = []
         for event, to in batch:
             for name in to:

@@ -201,9 +201,9 @@ class AsyncMongoLedger:
             document = await self._rows.find_one({"transaction_id": transaction_id})
         return None if document is None else from_document(XPTransaction, document)
 
-    async def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    async def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._mongo.reading(XP_TRANSACTIONS):
-            found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1)
+            found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1).limit(limit)
             documents = await self._mongo.listed(found)
         return [_committed(document) for document in documents]
 

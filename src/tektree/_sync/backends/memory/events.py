@@ -31,7 +31,6 @@ class MemoryEventLog:
         self._streams: dict[str, dict[int, Event]] = {}
         self._waiting: list[Told] = []
         self._marks: dict[str, _Mark] = {}
-        self._unread: list[Event] = []
         self._orders = _Orders()
 
     def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
@@ -140,39 +139,32 @@ class MemoryEventLog:
                 return False
             numbered[number] = event
         self._by_id[id] = event
-        self._unread.append(event)
+        self._orders.arrived.append(event)
         return True
 
     def _read(self) -> "_Orders":
         self._make()
-        unread, self._unread = self._unread, []
-        for event in unread:
-            self._orders.add(event)
         return self._orders
 
 
 class _Orders:
-    """Events in the orders that they are read in."""
+    """Events in the orders that they are read in. Each order takes in what is new when it is asked for."""
 
     def __init__(self) -> None:
+        self.arrived: list[Event] = []
         self._dated: dict[tuple[str, str], list[Event]] = {}
         self._recorded: list[Event] = []
         self._effects: dict[str, list[Event]] = {}
+        self._seen = {"dated": 0, "recorded": 0, "effects": 0}
 
-    def add(self, event: Event) -> None:
-        for key in (
-            ("", ""),
-            ("uid", event.payload.get("user_id", "")),
-            ("event_type", event.event_type),
-            ("correlation_id", event.correlation_id),
-        ):
-            insort(self._dated.setdefault(key, []), event, key=_date)
-        if "recorded_at" in event.metadata:
-            insort(self._recorded, event, key=_record)
-        if "causation_id" in event.metadata:
-            insort(self._effects.setdefault(event.metadata["causation_id"], []), event, key=_record)
+    def _unseen(self, order: str) -> Sequence[Event]:
+        start = self._seen[order]
+        self._seen[order] = len(self.arrived)
+        return self.arrived[start:]
 
     def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> list[Event]:
+        for event in self._unseen("dated"):
+            self._date(event)
         keys = [(name, value) for name, value in zip(which._fields, which, strict=True) if value is not None]
         lists = [self._dated.get(key, []) for key in keys or [("", "")]]
         events = min(lists, key=len)
@@ -185,18 +177,41 @@ class _Orders:
                     break
         return found
 
+    def _date(self, event: Event) -> None:
+        for key in (
+            ("", ""),
+            ("uid", event.payload.get("user_id", "")),
+            ("event_type", event.event_type),
+            ("correlation_id", event.correlation_id),
+        ):
+            insort(self._dated.setdefault(key, []), event, key=_date)
+
     def recorded(self, which: EventFilter, after: str, limit: int) -> list[Event]:
-        events, last = self._recorded, None
+        events = self._recorded
+        for event in self._unseen("recorded"):
+            at = event.metadata.get("recorded_at")
+            if at is None:
+                continue
+            if not events or at > events[-1].metadata["recorded_at"]:
+                events.append(event)
+            else:
+                insort(events, event, key=_record)
         found: list[Event] = []
-        for at in range(bisect_right(events, (after, _LAST, 0, ""), key=_record), len(events)):
-            if _fits(events[at], which):
-                if len(found) >= limit and events[at].metadata["recorded_at"] != last:
+        last = None
+        for number in range(bisect_right(events, (after, _LAST, 0, ""), key=_record), len(events)):
+            event = events[number]
+            if _fits(event, which):
+                at = event.metadata["recorded_at"]
+                if at != last and len(found) >= limit:
                     break
-                found.append(events[at])
-                last = events[at].metadata["recorded_at"]
+                found.append(event)
+                last = at
         return found
 
     def effects(self, event_ids: Sequence[str], limit: int) -> list[Event]:
+        for event in self._unseen("effects"):
+            if "causation_id" in event.metadata:
+                insort(self._effects.setdefault(event.metadata["causation_id"], []), event, key=_record)
         found = [event for id in dict.fromkeys(event_ids) for event in self._effects.get(id, ())]
         return sorted(found, key=_record)[:limit]
 

@@ -47,7 +47,7 @@ class MemoryGamification:
             stored = self._profiles.get(user_id)
             if stored is None or stored.seq > state.seq or (stored.seq == state.seq and not repair):
                 return
-            self._profiles[user_id] = made(GamificationProfile, {**stored.__dict__, **state.__dict__})
+            self._profiles[user_id] = made(GamificationProfile, stored.__dict__ | state.__dict__)
 
     def by_uid(self, uid: str) -> GamificationProfile | None:
         user_id = self._by_uid.get(uid)
@@ -106,16 +106,20 @@ class MemoryLedger:
         self._linked: dict[str, XPTransaction] = {}
         self._days: dict[tuple[str, str], XPTransaction] = {}
         self._weeks: dict[str, dict[str, XPTransaction]] = {}
+        self._unread: list[XPTransaction] = []
+        """Rows that are not in the two above yet: few ask for days and weeks."""
 
     def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         with self._lock:
-            id, rows = row.transaction_id, self._rows.get(row.user_id)
+            said = row.__dict__
+            id, user_id = said["transaction_id"], said["user_id"]
+            rows = self._rows.get(user_id)
             if id in self._by_id:
                 raise Taken("key")
-            if row.seq != (len(rows) if rows else 0) + 1:
-                raise Stale("ledger", row.user_id)
+            if said["seq"] != (len(rows) if rows else 0) + 1:
+                raise Stale("ledger", user_id)
             if rows is None:
-                rows = self._rows[row.user_id] = []
+                rows = self._rows[user_id] = []
             rows.append(row)
             self._by_id[id] = row
             self._outbox[id] = events if type(events) is Told else tuple(events), to
@@ -125,24 +129,26 @@ class MemoryLedger:
         link = row.reverses or row.restores
         if link:
             self._linked[link] = row
-        user_id, day, week = row.user_id, row.day, row.week
-        if day and week:
-            self._days[user_id, day] = row
-            if week not in self._weeks:
-                self._weeks[week] = {}
-            self._weeks[week][user_id] = row
+        self._unread.append(row)
+
+    def _read(self) -> None:
+        """Brings days and weeks up to date."""
+        for row in self._unread:
+            if row.day and row.week:
+                self._days[row.user_id, row.day] = row
+                self._weeks.setdefault(row.week, {})[row.user_id] = row
+        self._unread.clear()
 
     def told(self, rows: Sequence[XPTransaction]) -> None:
-        with self._lock:
-            for row in rows:
-                self._outbox.pop(row.transaction_id, None)
+        for row in rows:  # each is one step, and what is taken off is not put on again
+            self._outbox.pop(row.transaction_id, None)
 
     def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)
 
-    def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._lock:
-            rows = self._rows.get(user_id, [])[seq:]
+            rows = self._rows.get(user_id, [])[seq : seq + limit]
             return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
 
     def unfinished(self, limit: int) -> Sequence[Committed]:
@@ -168,15 +174,20 @@ class MemoryLedger:
         return self._linked.get(transaction_id)
 
     def used(self, user_id: str, day: str) -> int:
-        row = self._days.get((user_id, day))
+        with self._lock:
+            self._read()
+            row = self._days.get((user_id, day))
         return row.daily_total if row else 0
 
     def week(self, user_id: str, week: str) -> WeekSum:
-        row = self._weeks.get(week, {}).get(user_id)
+        with self._lock:
+            self._read()
+            row = self._weeks.get(week, {}).get(user_id)
         return WeekSum(row.weekly_xp, row.weekly_reached_at) if row else WeekSum()
 
     def standings(self, week: str) -> Sequence[BoardEntry]:
         with self._lock:
+            self._read()
             rows = list(self._weeks.get(week, {}).values())
         found = [(row, self._profiles.profile(row.user_id)) for row in rows]
         return [_entry(row, profile) for row, profile in found if profile is not None and profile.uid is not None]

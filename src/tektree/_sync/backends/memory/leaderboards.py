@@ -6,8 +6,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.leaderboards import Board, BoardEntry, Entries, Standing
 
 __all__ = ["MemoryLeaderboards"]
 
@@ -16,6 +17,9 @@ _Key = tuple[int, datetime, str, int]
 
 _BLOCK = 512
 """Keys in one block before it is cut in two: insertion moves at most this many."""
+
+_WAITING: Final = 4096
+"""At most so many wait: to take in as many holds up who looks for some hundredths of a second."""
 
 
 class Ranked:
@@ -127,23 +131,53 @@ class _Place:
 
 
 class MemoryLeaderboards:
-    """All boards under one lock."""
+    """All boards under one lock.
+
+    What rows say waits until somebody looks at a board, or very many wait: of each user only the newest word counts.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: dict[str | None, _Place] = {}
         """By week; None: of all time."""
         self._settings: dict[str, tuple[int, bool]] = {}
+        self._waiting: dict[tuple[str, str], tuple[Entries, datetime]] = {}
+        """By uid and week: what was put there last, and when."""
 
     def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
         with self._lock:
-            for entry in entries:
-                if entry.settings_version:
-                    self._hide(entry.uid, entry.settings_version, entry.hidden)
-                self._put(entry, now)
+            if type(entries) is Entries:
+                self._wait(entries, now)
+            else:
+                self._take(entries, now)
+
+    def _wait(self, entries: Entries, now: datetime) -> None:
+        key = entries.uid, entries.week
+        before = self._waiting.get(key)
+        if before is None:
+            settled = len(self._waiting) < _WAITING
+        else:
+            settled = before[0].seq <= entries.seq and before[0].settings_version == entries.settings_version
+        if not settled:
+            self._settle()
+        self._waiting[key] = entries, now
+
+    def _settle(self) -> None:
+        """Takes in what waits."""
+        if self._waiting:
+            for entries, now in self._waiting.values():
+                self._take(entries, now)
+            self._waiting.clear()
+
+    def _take(self, entries: Sequence[BoardEntry], now: datetime) -> None:
+        for entry in entries:
+            if entry.settings_version:
+                self._hide(entry.uid, entry.settings_version, entry.hidden)
+            self._put(entry, now)
 
     def hide(self, uid: str, settings_version: int, hidden: bool, now: datetime) -> None:
         with self._lock:
+            self._settle()
             self._hide(uid, settings_version, hidden)
 
     def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
@@ -167,6 +201,7 @@ class MemoryLeaderboards:
             return _standings(place, max(0, rank - span), rank + span + 1)
 
     def _place(self, board: Board, now: datetime) -> _Place | None:
+        self._settle()
         return None if board.is_over(now) else self._places.get(board.week)
 
     def _seen(self, place: _Place | None, uid: str) -> _Key | None:

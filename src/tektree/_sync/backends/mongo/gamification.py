@@ -200,9 +200,9 @@ class MongoLedger:
             document = self._rows.find_one({"transaction_id": transaction_id})
         return None if document is None else from_document(XPTransaction, document)
 
-    def tail(self, user_id: str, seq: int) -> Sequence[Committed]:
+    def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._mongo.reading(XP_TRANSACTIONS):
-            found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1)
+            found = self._rows.find({"user_id": ObjectId(user_id), "seq": {"$gt": seq}}).sort("seq", 1).limit(limit)
             documents = self._mongo.listed(found)
         return [_committed(document) for document in documents]
 
