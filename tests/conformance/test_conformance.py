@@ -29,10 +29,12 @@ from tektree.backends.memory import (
     MemorySubscriptions,
 )
 from tektree.errors import ConfigurationError, Stale
+from tektree.models.accounts import StoredUser, User
 from tektree.models.base import made
 from tektree.models.events import Event
 from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.subscriptions import Subscription
 from tektree.ports import AsyncBackends, Backends
 from tektree.testing import checks, run, run_async
 from tektree.testing.conformance import promise
@@ -339,6 +341,106 @@ class StopsAtGaps(MemoryEventLog):
         return [event for at, event in enumerate(found, start=after + 1) if event.metadata["seq"] == at]
 
 
+class FindsByWhatIsWritten(MemoryAccounts):
+    def called(self, by: Any, canonical: str | None, written: str) -> StoredUser | None:
+        return self._owned((by, written)) or super().called(by, canonical, written)
+
+
+class InsertsOver(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._users.pop(user.id, None)
+        return super().insert(user, events, to)
+
+
+class InsertsWithoutLooking(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._owners.clear()
+        return super().insert(user, events, to)
+
+
+class NeverLetsGoOfNames(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        kept = dict(self._owners)
+        swapped = super().swap(old, new, events, to)
+        self._owners = kept | self._owners
+        return swapped
+
+
+class LooksAtNamesOnly(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._owners = {key: owner for key, owner in self._owners.items() if key[0] != "claim"}
+        return super().insert(user, events, to)
+
+
+class SwapsAnyVersion(MemoryAccounts):
+    def _current(self, old: StoredUser) -> StoredUser:
+        return self._users[old.user.id]
+
+
+class SwapsWithoutCounting(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        swapped = super().swap(old, new, events, to)._replace(version=old.version)
+        self._users[new.id] = swapped
+        return swapped
+
+
+class SwapsEventsAway(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        return self.replace(old, new, events, to)
+
+
+class SwapsTheLastLogin(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        swapped = super().swap(old, new, events, to)._replace(user=new)
+        self._users[new.id] = swapped
+        return swapped
+
+
+class LetsAnybodyIn(MemoryAccounts):
+    def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
+        stored = self._users.get(user_id)
+        return stored is not None and super().logged_in(user_id, stored.user.epoch, at)
+
+
+class LetsTheDisabledIn(MemoryAccounts):
+    def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
+        stored = self._users.get(user_id)
+        return stored is not None and stored.user.epoch == epoch
+
+
+class KeepsEventsOfTheErased(MemoryAccounts):
+    def replace(self, old: StoredUser, new: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        return self.swap(old, new, events, to)
+
+
+class TakesAllEventsOff(MemoryAccounts):
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        stored = self._users.get(user_id)
+        if stored is not None:
+            self._users[user_id] = stored._replace(left=())
+
+
+class NeverUnfinished(MemoryAccounts):
+    def unfinished(self, limit: int) -> Sequence[str]:
+        return []
+
+
+class StartsAgain(MemorySubscriptions):
+    def start(self, subscription: Subscription) -> Subscription:
+        self._by_user[subscription.user_id] = subscription
+        return subscription
+
+
+class AmendsNothing(MemoryEventLog):
+    def amend(self, events: Sequence[Event]) -> None:
+        pass
+
+
+class AmendsWhatIsRead(MemoryEventLog):
+    def amend(self, events: Sequence[Event]) -> None:
+        self._by_id |= {event.event_id: event for event in events if event.event_id in self._by_id}
+
+
 BROKEN = {
     "profiles": [
         EnrolsAgain,
@@ -381,7 +483,24 @@ BROKEN = {
         Everlasting,
         OneMoreAround,
     ],
-    "log": [TellsTwice, OneStream, InOrderOfArrival, StopsAtGaps],
+    "log": [TellsTwice, OneStream, InOrderOfArrival, StopsAtGaps, AmendsNothing, AmendsWhatIsRead],
+    "accounts": [
+        FindsByWhatIsWritten,
+        InsertsOver,
+        InsertsWithoutLooking,
+        NeverLetsGoOfNames,
+        LooksAtNamesOnly,
+        SwapsAnyVersion,
+        SwapsWithoutCounting,
+        SwapsEventsAway,
+        SwapsTheLastLogin,
+        LetsAnybodyIn,
+        LetsTheDisabledIn,
+        KeepsEventsOfTheErased,
+        TakesAllEventsOff,
+        NeverUnfinished,
+    ],
+    "subscriptions": [StartsAgain],
 }
 PLANTED = [(port, kind) for port, kinds in BROKEN.items() for kind in kinds]
 

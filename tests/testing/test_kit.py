@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from math import comb
@@ -243,7 +244,7 @@ class Counters:
 
         stored: Any = Store()
         ports = async_memory()
-        store = stepping(type(ports)(stored, ports.ledger, ports.leaderboards, ports.events)).gamification
+        store = stepping(replace(ports, gamification=stored)).gamification
 
         async def work() -> object:
             return await raise_by(store)

@@ -46,7 +46,7 @@ class AsyncAccountRepository(Protocol):
         ...
 
     async def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
-        """Sets ``last_login_at``, unless it is later, if the user is active and of this ``epoch``. Whether they are."""
+        """Sets ``last_login_at`` if the user is active and of this ``epoch``. Whether they are; it does not count."""
         ...
 
     async def by_id(self, user_id: str) -> StoredUser | None:

@@ -45,7 +45,7 @@ class AccountRepository(Protocol):
         ...
 
     def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
-        """Sets ``last_login_at``, unless it is later, if the user is active and of this ``epoch``. Whether they are."""
+        """Sets ``last_login_at`` if the user is active and of this ``epoch``. Whether they are; it does not count."""
         ...
 
     def by_id(self, user_id: str) -> StoredUser | None:

@@ -77,8 +77,7 @@ class AsyncMemoryAccounts:
             stored = self._users.get(user_id)
             if stored is None or stored.user.status != "active" or stored.user.epoch != epoch:
                 return False
-            if stored.user.last_login_at is None or stored.user.last_login_at < at:
-                self._users[user_id] = stored._replace(user=stored.user.evolve(last_login_at=at))
+            self._users[user_id] = stored._replace(user=stored.user.evolve(last_login_at=at))
             return True
 
     async def by_id(self, user_id: str) -> StoredUser | None:

@@ -97,7 +97,8 @@ class AsyncMemoryEventLog:
                 numbered, number = self._streams.get(first.metadata.get("stream", ""), {}), first.metadata.get("seq", 0)
                 if number in numbered:
                     numbered[number] = amended
-            self._orders, self._unread = _Orders(), list(self._by_id.values())
+            self._orders = _Orders()
+            self._orders.arrived.extend(self._by_id.values())
 
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         with self._lock:

@@ -45,6 +45,7 @@ class AsyncMongoAccounts:
         document = to_document(user) | {"_v": 1, "_outbox": outbox_of(events, to)}
         try:
             with self._mongo.writing(USERS):
+                await self._mock_claims(user)
                 await self._users.insert_one(document)
         except DuplicateKeyError as error:
             field = _field_of(error)
@@ -67,6 +68,7 @@ class AsyncMongoAccounts:
             update["$push"] = {"_outbox": {"$each": outbox_of(events, to)}}
         try:
             with self._mongo.writing(USERS):
+                await self._mock_claims(new)
                 result = await self._users.update_one(_as_read(old), update)
         except DuplicateKeyError as error:
             field = _field_of(error)
@@ -83,6 +85,7 @@ class AsyncMongoAccounts:
         document = to_document(new) | {"_v": old.version + 1, "_outbox": outbox_of(events, to)}
         try:
             with self._mongo.writing(USERS):
+                await self._mock_claims(new)
                 result = await self._users.replace_one(_as_read(old), document)
         except DuplicateKeyError as error:
             field = _field_of(error)
@@ -91,6 +94,14 @@ class AsyncMongoAccounts:
                 raise Stale("user", old.user.id)
             return StoredUser(new, old.version + 1, _left(events, to))
         raise Taken(field or await self._in_the_way(new))
+
+    async def _mock_claims(self, user: User) -> None:
+        """In mongomock, whose indexes do not look into arrays, what the index of claims does on a server."""
+        claims = [claim.digest for claim in user.handle_claims]
+        if self._mongo.mocked and claims:
+            claimed = {"handle_claims.digest": {"$in": claims}, "_id": {"$ne": ObjectId(user.id)}}
+            if await self._users.find_one(claimed, {"_id": 1}):
+                raise Taken("handle")
 
     async def _in_the_way(self, user: User) -> str:
         """Which field somebody else has, where the server does not say which index it was."""
@@ -111,7 +122,7 @@ class AsyncMongoAccounts:
     async def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
         query = {"_id": ObjectId(user_id), "epoch": epoch or {"$not": {"$gt": 0}}, "status": {"$in": [None, "active"]}}
         with self._mongo.writing(USERS):
-            result = await self._users.update_one(query, {"$max": {"last_login_at": at}})
+            result = await self._users.update_one(query, {"$set": {"last_login_at": at}})
         return bool(result.matched_count)
 
     async def by_id(self, user_id: str) -> StoredUser | None:
