@@ -33,7 +33,7 @@ def test_the_version(run: Run) -> None:
 
 
 COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild", "relay")
-NEEDING = ("setup", "check", "verify", "rebuild", "relay")
+NEEDING = ("setup", "check", "verify", "rebuild", "relay --once")
 """Those that make no sense in memory."""
 
 
@@ -106,7 +106,9 @@ def test_storage_at_fault_has_a_code_of_its_own(run: Run, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("command", NEEDING)
 def test_a_server_that_does_not_answer_is_one_line(run: Run, command: str) -> None:
     pytest.importorskip("pymongo")
-    code, out, err = run(command, "--mongo", f"mongodb://ada:s3cret@127.0.0.1:{free_port()}/name?timeoutMS=200")
+    code, out, err = run(
+        *command.split(), "--mongo", f"mongodb://ada:s3cret@127.0.0.1:{free_port()}/name?timeoutMS=200"
+    )
     assert (code, out) == (3, "")
     assert err == "tektree: MongoDB could not be reached in time; nothing was done, try again later\n"
 
@@ -155,7 +157,7 @@ def test_help_does_not_show_the_database_of_the_environment(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("TEKTREE_MONGO", "mongodb://ada:s3cret@host/name")
-    code, out, err = run(command, "--help")
+    code, out, err = run(*command.split(), "--help")
     assert (code, err) == (0, "")
     assert "s3cret" not in out
 

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tektree._sync.backends.memory.events import _Mark
 from tektree.backends.memory import (
     AsyncMemoryAccounts,
     AsyncMemoryDeliveries,
@@ -31,8 +32,8 @@ from tektree.backends.memory import (
 from tektree.errors import ConfigurationError, Stale
 from tektree.models.accounts import StoredUser, User
 from tektree.models.base import made
-from tektree.models.events import Event
-from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
+from tektree.models.events import Delivery, Event, EventFilter
+from tektree.models.gamification import Committed, Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.models.subscriptions import Subscription
 from tektree.ports import AsyncBackends, Backends
@@ -167,6 +168,68 @@ class SwapsTheWholeProfile(MemoryGamification):
         self._profiles[new.user_id] = new
 
 
+class SwapsAndSaysNothing(MemoryGamification):
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
+        super().swap(old, new)
+
+
+class SwapsForNobody(MemoryGamification):
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
+        super().swap(old, new, *more[:1])
+
+
+class TellsThoughItIsStale(MemoryGamification):
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
+        try:
+            super().swap(old, new, *more)
+        except Stale:
+            if old.user_id in self._profiles:
+                super().swap(self._profiles[old.user_id], self._profiles[old.user_id], *more)
+            raise
+
+
+class KeepsTheLastSwapsEvents(MemoryGamification):
+    def swap(self, old: GamificationProfile, new: GamificationProfile, *more: Any) -> None:
+        self._outboxes.pop(old.user_id, None)
+        super().swap(old, new, *more)
+
+
+class ProjectsEventsAway(MemoryGamification):
+    def project(self, user_id: str, state: Folded, repair: bool = False) -> None:
+        super().project(user_id, state, repair)
+        self._outboxes.pop(user_id, None)
+
+
+class TellsAllOfAProfile(MemoryGamification):
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        self._outboxes.pop(user_id, None)
+
+
+class NeverTakesOff(MemoryGamification):
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        pass
+
+
+class EverybodyIsUnfinished(MemoryGamification):
+    def unfinished(self, limit: int) -> Sequence[str]:
+        return list(self._profiles)[:limit]
+
+
+class UnfinishedOncePerEvent(MemoryGamification):
+    def unfinished(self, limit: int) -> Sequence[str]:
+        return [user_id for user_id, left in self._outboxes.items() for _ in left][:limit]
+
+
+class KnowsNoUid(MemoryGamification):
+    def by_uid(self, uid: str) -> GamificationProfile | None:
+        return None
+
+
+class KnowsPartsOfUids(MemoryGamification):
+    def by_uid(self, uid: str) -> GamificationProfile | None:
+        return next((each for each in self._profiles.values() if (each.uid or "").startswith(uid)), None)
+
+
 class UnsortedUsers(MemoryGamification):
     def users(self, after: str | None, limit: int) -> Sequence[str]:
         return super().users(after, limit)[::-1]
@@ -195,6 +258,37 @@ class KeepsEventsOfLosers(MemoryLedger):
 class LosesEvents(MemoryLedger):
     def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
         super().append(row, (), ())
+
+
+class ForNobody(MemoryLedger):
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
+        super().append(row, events)
+
+
+class ForAllThatTheFirstIsFor(MemoryLedger):
+    def append(self, row: XPTransaction, events: Sequence[Event], to: Any = ()) -> None:
+        super().append(row, events, [to[0]] * len(events) if to else to)
+
+
+class UnfinishedWithoutLimit(MemoryLedger):
+    def unfinished(self, limit: int) -> Any:
+        return super().unfinished(999)
+
+
+class UnfinishedNewestFirst(MemoryLedger):
+    def unfinished(self, limit: int) -> Any:
+        return super().unfinished(limit)[::-1]
+
+
+class UnfinishedBySeq(MemoryLedger):
+    def unfinished(self, limit: int) -> Any:
+        return sorted(super().unfinished(limit), key=lambda each: each.row.seq)
+
+
+class UnfinishedForEver(MemoryLedger):
+    def unfinished(self, limit: int) -> Any:
+        rows = [row for rows in self._rows.values() for row in rows]
+        return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows][:limit]
 
 
 class NeverLetsGo(MemoryLedger):
@@ -319,20 +413,20 @@ class OneMoreAround(MemoryLeaderboards):
 class TellsTwice(MemoryEventLog):
     def append(self, events: Sequence[Event], posting: Any = None) -> Any:
         for event in events:
-            self._by_id[event.event_id] = event
-            self._streams.setdefault(event.metadata["stream"], {})[event.metadata["seq"]] = event
+            self._by_id.pop(event.event_id, None)
+            self._streams.get(event.metadata.get("stream", ""), {}).pop(event.metadata.get("seq", 0), None)
+        return super().append(events, posting)
 
 
 class OneStream(MemoryEventLog):
     def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
-        found = sorted(self._by_id.values(), key=lambda event: event.metadata["seq"])
-        return [event for event in found if event.metadata["seq"] > after][:limit]
+        return [event for name in sorted(self._streams) for event in super(OneStream, self).stream(name, after, limit)]
 
 
 class InOrderOfArrival(MemoryEventLog):
     def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
-        found = [event for event in self._by_id.values() if event.metadata["stream"] == stream]
-        return [event for event in found if event.metadata["seq"] > after][:limit]
+        found = super().stream(stream, after, limit)
+        return [event for event in self._by_id.values() if event in found]
 
 
 class StopsAtGaps(MemoryEventLog):
@@ -441,6 +535,393 @@ class AmendsWhatIsRead(MemoryEventLog):
         self._by_id |= {event.event_id: event for event in events if event.event_id in self._by_id}
 
 
+class LooksNoFurtherThanThePage(MemoryEventLog):
+    def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        return [event for event in super().stream(stream, after, limit) if event.metadata["seq"] <= after + limit]
+
+
+class CutsEventsShort(MemoryEventLog):
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        return super().append(
+            [event.evolve(payload=dict(list(event.payload.items())[:2])) for event in events], posting
+        )
+
+
+class PassesOverInSilence(MemoryEventLog):
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        super().append(events, posting)
+        return ()
+
+
+class PassesOverIdsOnly(MemoryEventLog):
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        return [id for id in super().append(events, posting) if id in self._by_id]
+
+
+class AnyEvent(MemoryEventLog):
+    def event(self, event_id: str) -> Event | None:
+        return super().event(event_id) or next(iter(self._by_id.values()), None)
+
+
+class EveryEventAsked(MemoryEventLog):
+    def events(self, event_ids: Sequence[str]) -> Sequence[Event]:
+        return [self._by_id[id] for id in event_ids if id in self._by_id]
+
+
+class CountsStreams(MemoryEventLog):
+    def count(self) -> int:
+        return len(self._streams)
+
+
+class NumbersByLength(MemoryEventLog):
+    def tell(self, event: Event, posting: Any = None) -> tuple[Event, bool]:
+        self._streams.clear()
+        return super().tell(event, posting)
+
+
+class NumbersWithoutStreams(MemoryEventLog):
+    def tell(self, event: Event, posting: Any = None) -> tuple[Event, bool]:
+        stored, new = super().tell(event.evolve(metadata={"stream": "all", **event.metadata}), posting)
+        return stored, new
+
+
+class GivesBackTheLast(MemoryEventLog):
+    def tell(self, event: Event, posting: Any = None) -> tuple[Event, bool]:
+        stored, new = super().tell(event, posting)
+        return (stored if new else event), new
+
+
+class AlwaysNew(MemoryEventLog):
+    def tell(self, event: Event, posting: Any = None) -> tuple[Event, bool]:
+        return super().tell(event, posting)[0], True
+
+
+class TellsUnmarked(MemoryEventLog):
+    def tell(self, event: Event, posting: Any = None) -> tuple[Event, bool]:
+        return super().tell(event)
+
+
+class MarksAgain(MemoryEventLog):
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        for event, to in zip(events, posting.to if posting else (), strict=False):
+            self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+        return super().append(events, posting)
+
+
+class MarksWithTheFirst(MemoryEventLog):
+    def append(self, events: Sequence[Event], posting: Any = None) -> Any:
+        return super().append(events, posting and posting._replace(to=[*posting.to[:1]] * len(events)))
+
+
+class MarksAreForever(MemoryEventLog):
+    def delivered(self, event_ids: Sequence[str]) -> None:
+        pass
+
+
+class DeliversEverything(MemoryEventLog):
+    def delivered(self, event_ids: Sequence[str]) -> None:
+        self._marks.clear()
+
+
+class DeliversTheEventAway(MemoryEventLog):
+    def delivered(self, event_ids: Sequence[str]) -> None:
+        super().delivered(event_ids)
+        self._by_id = {id: event for id, event in self._by_id.items() if id not in event_ids}
+
+
+class PostsAtOnce(MemoryEventLog):
+    def posted(self, by: str, now: datetime, limit: int) -> Any:
+        return super().posted(by, datetime.max.replace(tzinfo=now.tzinfo), limit)
+
+
+class PostsNothingOfItsOwn(MemoryEventLog):
+    def posted(self, by: str, now: datetime, limit: int) -> Any:
+        return super().posted("", now, limit)
+
+
+class PostsTooLate(MemoryEventLog):
+    def posted(self, by: str, now: datetime, limit: int) -> Any:
+        return super().posted(by, now - timedelta(microseconds=1), limit)
+
+
+class PostsAsTheyCame(MemoryEventLog):
+    def posted(self, by: str, now: datetime, limit: int) -> Any:
+        found = super().posted(by, now, 999)
+        return [each for id in self._marks for each in found if each.event.event_id == id][:limit]
+
+
+class NewestByArrival(MemoryEventLog):
+    def newest(self, which: Any, before: Any, limit: int) -> Sequence[Event]:
+        found = super().newest(which, before, 999)
+        return [event for event in self._by_id.values() if event in found][-limit:]
+
+
+class LeavesTiesOut(MemoryEventLog):
+    def newest(self, which: Any, before: Any, limit: int) -> Sequence[Event]:
+        return super().newest(which, before and (before[0], ""), limit)
+
+
+class RepeatsTies(MemoryEventLog):
+    def newest(self, which: Any, before: Any, limit: int) -> Sequence[Event]:
+        return super().newest(which, before and (before[0], "g"), limit)
+
+
+class FiltersByTheFirstThingAsked(MemoryEventLog):
+    def newest(self, which: Any, before: Any, limit: int) -> Sequence[Event]:
+        return super().newest(which if which.uid is None else EventFilter(which.uid), before, limit)
+
+
+class FiltersThePage(MemoryEventLog):
+    def newest(self, which: Any, before: Any, limit: int) -> Sequence[Event]:
+        chosen = super().newest(which, before, limit)
+        return [event for event in super().newest(EventFilter(), before, limit) if event in chosen]
+
+
+class RecordedByTimestamp(MemoryEventLog):
+    def recorded(self, which: Any, after: str, limit: int) -> Sequence[Event]:
+        return sorted(super().recorded(which, after, limit), key=lambda event: event.timestamp)
+
+
+class CutsInstants(MemoryEventLog):
+    def recorded(self, which: Any, after: str, limit: int) -> Sequence[Event]:
+        return super().recorded(which, after, limit)[:limit]
+
+
+class ReadsFromTheInstantOn(MemoryEventLog):
+    def recorded(self, which: Any, after: str, limit: int) -> Sequence[Event]:
+        return super().recorded(which, after[:-7] if after else after, limit)
+
+
+class ReadsWhatSaysNothing(MemoryEventLog):
+    def recorded(self, which: Any, after: str, limit: int) -> Sequence[Event]:
+        silent = [event for event in self._by_id.values() if "recorded_at" not in event.metadata]
+        return [*silent, *super().recorded(which, after, limit)]
+
+
+class ReplaysEverybody(MemoryEventLog):
+    def recorded(self, which: Any, after: str, limit: int) -> Sequence[Event]:
+        return super().recorded(EventFilter(), after, limit)
+
+
+class EffectsOfTheFirst(MemoryEventLog):
+    def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
+        return super().effects(event_ids[:1], limit)
+
+
+class LatestEffects(MemoryEventLog):
+    def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
+        return super().effects(event_ids, 999)[-limit:]
+
+
+class EffectsWithoutLimit(MemoryEventLog):
+    def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
+        return super().effects(event_ids, 999)
+
+
+class AddsAgain(MemoryDeliveries):
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        self._by_id.update({each.id: each for each in deliveries})
+
+
+class AddsAllOrNothing(MemoryDeliveries):
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        super().add([] if any(each.id in self._by_id for each in deliveries) else deliveries)
+
+
+class BlockedByTheDead(MemoryDeliveries):
+    def blocked(self, handlers: Sequence[str], line: str) -> Any:
+        return {each.handler for each in self._by_id.values() if each.handler in handlers and each.line == line}
+
+
+class BlockedByThoseWhoWaitOnly(MemoryDeliveries):
+    def blocked(self, handlers: Sequence[str], line: str) -> Any:
+        waiting = {each.handler for each in self._by_id.values() if each.state == "waiting"}
+        return {name for name in super().blocked(handlers, line) if name in waiting}
+
+
+class BlockedEverywhere(MemoryDeliveries):
+    def blocked(self, handlers: Sequence[str], line: str) -> Any:
+        return {each.handler for each in self._by_id.values() if each.handler in handlers and each.blocks != "nothing"}
+
+
+class BlocksStrangers(MemoryDeliveries):
+    def blocked(self, handlers: Sequence[str], line: str) -> Any:
+        return super().blocked([each.handler for each in self._by_id.values()], line)
+
+
+class HaltsOneLine(MemoryDeliveries):
+    def blocked(self, handlers: Sequence[str], line: str) -> Any:
+        return {each.handler for each in self._by_id.values() if each.handler in handlers and each.line == line}
+
+
+class HaltedByHeadsOnly(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        kept = self._by_id
+        halting = {id: each for id, each in kept.items() if each.blocks == "handler"}
+        self._by_id = {id: each for id, each in kept.items() if id not in halting}
+        try:
+            return super().heads(handlers, limit)
+        finally:
+            self._by_id = kept
+
+
+class AllOfALine(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        found = [each for each in self._by_id.values() if each.handler in handlers and each.state == "waiting"]
+        return sorted(found, key=lambda each: (each.due, each.id))[:limit]
+
+
+class HeadsByTime(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        lines: dict[Any, Delivery] = {}
+        for each in AllOfALine.heads(self, handlers, 999):  # type: ignore[arg-type]
+            lines.setdefault((each.handler, each.line), each)
+        return list(lines.values())[:limit]
+
+
+class PassesOverTheParked(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        kept, self._by_id = self._by_id, {id: each for id, each in self._by_id.items() if each.state == "waiting"}
+        found = super().heads(handlers, limit)
+        self._by_id = kept
+        return found
+
+
+class StopsAtTheDead(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        kept = self._by_id
+        self._by_id = {id: each.evolve(blocks="line") for id, each in kept.items()}
+        found = super().heads(handlers, limit)
+        self._by_id = kept
+        return found
+
+
+class HeadsById(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        return sorted(super().heads(handlers, limit), key=lambda each: each.id)
+
+
+class HeadsWithoutLimit(MemoryDeliveries):
+    def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
+        return super().heads(handlers, 999)
+
+
+class ClaimsWhatIsHeld(MemoryDeliveries):
+    def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        return super().claim(id, token, datetime.max.replace(tzinfo=now.tzinfo), until)
+
+
+class ClaimsOnce(MemoryDeliveries):
+    def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        return super().claim(id, token, now, datetime.max.replace(tzinfo=now.tzinfo))
+
+
+class ClaimsLate(MemoryDeliveries):
+    def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        return super().claim(id, token, now - timedelta(microseconds=1), until)
+
+
+class CountsNoAttempts(MemoryDeliveries):
+    def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        found = super().claim(id, token, now, until)
+        return found and self._by_id.setdefault(id, found).evolve(attempts=0)
+
+
+class ClaimsTheDead(MemoryDeliveries):
+    def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
+        if id in self._by_id:
+            self._by_id[id] = self._by_id[id].evolve(state="waiting")
+        return super().claim(id, token, now, until)
+
+
+class PutsUnasked(MemoryDeliveries):
+    def put(self, delivery: Delivery, token: str) -> None:
+        self._by_id[delivery.id] = delivery
+
+
+class PutsAttemptsOnly(MemoryDeliveries):
+    def put(self, delivery: Delivery, token: str) -> None:
+        stored = self._by_id.get(delivery.id, delivery)
+        super().put(stored.evolve(attempts=delivery.attempts, token="", until=delivery.until), token)
+
+
+class RemovesUnasked(MemoryDeliveries):
+    def remove(self, id: str, token: str) -> None:
+        self._by_id.pop(id, None)
+
+
+class RemovesNothing(MemoryDeliveries):
+    def remove(self, id: str, token: str) -> None:
+        pass
+
+
+class DeadAsTheyCame(MemoryDeliveries):
+    def dead(self, handler: str | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        found = super().dead(handler, after, 999)
+        return [each for each in self._by_id.values() if each in found][:limit]
+
+
+class DeadOfAll(MemoryDeliveries):
+    def dead(self, handler: str | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        return super().dead(None, after, limit)
+
+
+class AliveAmongTheDead(MemoryDeliveries):
+    def dead(self, handler: str | None, after: str | None, limit: int) -> Sequence[Delivery]:
+        found = [each for each in self._by_id.values() if handler in (None, each.handler)]
+        return sorted([each for each in found if each.id > (after or "")], key=lambda each: each.id)[:limit]
+
+
+class RevivesTired(MemoryDeliveries):
+    def revive(self, id: str, now: datetime) -> bool:
+        found = self._by_id.get(id)
+        done = super().revive(id, now)
+        if done and found is not None:
+            self._by_id[id] = self._by_id[id].evolve(attempts=found.attempts)
+        return done
+
+
+class RevivesOutOfLine(MemoryDeliveries):
+    def revive(self, id: str, now: datetime) -> bool:
+        found = self._by_id.get(id)
+        done = super().revive(id, now)
+        if done and found is not None:
+            self._by_id[id] = self._by_id[id].evolve(blocks=found.blocks)
+        return done
+
+
+class RevivesTheLiving(MemoryDeliveries):
+    def revive(self, id: str, now: datetime) -> bool:
+        super().revive(id, now)
+        return id in self._by_id
+
+
+class DiscardsTheLiving(MemoryDeliveries):
+    def discard(self, id: str) -> bool:
+        return self._by_id.pop(id, None) is not None
+
+
+class DiscardsNothing(MemoryDeliveries):
+    def discard(self, id: str) -> bool:
+        found = self._by_id.get(id)
+        return found is not None and found.state == "dead"
+
+
+class CountsTheDead(MemoryDeliveries):
+    def waiting(self) -> int:
+        return len(self._by_id)
+
+
+class CountsLines(MemoryDeliveries):
+    def waiting(self) -> int:
+        return len({each.line for each in self._by_id.values() if each.state == "waiting"})
+
+
+class CountsTheIdle(MemoryDeliveries):
+    def waiting(self) -> int:
+        return sum(each.state == "waiting" and not each.token for each in self._by_id.values())
+
+
 BROKEN = {
     "profiles": [
         EnrolsAgain,
@@ -452,6 +933,17 @@ BROKEN = {
         SwapsAnything,
         SwapsInSilence,
         SwapsTheWholeProfile,
+        SwapsAndSaysNothing,
+        SwapsForNobody,
+        TellsThoughItIsStale,
+        KeepsTheLastSwapsEvents,
+        ProjectsEventsAway,
+        TellsAllOfAProfile,
+        NeverTakesOff,
+        EverybodyIsUnfinished,
+        UnfinishedOncePerEvent,
+        KnowsNoUid,
+        KnowsPartsOfUids,
         UnsortedUsers,
         UsersFromTheStart,
     ],
@@ -459,6 +951,12 @@ BROKEN = {
         AppendsAnything,
         KeepsEventsOfLosers,
         LosesEvents,
+        ForNobody,
+        ForAllThatTheFirstIsFor,
+        UnfinishedWithoutLimit,
+        UnfinishedNewestFirst,
+        UnfinishedBySeq,
+        UnfinishedForEver,
         NeverLetsGo,
         LetsAllGo,
         TailWithTheRowItself,
@@ -483,7 +981,6 @@ BROKEN = {
         Everlasting,
         OneMoreAround,
     ],
-    "log": [TellsTwice, OneStream, InOrderOfArrival, StopsAtGaps, AmendsNothing, AmendsWhatIsRead],
     "accounts": [
         FindsByWhatIsWritten,
         InsertsOver,
@@ -501,6 +998,84 @@ BROKEN = {
         NeverUnfinished,
     ],
     "subscriptions": [StartsAgain],
+    "log": [
+        TellsTwice,
+        OneStream,
+        InOrderOfArrival,
+        StopsAtGaps,
+        LooksNoFurtherThanThePage,
+        CutsEventsShort,
+        PassesOverInSilence,
+        PassesOverIdsOnly,
+        AnyEvent,
+        EveryEventAsked,
+        CountsStreams,
+        NumbersByLength,
+        NumbersWithoutStreams,
+        GivesBackTheLast,
+        AlwaysNew,
+        TellsUnmarked,
+        MarksAgain,
+        MarksWithTheFirst,
+        MarksAreForever,
+        DeliversEverything,
+        DeliversTheEventAway,
+        PostsAtOnce,
+        PostsNothingOfItsOwn,
+        PostsTooLate,
+        PostsAsTheyCame,
+        NewestByArrival,
+        LeavesTiesOut,
+        RepeatsTies,
+        FiltersByTheFirstThingAsked,
+        FiltersThePage,
+        RecordedByTimestamp,
+        CutsInstants,
+        ReadsFromTheInstantOn,
+        ReadsWhatSaysNothing,
+        ReplaysEverybody,
+        EffectsOfTheFirst,
+        LatestEffects,
+        EffectsWithoutLimit,
+        AmendsNothing,
+        AmendsWhatIsRead,
+    ],
+    "deliveries": [
+        AddsAgain,
+        AddsAllOrNothing,
+        BlockedByTheDead,
+        BlockedByThoseWhoWaitOnly,
+        BlockedEverywhere,
+        BlocksStrangers,
+        HaltsOneLine,
+        HaltedByHeadsOnly,
+        AllOfALine,
+        HeadsByTime,
+        PassesOverTheParked,
+        StopsAtTheDead,
+        HeadsById,
+        HeadsWithoutLimit,
+        ClaimsWhatIsHeld,
+        ClaimsOnce,
+        ClaimsLate,
+        CountsNoAttempts,
+        ClaimsTheDead,
+        PutsUnasked,
+        PutsAttemptsOnly,
+        RemovesUnasked,
+        RemovesNothing,
+        DeadAsTheyCame,
+        DeadOfAll,
+        AliveAmongTheDead,
+        RevivesTired,
+        RevivesOutOfLine,
+        RevivesTheLiving,
+        DiscardsTheLiving,
+        DiscardsNothing,
+        CountsTheDead,
+        CountsLines,
+        CountsTheIdle,
+    ],
 }
 PLANTED = [(port, kind) for port, kinds in BROKEN.items() for kind in kinds]
 

@@ -6,10 +6,10 @@ Names are loaded when they are first used, so a module in here costs only what i
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tektree.models.accounts import Principal, User
+    from tektree.models.accounts import Actor, Principal, User
     from tektree.models.answers import Answer, AnswerDraft, CodeSnippet
     from tektree.models.areas import Area, AreaDraft
-    from tektree.models.events import Event
+    from tektree.models.events import DeadLetter, Delivery, Event, EventTree, Swept
     from tektree.models.gamification import (
         AwardRequest,
         AwardResult,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tektree.models.subscriptions import Subscription
 
 _ELSEWHERE = {
+    "Actor": "accounts",
     "Answer": "answers",
     "AnswerDraft": "answers",
     "Area": "areas",
@@ -37,8 +38,11 @@ _ELSEWHERE = {
     "AwardResult": "gamification",
     "Board": "leaderboards",
     "CodeSnippet": "answers",
+    "DeadLetter": "events",
+    "Delivery": "events",
     "EntityRef": "gamification",
     "Event": "events",
+    "EventTree": "events",
     "Explanation": "gamification",
     "GamificationProfile": "gamification",
     "Insight": "insights",
@@ -52,6 +56,7 @@ _ELSEWHERE = {
     "Session": "sessions",
     "Standing": "leaderboards",
     "Subscription": "subscriptions",
+    "Swept": "events",
     "User": "accounts",
     "Verification": "gamification",
     "XPTransaction": "gamification",
@@ -59,6 +64,7 @@ _ELSEWHERE = {
 """The module that a name lives in."""
 
 __all__ = [
+    "Actor",
     "Answer",
     "AnswerDraft",
     "Area",
@@ -67,8 +73,11 @@ __all__ = [
     "AwardResult",
     "Board",
     "CodeSnippet",
+    "DeadLetter",
+    "Delivery",
     "EntityRef",
     "Event",
+    "EventTree",
     "Explanation",
     "GamificationProfile",
     "Insight",
@@ -82,6 +91,7 @@ __all__ = [
     "Session",
     "Standing",
     "Subscription",
+    "Swept",
     "User",
     "Verification",
     "XPTransaction",

@@ -70,15 +70,24 @@ def check(rules: Iterable[Rule], handlers: Mapping[str, tuple[str, Sequence[str]
     """
     steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(_TELLS[rule.reaction.effect])]
     steps += [(pattern, name, tells) for name, (pattern, emits) in handlers.items() for tells in emits]
+    behind = {
+        told: [(tells, name) for pattern, name, tells in steps if fits(pattern, told)]
+        for told in dict.fromkeys([tells for _, _, tells in steps])
+    }
     for start in dict.fromkeys([pattern for pattern, _, _ in steps]):
-        path = _way_back(start, steps)
+        path = _way_back(start, [(tells, name) for pattern, name, tells in steps if pattern == start], behind)
         if path:
             raise InvalidPolicy("reactions", f"go round in a circle: {' → '.join(path)}")
 
 
-def _way_back(start: str, steps: Sequence[tuple[str, str, str]]) -> list[str]:
-    """How an event that fits ``start`` leads to one that fits it again; empty: it does not."""
-    ways: list[tuple[str, list[str]]] = [(tells, [start, name, tells]) for at, name, tells in steps if at == start]
+def _way_back(
+    start: str, first: Sequence[tuple[str, str]], behind: Mapping[str, Sequence[tuple[str, str]]]
+) -> list[str]:
+    """How an event that fits ``start`` leads to one that fits it again; empty: it does not.
+
+    ``first`` are the types that follow from it, each with who tells it; ``behind`` those that follow from these.
+    """
+    ways: list[tuple[str, list[str]]] = [(tells, [start, name, tells]) for tells, name in first]
     seen: set[str] = set()
     while ways:
         told, path = ways.pop(0)
@@ -86,7 +95,7 @@ def _way_back(start: str, steps: Sequence[tuple[str, str, str]]) -> list[str]:
             return path
         if told not in seen:
             seen.add(told)
-            ways += [(tells, [*path, name, tells]) for at, name, tells in steps if fits(at, told)]
+            ways += [(tells, [*path, name, tells]) for tells, name in behind[told]]
     return []
 
 

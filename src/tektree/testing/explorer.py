@@ -11,6 +11,7 @@ told so far, or how it ended: a coroutine depends on nothing else. So nothing is
 
 from asyncio import Runner
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -157,10 +158,14 @@ def _error(strike: Strike | None, call: Call) -> BaseException:
 
 
 class _Worker:
-    """A coroutine on its way: where it stands, and a digest of all that it was told."""
+    """A coroutine on its way: where it stands, and a digest of all that it was told.
+
+    It has context variables of its own, as a task has.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self._coroutine = coroutine
+        self._context = copy_context()
         self.point: _Point | None = None
         self.end: End | None = None
         self.told = 0
@@ -177,7 +182,7 @@ class _Worker:
 
     def _send(self, strike: Strike | None) -> None:
         try:
-            self.point = self._coroutine.send(strike)
+            self.point = self._context.run(self._coroutine.send, strike)
         except StopIteration as stop:
             self.point, self.end = None, End(value=stop.value)
         except _Cancelled:
@@ -191,7 +196,7 @@ class _Worker:
 
     def leave(self) -> None:
         """Throws the coroutine away; what its clean-up would call is not made."""
-        self._coroutine.close()
+        self._context.run(self._coroutine.close)
 
 
 class _Run:

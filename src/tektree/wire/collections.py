@@ -184,12 +184,15 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("metadata.stream metadata.seq", covers="metadata.seq", above=0, unique=True),  # no gap, no twin
             _ours("correlation_id -timestamp", covers="correlation_id"),
             _ours("metadata.recorded_at", covers="metadata.recorded_at"),  # a replay
-            _ours("metadata.causation_id", covers="metadata.causation_id"),  # what followed from an event
+            _ours(
+                "metadata.causation_id metadata.recorded_at", covers="metadata.causation_id"
+            ),  # what followed from it
             _ours("_relay.until _relay.by", covers="_relay.by"),  # whose handlers may not have been called
         ),
         DELIVERIES: (
-            _ours("handler line seq"),
-            _ours("state handler"),
+            _ours("handler line seq _id"),  # who is blocked; the heads of lines
+            _ours("blocks handler"),  # who is halted
+            _ours("state _id"),  # the dead, page by page; how many wait
         ),
     }
 )

@@ -76,11 +76,11 @@ class Collection:
     async def insert_many(self, documents: Sequence[Document], ordered: bool) -> None:
         def insert() -> None:
             faults = []
-            for document in documents:
+            for at, document in enumerate(documents):
                 try:
                     self._insert(document)
                 except DuplicateKeyError:
-                    faults.append({"code": 11000})
+                    faults.append({"index": at, "code": 11000})
             if faults:
                 raise BulkWriteError({"writeErrors": faults, "writeConcernErrors": []})
 
@@ -88,6 +88,18 @@ class Collection:
 
     async def find_one(self, query: Document, projection: object = None) -> Document | None:
         return next(iter(await self._step("find_one", lambda: self._matching(query)[:1])), None)
+
+    async def delete_one(self, query: Document) -> SimpleNamespace:
+        def delete() -> SimpleNamespace:
+            found = self._matching(query)[:1]
+            for each in found:
+                del self._documents[each["_id"]]
+            return SimpleNamespace(deleted_count=len(found))
+
+        return await self._step("delete_one", delete)  # type: ignore[no-any-return]
+
+    async def count_documents(self, query: Document) -> int:
+        return int(await self._step("count", lambda: len(self._matching(query))))
 
     def find(self, query: Document, projection: object = None) -> "Cursor":
         return Cursor(self, lambda: self._matching(query))
@@ -172,7 +184,7 @@ class Collection:
     def _group(self, documents: list[Document], given: Document) -> list[Document]:
         groups: dict[Any, list[Document]] = {}
         for each in documents:
-            groups.setdefault(given["_id"] and each.get(given["_id"][1:]), []).append(each)
+            groups.setdefault(_key(given["_id"], each), []).append(each)
         sums = {name: rule for name, rule in given.items() if name != "_id"}
         return [
             {"_id": id, **{name: _summed(rule, group) for name, rule in sums.items()}} for id, group in groups.items()
@@ -208,6 +220,8 @@ def _duplicate(pattern: Mapping[str, Any]) -> DuplicateKeyError:
 def _at(document: Mapping[str, Any], path: str) -> Any:
     value: Any = document
     for name in path.split("."):
+        if isinstance(value, Sequence):  # of an array of documents the first one's: we ask whether there is any
+            value = next(iter(value), None)
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
@@ -240,12 +254,17 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _updated(old: Document, update: Document) -> Document:
-    assert set(update) <= {"$set", "$unset", "$max", "$inc"}
+    assert set(update) <= {"$set", "$unset", "$max", "$inc", "$push", "$pull"}
     new = {**old, **update.get("$set", {})}
     for name, value in update.get("$max", {}).items():
         new[name] = max(new.get(name, value), value)
     for name, value in update.get("$inc", {}).items():
         new[name] = new.get(name, 0) + value
+    for name, value in update.get("$push", {}).items():
+        new[name] = [*new.get(name, ()), *value["$each"]]
+    for name, query in update.get("$pull", {}).items():
+        if name in new:
+            new[name] = [each for each in new[name] if not _matches(each, query)]
     return {name: value for name, value in new.items() if name not in update.get("$unset", {})}
 
 
@@ -259,6 +278,14 @@ def _rank(value: Any) -> tuple[bool, Any]:
     return (False, 0) if value is None else (True, value)
 
 
+def _key(rule: Any, document: Mapping[str, Any]) -> Any:
+    if isinstance(rule, Mapping):
+        return tuple([document.get(field[1:]) for field in rule.values()])
+    return rule and document.get(rule[1:])
+
+
 def _summed(rule: Mapping[str, Any], group: list[Document]) -> Any:
     [(name, given)] = rule.items()
-    return group[0].get(given["$ifNull"][0][1:]) if name == "$first" else len(group) * given
+    if name != "$first":
+        return len(group) * given
+    return group[0] if given == "$$ROOT" else group[0].get(given["$ifNull"][0][1:])

@@ -1,6 +1,6 @@
 """What is sent: how many commands, none of the kinds that are not safe or not fast, each served by an index."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from itertools import combinations
 from typing import Any
@@ -9,6 +9,9 @@ import pytest
 from bson import ObjectId
 
 from tektree import Board, EntityRef, Principal
+from tektree.catalog import Payload
+from tektree.models.base import Uid
+from tektree.models.events import Event
 from tektree.testing import SeededIds
 from tektree.wire.collections import INDEXES
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
@@ -17,7 +20,30 @@ from tests.records import sample
 pytestmark = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 
 PROFILES, ROWS, EVENTS, USERS = "gamification_profiles", "xp_transactions", "events", "users"
+DELIVERIES = "deliveries"
 AWARD = [f"find {PROFILES}", f"insert {ROWS}", f"insert {EVENTS}", f"update {ROWS}", f"update {PROFILES}"]
+HEADS = [f"find {DELIVERIES}", f"aggregate {DELIVERIES}"]
+"""Who is halted, and the heads of the others' lines."""
+IDLE = [f"find {ROWS}", f"find {PROFILES}", f"find {EVENTS}", *HEADS, f"aggregate {DELIVERIES}"]
+"""A run of the relay that finds nothing to do: what is left on rows, on profiles, what is marked, due, waiting."""
+
+
+class ShopOpened(Payload, event="shop.opened", by="shop"):
+    """A shop opened its doors."""
+
+    user_id: Uid
+
+
+class ShopPriced(Payload, event="shop.priced", by="shop", stream="shop:{shop_id}"):
+    """A shop changed its prices."""
+
+    user_id: Uid
+    shop_id: str
+
+
+def on(tek: Any, which: Any, handler: Callable[[Event], object], **options: Any) -> None:
+    """Registers a handler in either flavour."""
+    getattr(tek, "inner", tek).events.on(which, name=handler.__name__, **options)(handler)
 
 
 async def listened(world: World) -> tuple[Any, Heard, str]:
@@ -67,6 +93,60 @@ def test_round_trips(world: World) -> None:
             f"insert {EVENTS}",
             f"update {PROFILES}",
         ]
+
+    world.run(counted)
+
+
+def test_round_trips_with_handlers(world: World) -> None:
+    async def counted(world: World) -> None:
+        tek, heard, ada = await listened(world)
+        told: list[Event] = []
+
+        def listen(event: Event) -> None:
+            told.append(event)
+
+        def fail(event: Event) -> None:
+            raise ValueError
+
+        await tek.events.emit(ShopOpened(user_id="usr_ada"))
+        assert heard.names() == [f"insert {EVENTS}"]
+        for _ in range(2):
+            await tek.events.emit(ShopPriced(user_id="usr_ada", shop_id="1"))
+            assert heard.names() == [f"find {EVENTS}", f"insert {EVENTS}"]  # behind which number, and there
+        await tek.events.relay.run_once()
+        assert heard.names() == IDLE
+
+        on(tek, "xp.awarded", listen)
+        await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "1"))
+        assert heard.names() == [*AWARD, f"find {DELIVERIES}", f"update {EVENTS}"]  # is it blocked; it has it
+        await tek.gamification.record_activity(ada, world.clock() - timedelta(days=1))
+        heard.names()
+        on(tek, "shop.*", fail, attempts=2)
+        await tek.events.relay.run_once()
+        assert heard.names() == [*IDLE[:3], *HEADS, IDLE[-1]]
+        assert [event.event_type for event in told] == ["xp.awarded"] * 2
+
+        await tek.events.emit(ShopOpened(user_id="usr_ada"))
+        called = [f"insert {EVENTS}", f"find {DELIVERIES}"]
+        assert heard.names() == [*called, f"insert {DELIVERIES}", f"update {EVENTS}"]
+        await tek.events.relay.run_once()
+        tried = [f"update {DELIVERIES}", f"find {DELIVERIES}", f"find {EVENTS}", f"update {DELIVERIES}"]
+        mourned = [f"insert {EVENTS}"]
+        assert heard.names() == [*IDLE[:3], *HEADS, *tried, *mourned, *HEADS, IDLE[-1]]
+        [dead] = (await tek.events.dead_letters.list()).items
+        assert heard.names() == [f"find {DELIVERIES}", f"find {EVENTS}"]
+        await tek.events.dead_letters.discard(dead.id)
+        assert heard.names() == [f"find {DELIVERIES}", f"delete {DELIVERIES}", *HEADS]
+
+        event = told[0]
+        await tek.events.get(event.event_id)
+        assert heard.names() == [f"find {EVENTS}"]
+        await tek.events.explain(event.event_id)
+        assert heard.names() == [f"find {EVENTS}"] * 3  # it, what followed from it, and from that
+        page = await tek.events.log(event_type="xp.awarded", limit=1)
+        assert heard.names() == [f"find {EVENTS}"]
+        await tek.events.log(event_type="xp.awarded", after=page.next, limit=1)
+        assert heard.names() == [f"find {EVENTS}"] * 2  # the rest of an instant, and what is older
 
     world.run(counted)
 

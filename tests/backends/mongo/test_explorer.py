@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
+from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
+from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
-from tektree.models.events import Event
+from tektree.models.events import Event, Recipients
 from tektree.models.gamification import Folded, XPTransaction
 from tektree.policy import Policy
 from tektree.ports import AsyncBackends
 from tektree.testing.explorer import EVERY_STRIKE, Strike, digest, explore
-from tektree.wire.documents import to_update
+from tektree.wire.documents import from_document, to_update
 from tests.backends.mongo.model import Data, Database, fresh
 from tests.lanes import enter
 from tests.protocol import counts
@@ -45,8 +48,8 @@ class Log(AsyncMongoEventLog):
     """With a look at all that it holds."""
 
     @property
-    def _by_id(self) -> dict[Any, Any]:
-        return {each["event_id"]: _Named(each["event_id"]) for each in self._events._documents.values()}
+    def _by_id(self) -> dict[str, Event]:
+        return {each["event_id"]: from_document(Event, each) for each in self._events._documents.values()}
 
 
 class Anywhere(AsyncMongo):
@@ -54,11 +57,6 @@ class Anywhere(AsyncMongo):
 
     def _at_home(self) -> None:
         pass
-
-
-class _Named:
-    def __init__(self, event_id: str) -> None:
-        self.event_id = event_id
 
 
 class Variant:
@@ -74,7 +72,16 @@ class Variant:
         mongo = Anywhere(Database(data, stepping, cls.unguarded))
         uids = AsyncMongoUids(mongo)
         ledger = cls.ledger(mongo, uids)
-        return AsyncBackends(cls.profiles(mongo, uids), ledger, AsyncMongoLeaderboards(mongo, ledger, uids), Log(mongo))
+        boards = AsyncMongoLeaderboards(mongo, ledger, uids)
+        return AsyncBackends(
+            cls.profiles(mongo, uids),
+            ledger,
+            boards,
+            Log(mongo),
+            AsyncMongoDeliveries(mongo),
+            AsyncMongoAccounts(mongo),
+            AsyncMongoSubscriptions(mongo),
+        )
 
 
 class MongoPlot(Plot):
@@ -210,11 +217,11 @@ class IncrementFirst(Variant):
     name = "increment first"
 
     class ledger(AsyncMongoLedger):  # noqa: N801
-        async def append(self, row: XPTransaction, events: Sequence[Event]) -> None:
+        async def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
             profiles = self._mongo.collection("gamification_profiles")
             with self._mongo.writing("gamification_profiles"):
                 await profiles.update_one({"user_id": ObjectId(row.user_id)}, {"$inc": {"total_xp": row.amount}})
-            await super().append(row, events)
+            await super().append(row, events, to)
 
     class profiles(AsyncMongoGamification):  # noqa: N801
         async def project(self, user_id: str, state: Folded, repair: bool = False) -> None:

@@ -5,11 +5,23 @@ The functions' names are sentences. `CHECKS` take the storages alone, `RACES` al
 
 from typing import Final
 
-from tektree._async.conformance import accounts, events, gamification, leaderboards
+from tektree._async.conformance import accounts, deliveries, events, gamification, leaderboards
 from tektree._async.conformance.samples import Check, Race, Together
 from tektree._async.ports.bundles import AsyncBackends
 
 __all__ = ["AsyncBackends", "CHECKS", "Check", "RACES", "Race", "Together"]
 
-CHECKS: Final[tuple[Check, ...]] = (*gamification.CHECKS, *leaderboards.CHECKS, *events.CHECKS, *accounts.CHECKS)
-RACES: Final[tuple[Race, ...]] = (*gamification.RACES, *leaderboards.RACES, *events.RACES, *accounts.RACES)
+CHECKS: Final[tuple[Check, ...]] = (
+    *gamification.CHECKS,
+    *leaderboards.CHECKS,
+    *events.CHECKS,
+    *deliveries.CHECKS,
+    *accounts.CHECKS,
+)
+RACES: Final[tuple[Race, ...]] = (
+    *gamification.RACES,
+    *leaderboards.RACES,
+    *events.RACES,
+    *deliveries.RACES,
+    *accounts.RACES,
+)

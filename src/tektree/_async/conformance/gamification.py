@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from tektree._async.conformance.samples import (
@@ -15,13 +16,15 @@ from tektree._async.conformance.samples import (
     fails,
     later,
     newcomer,
+    occurrence,
     refused,
     row_of,
     same,
 )
 from tektree._async.ports.bundles import AsyncBackends
 from tektree.errors import Stale, Taken
-from tektree.models.gamification import Folded, GamificationProfile
+from tektree.models.events import Event, Recipients
+from tektree.models.gamification import Committed, Folded, GamificationProfile
 from tektree.models.leaderboards import BoardEntry
 from tektree.rules import xp
 
@@ -221,6 +224,98 @@ async def a_swap_of_nobody_is_stale(backends: AsyncBackends) -> None:
     same("the profile", await backends.gamification.profile(old.user_id), None)
 
 
+async def what_a_swap_tells_stays_on_the_profile_until_it_is_told(backends: AsyncBackends) -> None:
+    """``swap`` leaves ``events``, and whom they are for, with the settings; ``told`` takes off those it is given."""
+    profile = await enrolled(backends, "teller")
+    first, second, third = [occurrence(f"told{number}", number=number) for number in range(3)]
+    following = _moved(profile)
+    await backends.gamification.swap(profile, following, [first, second], [("mail", "audit"), ()])
+    await backends.gamification.swap(following, _moved(following), [third], [("mail",)])
+    left: list[tuple[Event, Recipients]] = [(first, ("mail", "audit")), (second, ()), (third, ("mail",))]
+    same("the outbox", await _outbox(backends, profile.user_id), left)
+    same("the profile", await _stored(backends, profile.user_id), _moved(following))
+    for gone in ([], [second.event_id], [second.event_id], [third.event_id, "evt_never", first.event_id]):
+        await backends.gamification.told(profile.user_id, gone)
+        left = [each for each in left if each[0].event_id not in gone]
+        same("what is left", await _outbox(backends, profile.user_id), left)
+    same("the profile", await _stored(backends, profile.user_id), _moved(following))
+    await backends.gamification.told(newcomer("nobody").user_id, [first.event_id])
+
+
+async def a_swap_may_tell_nothing_or_nobody(backends: AsyncBackends) -> None:
+    """``events`` may be none; with ``to`` empty, they are for nobody."""
+    profile = await enrolled(backends, "quiet")
+    same("the outbox of somebody new", await _outbox(backends, profile.user_id), [])
+    same("the outbox of a stranger", await _outbox(backends, newcomer("stranger").user_id), [])
+    following = _moved(profile)
+    await backends.gamification.swap(profile, following)
+    same("behind a swap that tells nothing", await _outbox(backends, profile.user_id), [])
+    await backends.gamification.swap(following, _moved(following), [occurrence("for nobody")])
+    same("behind one that tells nobody", await _outbox(backends, profile.user_id), [(occurrence("for nobody"), ())])
+
+
+async def a_stale_swap_tells_nothing(backends: AsyncBackends) -> None:
+    """Settings and events are one write: who loses leaves neither."""
+    old = await enrolled(backends, "loser")
+    winner, loser = occurrence("winner"), occurrence("loser")
+    await backends.gamification.swap(old, _moved(old), [winner], [("mail",)])
+    swap = backends.gamification.swap
+    await refused("a swap of settings that are no longer in force", Stale, swap, old, _moved(old), [loser], [("mail",)])
+    same("the outbox", await _outbox(backends, old.user_id), [(winner, ("mail",))])
+    stranger = newcomer("stranger")
+    await refused("a swap without a profile", Stale, swap, stranger, _moved(stranger), [loser], [("mail",)])
+    same("the outbox of nobody", await _outbox(backends, stranger.user_id), [])
+
+
+async def a_projection_leaves_what_was_told_alone(backends: AsyncBackends) -> None:
+    """``project`` takes nothing off the profile."""
+    old = await enrolled(backends, "both")
+    await backends.gamification.swap(old, _moved(old), [occurrence("stays")], [("mail",)])
+    state = row_of(Story("both").award("k")).state or Folded()
+    await backends.gamification.project(old.user_id, state)
+    await backends.gamification.project(old.user_id, state, repair=True)
+    same("the outbox", await _outbox(backends, old.user_id), [(occurrence("stays"), ("mail",))])
+
+
+async def _outbox(backends: AsyncBackends, user_id: str) -> list[tuple[Event, Recipients]]:
+    return [(each.event, tuple(each.to)) for each in await backends.gamification.outbox(user_id)]
+
+
+async def profiles_that_hold_events_are_unfinished(backends: AsyncBackends) -> None:
+    """``unfinished`` gives up to ``limit`` users whose profiles hold events, each once, until all are told."""
+    await enrolled(backends, "finished")
+    holding = set()
+    for number in range(4):
+        profile = await enrolled(backends, f"holds{number}")
+        events = [occurrence(f"left{number} {which}") for which in "ab"]
+        await backends.gamification.swap(profile, _moved(profile), events, [("mail",), ()])
+        holding.add(profile.user_id)
+    for _ in range(4):
+        found = list(await backends.gamification.unfinished(9))
+        same("the users", sorted(found), sorted(holding))
+        same("2 of them", len({*await backends.gamification.unfinished(2)} & holding), min(2, len(holding)))
+        ids = [event.event_id for event, _ in await _outbox(backends, found[0])]
+        await backends.gamification.told(found[0], ids[:1])
+        same("the users, when one of two is told", sorted(await backends.gamification.unfinished(9)), sorted(holding))
+        await backends.gamification.told(found[0], ids[1:])
+        holding.discard(found[0])
+    same("when all is told", list(await backends.gamification.unfinished(9)), [])
+
+
+async def a_profile_is_found_by_its_uid(backends: AsyncBackends) -> None:
+    """``by_uid`` gives the stored profile of a uid, as it is now; None when there is none."""
+    profile = await enrolled(backends, "named")
+    await enrolled(backends, "named_otherwise")
+    same("the profile", await backends.gamification.by_uid("usr_named"), profile)
+    await backends.gamification.swap(profile, _moved(profile))
+    story = Story("named", _moved(profile))
+    story.award("k")
+    await backends.gamification.project(story.user_id, story.profile)
+    same("as it is now", await backends.gamification.by_uid("usr_named"), await _stored(backends, profile.user_id))
+    for uid in ("usr_nobody", "usr_name", profile.user_id):
+        same(f"the profile of {uid}", await backends.gamification.by_uid(uid), None)
+
+
 async def users_come_in_ascending_order_page_by_page(backends: AsyncBackends) -> None:
     """``users`` gives up to ``limit`` ids, ascending, beginning behind ``after``."""
     ids = sorted([(await enrolled(backends, f"user{number}")).user_id for number in range(7)])
@@ -353,6 +448,60 @@ async def telling_again_does_nothing(backends: AsyncBackends) -> None:
         same("the rows", list(await backends.ledger.rows(story.user_id, 0, 9)), rows)
         same("the events left", [len(each.outbox) for each in await backends.ledger.tail(story.user_id, 0, 9)], [0, 0])
     same("the row that is not there", await backends.ledger.row(unwritten.transaction_id), None)
+
+
+async def whom_events_are_for_stays_with_them(backends: AsyncBackends) -> None:
+    """``append`` takes for each event whom it is for; ``tail`` and ``unfinished`` give it back."""
+    story = Story("addressed")
+    decisions = [story.award(f"k{number}", amount=150) for number in range(4)]
+    counts = [len(each.events) for each in decisions]
+    if max(counts) < 2:
+        fails("a check asked the rules for a row of several events and got none; that is the check's fault")
+    mixed: list[list[Recipients]] = [[("mail", "audit"), (), ("mail",)][:count] for count in counts]
+    tos: list[Sequence[Recipients]] = [mixed[0], mixed[1], [()] * counts[2], ()]
+    await enrolled(backends, "addressed")
+    for decision, to in zip(decisions, tos, strict=True):
+        await backends.ledger.append(*committed(decision), to)
+    expected = [list(to or [()] * count) for to, count in zip(tos, counts, strict=True)]
+    tail = await backends.ledger.tail(story.user_id, 0, 9)
+    same("of the tail", [_addressed(each) for each in tail], expected)
+    same("their events", [list(each.outbox) for each in tail], [list(each.events) for each in decisions])
+    same("of what is unfinished", [_addressed(each) for each in await backends.ledger.unfinished(9)], expected)
+    await backends.ledger.told([row_of(decisions[0])])
+    [first, *rest] = await backends.ledger.tail(story.user_id, 0, 9)
+    same("behind told", (list(first.outbox), list(first.to)), ([], []))
+    same("of the others", [_addressed(each) for each in rest], expected[1:])
+
+
+def _addressed(committed: Committed) -> list[Recipients]:
+    """Whom each event of a row is for. Nobody of any may be said by nothing at all."""
+    return [tuple(each) for each in committed.to] or [()] * len(committed.outbox)
+
+
+async def rows_that_carry_events_are_unfinished(backends: AsyncBackends) -> None:
+    """``unfinished`` gives up to ``limit`` rows with their events, those of a user in the order of ``seq``."""
+    decisions = []
+    for name in ("one", "two", "three"):
+        story = Story(name)
+        mine = [story.award(f"k{number}") for number in range(4)]
+        await enrolled(backends, name, *mine)
+        decisions += mine[1:]
+        await backends.ledger.told([row_of(mine[0])])
+    left = sorted([committed(each) for each in decisions], key=lambda each: (each[0].user_id, each[0].seq))
+    found = await backends.ledger.unfinished(99)
+    users = sorted({row.user_id for row, _ in left})
+    for user_id in users:
+        rows = [(each.row, tuple(each.outbox)) for each in found if each.row.user_id == user_id]
+        same("a user's rows", rows, [(row, tuple(events)) for row, events in left if row.user_id == user_id])
+    same("how many", len(found), len(left))
+    grouped = [user_id for user_id, _ in groupby(found, lambda each: each.row.user_id)]
+    same("whether a user's rows stand together", len(grouped), len(users))
+    for number in range(5):
+        page = await backends.ledger.unfinished(2)
+        same("2 rows, or what is left", len(page), min(2, len(left) - 2 * number))
+        for each in page:
+            await backends.ledger.told([each.row])
+    same("when all is told", list(await backends.ledger.unfinished(9)), [])
 
 
 async def the_tail_begins_behind_a_seq(backends: AsyncBackends) -> None:
@@ -529,6 +678,17 @@ async def of_many_swaps_one_is_made(backends: AsyncBackends, together: Together)
     same("who won and what is stored", won, [(await _stored(backends, old.user_id)).timezone])
 
 
+async def of_many_swaps_the_one_that_is_made_tells(backends: AsyncBackends, together: Together) -> None:
+    """Settings and events are one write, also where many meet."""
+    old = await enrolled(backends, "race_told")
+    news = [old.evolve(timezone=f"Etc/GMT+{number}", settings_version=1) for number in range(1, 9)]
+    events = [occurrence(new.timezone) for new in news]
+    calls = [partial(backends.gamification.swap, old, new, [told]) for new, told in zip(news, events, strict=True)]
+    _one_of(await together(calls), Stale)
+    told = [event.payload["name"] for event, _ in await _outbox(backends, old.user_id)]
+    same("who won and what is told", told, [(await _stored(backends, old.user_id)).timezone])
+
+
 async def of_many_projections_the_newest_stays(backends: AsyncBackends, together: Together) -> None:
     """``project`` compares and sets in one step, and beside a ``swap`` neither undoes the other."""
     story = Story("race_project")
@@ -567,6 +727,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_swap_leaves_folded_fields_alone,
     a_stale_swap_changes_nothing,
     a_swap_of_nobody_is_stale,
+    what_a_swap_tells_stays_on_the_profile_until_it_is_told,
+    a_swap_may_tell_nothing_or_nobody,
+    a_stale_swap_tells_nothing,
+    a_projection_leaves_what_was_told_alone,
+    profiles_that_hold_events_are_unfinished,
+    a_profile_is_found_by_its_uid,
     users_come_in_ascending_order_page_by_page,
     the_number_of_users_is_about_right,
     an_appended_row_comes_back_whole,
@@ -578,6 +744,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     keys_and_seqs_are_each_users_own,
     events_stay_on_their_row_until_they_are_told,
     telling_again_does_nothing,
+    whom_events_are_for_stays_with_them,
+    rows_that_carry_events_are_unfinished,
     the_tail_begins_behind_a_seq,
     rows_come_oldest_first_page_by_page,
     history_comes_newest_first_page_by_page,
@@ -592,5 +760,6 @@ RACES: Final[tuple[Race, ...]] = (
     of_many_rows_with_one_seq_one_is_appended,
     of_many_rows_with_one_key_one_is_appended,
     of_many_swaps_one_is_made,
+    of_many_swaps_the_one_that_is_made_tells,
     of_many_projections_the_newest_stays,
 )

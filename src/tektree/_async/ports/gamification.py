@@ -92,7 +92,7 @@ class AsyncLedger(Protocol):
         ...
 
     async def unfinished(self, limit: int) -> Sequence[Committed]:
-        """Up to ``limit`` rows that still carry events, those of a user in the order of ``seq``."""
+        """Up to ``limit`` rows that still carry events, those of a user together and in the order of ``seq``."""
         ...
 
     async def row(self, transaction_id: str) -> XPTransaction | None:

@@ -26,7 +26,7 @@ from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
+__all__ = ["OLDEST", "AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -40,7 +40,7 @@ Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransa
 """What to write, given the user's state; or the row that did it already."""
 
 
-_OLDEST: Final = timedelta(minutes=1)
+OLDEST: Final = timedelta(minutes=1)
 """How long after they were read a row's events may still be told. Who was held up longer leaves them to the relay:
 meanwhile they may have been told by others, and archived.
 """
@@ -128,13 +128,14 @@ class AsyncCommits:
                 break
             except Taken:
                 first = await self._ledger.row(transaction_id(user_id, key))
-                profile = await self._caught_up(user_id, now, work)
+                profile = await self._caught_up(user_id, work)
                 if first is not None:
                     return await self._finished(profile, first, now, work)
                 await work.lost()
             except Stale:
                 await work.lost()
-                profile = await self._caught_up(user_id, now, work)
+                profile = await self._caught_up(user_id, work)
+        now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
         await self._follow([Committed(row, events, to)], profile, now, work)
         if row.owes:
             profile, more = await self._pay(decision.profile, now, work)
@@ -146,15 +147,15 @@ class AsyncCommits:
     ) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
-            profile = await self._caught_up(profile.user_id, now, work)
+            profile = await self._caught_up(profile.user_id, work)
         if profile.owed:
             profile, _ = await self._pay(profile, now, work)
         return Written(profile, first=first)
 
-    async def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
+    async def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
         work = self.work()
-        profile = await self._caught_up(user_id, now, work)
+        profile = await self._caught_up(user_id, work)
         await self._handlers.run(work.lines)
         return profile
 
@@ -169,7 +170,7 @@ class AsyncCommits:
             work = self.work()
             profile = await self._profiles.profile(user_id)
             if profile is not None and profile.seq < committed[-1].row.seq:
-                await self._caught_up(user_id, now, work)
+                await self._caught_up(user_id, work)
             if await self._logged(committed, now, work):
                 await self._ledger.told([each.row for each in committed])
                 told += sum([len(each.outbox) for each in committed])
@@ -185,10 +186,11 @@ class AsyncCommits:
                 break
         return told
 
-    async def _caught_up(self, user_id: str, now: datetime, work: AsyncWork) -> GamificationProfile:
+    async def _caught_up(self, user_id: str, work: AsyncWork) -> GamificationProfile:
         """Page by page: a profile that was restored may lag by the whole ledger."""
         profile = await self.profile(user_id)
         while True:
+            now = read(self._clock)
             tail = await self._ledger.tail(user_id, profile.seq, _PAGE)
             if not tail or tail[-1].row.state is None:
                 return profile
@@ -203,6 +205,8 @@ class AsyncCommits:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
         left = [each for each in committed if each.outbox and self._inline]
         told = bool(left) and await self._logged(left, now, work)
+        if left and not told:
+            return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
         entries = _entries(committed, profile)
         if entries:
             await self._boards.put(entries, now)
@@ -214,7 +218,7 @@ class AsyncCommits:
 
     async def _logged(self, committed: Sequence[Committed], now: datetime, work: AsyncWork) -> bool:
         """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
-        if read(self._clock) - now > _OLDEST:
+        if read(self._clock) - now > OLDEST:
             return False
         events = _events(committed)
         if not any(each.to for each in committed):
@@ -247,7 +251,7 @@ class AsyncCommits:
                 await self._ledger.append(row, told, to)
             except (Stale, Taken):
                 await work.lost()
-                profile = await self._caught_up(profile.user_id, now, work)
+                profile = await self._caught_up(profile.user_id, work)
                 continue
             profile, events = decision.profile, (*events, *told)
             await self._follow([Committed(row, told, to)], profile, now, work)

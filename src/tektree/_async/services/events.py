@@ -111,7 +111,8 @@ class AsyncEvents:
         def registered(function: H) -> H:
             async_handler(function)
             named = _name(function) if name is None else inputs.text(name, "name", 1, 128)
-            reactions.check(self._rules, {**self._emits, named: (pattern, tuple(emits))})
+            if emits:
+                reactions.check(self._rules, {**self._emits, named: (pattern, tuple(emits))})
             both = payload is not None and _takes_two(function)
             self._handlers.register(Registered(named, pattern, function, payload, both, on_failure, tries))
             self._emits[named] = (pattern, tuple(emits))

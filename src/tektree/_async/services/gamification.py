@@ -8,19 +8,18 @@ finishes what was cut off.
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
+from tektree._async.services.awards import AsyncAwards
+from tektree._async.services.commits import AsyncCommits, Dated
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.recounts import AsyncRecounts
 from tektree._async.services.settings import AsyncSettings
-from tektree._flavour import async_backoff, async_call, async_locks
+from tektree._flavour import async_backoff, async_call
 from tektree.clock import Clock, read
-from tektree.errors import IdempotencyConflict, InvalidInput, InvalidTransition, NotFound, Taken
+from tektree.errors import InvalidInput, InvalidTransition, NotFound, Taken
 from tektree.ids import Ids, derived_id, fresh_id, hex_id, uid_of, user_id_of
-from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.accounts import Principal
 from tektree.models.gamification import (
     EPOCH,
@@ -29,7 +28,6 @@ from tektree.models.gamification import (
     EntityRef,
     Explanation,
     GamificationProfile,
-    Outcome,
     Verification,
     XPTransaction,
 )
@@ -66,15 +64,14 @@ class AsyncGamification:
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._boards = backends.leaderboards
-        self._handlers = handlers or AsyncHandlers(backends.events, backends.deliveries, CATALOG, policy, clock, ids)
-        self.commits = AsyncCommits(backends, self._handlers, policy, clock, pause)
-        self.settings = AsyncSettings(backends, self.commits, self._handlers, policy, clock)
+        handlers = handlers or AsyncHandlers(backends.events, backends.deliveries, CATALOG, policy, clock, ids)
+        self.commits = AsyncCommits(backends, handlers, policy, clock, pause)
+        self.awards = AsyncAwards(backends, self.commits, handlers, policy, clock)
+        self.settings = AsyncSettings(backends, self.commits, handlers, policy, clock)
         self._recounts = AsyncRecounts(backends, self.commits, policy, clock)
         self._policy = policy
         self._clock = clock
         self._ids = ids
-        # One command at a time per user and process saves lost races; storage decides those between processes.
-        self._locks = async_locks()
 
     async def enroll(self, uid: str, user_id: str | None = None, timezone: str = "UTC") -> GamificationProfile:
         """The profile of ``uid``, made if there is none: level 1, no XP. Enrolled again, a user is unchanged.
@@ -133,7 +130,7 @@ class AsyncGamification:
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.award(profile, request, self._policy, now, dated)
 
-        return await self._command(request, decide, now)
+        return await self.awards.command(request, decide, now)
 
     async def record_activity(self, user_id: str, at: datetime | None = None) -> AwardResult:
         """Counts the user as active on the local date of ``at`` (now if None), without XP. Once per date.
@@ -149,7 +146,7 @@ class AsyncGamification:
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.activity(profile, request, self._policy, now, dated)
 
-        return await self._command(request, decide, now)
+        return await self.awards.command(request, decide, now)
 
     async def grant_freezes(self, user_id: str, n: int, key: str) -> AwardResult:
         """Gives up to ``n`` streak freezes (1 to 1,000), as many as the policy lets a user hold. Once per ``key``.
@@ -169,7 +166,7 @@ class AsyncGamification:
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.freezes(profile, request, self._policy, now, dated)
 
-        return await self._command(request, decide, now)
+        return await self.awards.command(request, decide, now)
 
     async def reverse(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
         """Takes back the XP of an award by a row of its own, booked to the award's day and week.
@@ -228,7 +225,7 @@ class AsyncGamification:
 
     async def explain(self, transaction_id: str) -> Explanation:
         """Why a ledger row holds what it holds, in words and numbers. Raises `InvalidInput`, `NotFound`."""
-        return explanations.of_row(await self._row(transaction_id))
+        return explanations.of_row(await self.awards.row(transaction_id))
 
     async def verify(self, user_id: str) -> Verification:
         """Recounts the user's ledger. True when the rows, the profile, the event log and the boards all agree.
@@ -247,7 +244,7 @@ class AsyncGamification:
         if user_id is not None:
             hex_id(user_id, "user_id")
             await self.commits.profile(user_id)
-            await self._rebuild(user_id, read(self._clock))
+            await self._rebuild(user_id)
             if progress is not None:
                 await async_call(progress, 1, 1)
             return 1
@@ -255,7 +252,7 @@ class AsyncGamification:
         while users := await self._profiles.users(after, _PAGE):
             for each in users:
                 try:
-                    await self._rebuild(each, read(self._clock))
+                    await self._rebuild(each)
                 except NotFound:  # who left since they were listed
                     continue
                 done += 1
@@ -305,115 +302,16 @@ class AsyncGamification:
         """
         return await self.settings.change(inputs.principal(principal), settings.opted_in)
 
-    # -- for reactions ------------------------------------------------------------------------------------------------
-
-    async def grant(self, request: AwardRequest, reason: str, event_id: str, only_again: bool) -> AwardResult | None:
-        """The award of ``request`` in answer to an event; where it was taken back since, it is put in force again.
-
-        The same event again changes nothing. ``only_again``: what was never given is not given now, which is None.
-        """
-        first = await self._ledger.row(transaction_id_of(request.user_id, request.key))
-        if first is None and only_again:
-            return None
-        now = read(self._clock)
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.award(profile, request, self._policy, now, dated)
-
-        given = await self._command(request, decide, now)
-        row = given.transaction
-        if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
-            return given
-        return await self._linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True)
-
-    async def take_back(self, user_id: str, key: str, reason: str, event_id: str) -> AwardResult | None:
-        """Reverses the award of ``key`` in answer to an event. None: it was never given."""
-        row = await self._ledger.row(transaction_id_of(user_id, key))
-        if row is None:
-            return None
-        return await self._linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False)
-
-    async def suspend(self, principal: Principal, suspended: bool) -> GamificationProfile:
-        """Takes the user off the boards, or puts them back, as others decided."""
-        change = settings.suspended if suspended else settings.reinstated
-        return await self.settings.change(inputs.principal(principal), change)
-
-    async def _command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
-        written = await self._written(request.user_id, request.key, decide, now)
-        if written.first is not None:
-            about = request.about
-            _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
-        decision = written.decision
-        if decision is not None and decision.row is None and decision.reason is not None:
-            reason, again_at = decision.reason, decision.again_at
-            return AwardResult(
-                Outcome.DENIED,
-                written.profile,
-                reason=reason,
-                explain=lambda: explanations.of_denial(request, reason, again_at),
-            )
-        return _result(written)
-
     async def _link(self, transaction_id: str, reason: str, key: str | None, restoring: bool) -> AwardResult:
         note, named = inputs.note(reason), inputs.key(key)
-        row = await self._row(transaction_id)
+        row = await self.awards.row(transaction_id)
         if row.reverses and not restoring:
             raise InvalidTransition("transaction", "is itself a reversal; restore it instead")
-        row = await self._row(row.reverses or row.restores or transaction_id)
-        return await self._linked(row, note, named, restoring)
+        row = await self.awards.row(row.reverses or row.restores or transaction_id)
+        return await self.awards.linked(row, note, named, restoring)
 
-    async def _linked(self, row: XPTransaction, note: str, named: str | None, restoring: bool) -> AwardResult:
-        now = read(self._clock)
-        source = "restore" if restoring else "reversal"
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
-            if named and (first := await self._ledger.row(transaction_id_of(row.user_id, named))):
-                return first
-            standing = await self._standing(row, profile)
-            if standing.reversed is not restoring:
-                return standing.linked or row
-            link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
-            return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
-
-        written = await self._written(row.user_id, named or "~", decide, now)
-        if named and written.first is not None and written.first.key == named:
-            _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
-        return _result(written)
-
-    async def _written(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
-        """Commits under the user's lock, and behind it calls the handlers of what was told."""
-        work = self.commits.work()
-        try:
-            async with self._locks.of(user_id):
-                written = await self.commits.write(user_id, key, decide, now, work)
-        except Exception:
-            await self._handlers.run(work.lines)
-            raise
-        except BaseException:
-            self._handlers.leave(work.lines)
-            raise
-        if work.lines:
-            await self._handlers.run(work.lines)
-        return written
-
-    async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
-        """Read behind the profile: whoever links the row in between makes our commit lose."""
-        linked = await self._ledger.linked(row.user_id, row.transaction_id)
-        day, week = xp.day_of_row(row, profile), xp.week_of_row(row, profile)
-        used = 0 if day == profile.day else await self._ledger.used(row.user_id, day)
-        if week == profile.week:
-            return xp.Standing(row, linked, used)
-        found = await self._ledger.week(row.user_id, week)
-        return xp.Standing(row, linked, used, found.xp, found.reached_at)
-
-    async def _row(self, transaction_id: str) -> XPTransaction:
-        row = await self._ledger.row(inputs.transaction_id(transaction_id))
-        if row is None:
-            raise NotFound("transaction", transaction_id)
-        return row
-
-    async def _rebuild(self, user_id: str, now: datetime) -> None:
-        whole = await self.commits.catch_up(user_id, now)
+    async def _rebuild(self, user_id: str) -> None:
+        whole = await self.commits.catch_up(user_id)
         state = projections.START
         async for row in self._recounts.rows(user_id):
             if row.seq > whole.seq:  # left to its writer: the profile must lag until the row's events are told
@@ -434,34 +332,3 @@ def _cursor(last: XPTransaction, user_id: str) -> str:
     if last.seq:
         return cursors.cursor(last.seq, "history", user_id)
     return cursors.cursor((last.timestamp - EPOCH) // timedelta(milliseconds=1), "history", user_id, tie=last.id)
-
-
-def _result(written: Written) -> AwardResult:
-    """The outcome of a command that has a row."""
-    row, decision = written.first, written.decision
-    outcome = Outcome.DUPLICATE if decision is None else decision.outcome
-    row = row if decision is None else decision.row
-    assert row is not None
-    return AwardResult(
-        outcome,
-        written.profile,
-        row,
-        None if decision is None else decision.reason,
-        written.events,
-        explain=partial(explanations.of_row, row),
-    )
-
-
-def _same(
-    first: XPTransaction, key: str, *, source: str, amount: int | None, about: EntityRef | None, link: str | None
-) -> None:
-    """Raises `IdempotencyConflict` unless ``first`` is what this command would have written."""
-    pairs = {
-        "source": first.source == source,
-        "amount": first.asked == amount,
-        "about": first.about == about,
-        "transaction_id": (first.reverses or first.restores) == link,
-    }
-    differs = tuple([name for name, same in pairs.items() if not same])
-    if differs:
-        raise IdempotencyConflict(key, differs)

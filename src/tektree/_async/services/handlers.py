@@ -243,6 +243,13 @@ class AsyncHandlers:
             self._busy.discard(key)
 
     async def _deliver(self, batch: Sequence[_Item], line: str) -> None:
+        """Calls the handlers of these events, unless some before them in their stream were begun by another process.
+
+        That may be at it still, or gone: then these are left to the relay, which keeps the order.
+        """
+        first = batch[0][0].metadata
+        if "stream" in first and await self._log.awaited(line, first.get("seq", 0)):
+            return
         wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
         blocked = set(await self._deliveries.blocked(wanted, line))
         late: list[Delivery] = []

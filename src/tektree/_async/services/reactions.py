@@ -6,11 +6,10 @@ from tektree._async.ports.gamification import AsyncGamificationRepository
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers, Registered
 from tektree.errors import NotFound
-from tektree.models.accounts import Principal
 from tektree.models.events import Event
 from tektree.models.gamification import AwardRequest
 from tektree.policy import Policy
-from tektree.rules import reactions
+from tektree.rules import reactions, settings
 from tektree.rules.reactions import Rule
 
 __all__ = ["AsyncReactions"]
@@ -53,11 +52,12 @@ class AsyncReactions:
             await self._award(rule, event, user_id)
         elif effect == "reverse":
             key = reactions.key(rule, event, user_id, self._policy)
-            await self._gamification.take_back(user_id, key, event.event_type, event.event_id)
+            await self._gamification.awards.take_back(user_id, key, event.event_type, event.event_id)
         elif effect == "activity":
             await self._gamification.record_activity(user_id, event.timestamp)
         else:
-            await self._gamification.suspend(Principal(user_id, uid), effect == "hide")
+            change = settings.suspended if effect == "hide" else settings.reinstated
+            await self._gamification.settings.change(user_id, change)
 
     async def _award(self, rule: Rule, event: Event, user_id: str) -> None:
         request = AwardRequest(
@@ -69,4 +69,4 @@ class AsyncReactions:
         )
         first = rule.reaction.first
         only_again = first is not None and event.payload.get(first) is not True
-        await self._gamification.grant(request, event.event_type, event.event_id, only_again)
+        await self._gamification.awards.grant(request, event.event_type, event.event_id, only_again)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits
+from tektree._async.services.commits import OLDEST, AsyncCommits
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
 from tektree.errors import Stale
@@ -98,8 +98,9 @@ class AsyncSettings:
             await self._boards.hide(profile.uid, version, hidden, read(self._clock))
 
     async def _tell(self, user_id: str) -> int:
+        now = read(self._clock)
         left = await self._profiles.outbox(user_id)
-        if not left:
+        if not left or read(self._clock) - now > OLDEST:
             return 0
         events, to = [each.event for each in left], [each.to for each in left]
         ids = [event.event_id for event in events]

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from tektree._sync.conformance.samples import (
@@ -16,13 +17,15 @@ from tektree._sync.conformance.samples import (
     fails,
     later,
     newcomer,
+    occurrence,
     refused,
     row_of,
     same,
 )
 from tektree._sync.ports.bundles import Backends
 from tektree.errors import Stale, Taken
-from tektree.models.gamification import Folded, GamificationProfile
+from tektree.models.events import Event, Recipients
+from tektree.models.gamification import Committed, Folded, GamificationProfile
 from tektree.models.leaderboards import BoardEntry
 from tektree.rules import xp
 
@@ -222,6 +225,98 @@ def a_swap_of_nobody_is_stale(backends: Backends) -> None:
     same("the profile", backends.gamification.profile(old.user_id), None)
 
 
+def what_a_swap_tells_stays_on_the_profile_until_it_is_told(backends: Backends) -> None:
+    """``swap`` leaves ``events``, and whom they are for, with the settings; ``told`` takes off those it is given."""
+    profile = enrolled(backends, "teller")
+    first, second, third = [occurrence(f"told{number}", number=number) for number in range(3)]
+    following = _moved(profile)
+    backends.gamification.swap(profile, following, [first, second], [("mail", "audit"), ()])
+    backends.gamification.swap(following, _moved(following), [third], [("mail",)])
+    left: list[tuple[Event, Recipients]] = [(first, ("mail", "audit")), (second, ()), (third, ("mail",))]
+    same("the outbox", _outbox(backends, profile.user_id), left)
+    same("the profile", _stored(backends, profile.user_id), _moved(following))
+    for gone in ([], [second.event_id], [second.event_id], [third.event_id, "evt_never", first.event_id]):
+        backends.gamification.told(profile.user_id, gone)
+        left = [each for each in left if each[0].event_id not in gone]
+        same("what is left", _outbox(backends, profile.user_id), left)
+    same("the profile", _stored(backends, profile.user_id), _moved(following))
+    backends.gamification.told(newcomer("nobody").user_id, [first.event_id])
+
+
+def a_swap_may_tell_nothing_or_nobody(backends: Backends) -> None:
+    """``events`` may be none; with ``to`` empty, they are for nobody."""
+    profile = enrolled(backends, "quiet")
+    same("the outbox of somebody new", _outbox(backends, profile.user_id), [])
+    same("the outbox of a stranger", _outbox(backends, newcomer("stranger").user_id), [])
+    following = _moved(profile)
+    backends.gamification.swap(profile, following)
+    same("behind a swap that tells nothing", _outbox(backends, profile.user_id), [])
+    backends.gamification.swap(following, _moved(following), [occurrence("for nobody")])
+    same("behind one that tells nobody", _outbox(backends, profile.user_id), [(occurrence("for nobody"), ())])
+
+
+def a_stale_swap_tells_nothing(backends: Backends) -> None:
+    """Settings and events are one write: who loses leaves neither."""
+    old = enrolled(backends, "loser")
+    winner, loser = occurrence("winner"), occurrence("loser")
+    backends.gamification.swap(old, _moved(old), [winner], [("mail",)])
+    swap = backends.gamification.swap
+    refused("a swap of settings that are no longer in force", Stale, swap, old, _moved(old), [loser], [("mail",)])
+    same("the outbox", _outbox(backends, old.user_id), [(winner, ("mail",))])
+    stranger = newcomer("stranger")
+    refused("a swap without a profile", Stale, swap, stranger, _moved(stranger), [loser], [("mail",)])
+    same("the outbox of nobody", _outbox(backends, stranger.user_id), [])
+
+
+def a_projection_leaves_what_was_told_alone(backends: Backends) -> None:
+    """``project`` takes nothing off the profile."""
+    old = enrolled(backends, "both")
+    backends.gamification.swap(old, _moved(old), [occurrence("stays")], [("mail",)])
+    state = row_of(Story("both").award("k")).state or Folded()
+    backends.gamification.project(old.user_id, state)
+    backends.gamification.project(old.user_id, state, repair=True)
+    same("the outbox", _outbox(backends, old.user_id), [(occurrence("stays"), ("mail",))])
+
+
+def _outbox(backends: Backends, user_id: str) -> list[tuple[Event, Recipients]]:
+    return [(each.event, tuple(each.to)) for each in backends.gamification.outbox(user_id)]
+
+
+def profiles_that_hold_events_are_unfinished(backends: Backends) -> None:
+    """``unfinished`` gives up to ``limit`` users whose profiles hold events, each once, until all are told."""
+    enrolled(backends, "finished")
+    holding = set()
+    for number in range(4):
+        profile = enrolled(backends, f"holds{number}")
+        events = [occurrence(f"left{number} {which}") for which in "ab"]
+        backends.gamification.swap(profile, _moved(profile), events, [("mail",), ()])
+        holding.add(profile.user_id)
+    for _ in range(4):
+        found = list(backends.gamification.unfinished(9))
+        same("the users", sorted(found), sorted(holding))
+        same("2 of them", len({*backends.gamification.unfinished(2)} & holding), min(2, len(holding)))
+        ids = [event.event_id for event, _ in _outbox(backends, found[0])]
+        backends.gamification.told(found[0], ids[:1])
+        same("the users, when one of two is told", sorted(backends.gamification.unfinished(9)), sorted(holding))
+        backends.gamification.told(found[0], ids[1:])
+        holding.discard(found[0])
+    same("when all is told", list(backends.gamification.unfinished(9)), [])
+
+
+def a_profile_is_found_by_its_uid(backends: Backends) -> None:
+    """``by_uid`` gives the stored profile of a uid, as it is now; None when there is none."""
+    profile = enrolled(backends, "named")
+    enrolled(backends, "named_otherwise")
+    same("the profile", backends.gamification.by_uid("usr_named"), profile)
+    backends.gamification.swap(profile, _moved(profile))
+    story = Story("named", _moved(profile))
+    story.award("k")
+    backends.gamification.project(story.user_id, story.profile)
+    same("as it is now", backends.gamification.by_uid("usr_named"), _stored(backends, profile.user_id))
+    for uid in ("usr_nobody", "usr_name", profile.user_id):
+        same(f"the profile of {uid}", backends.gamification.by_uid(uid), None)
+
+
 def users_come_in_ascending_order_page_by_page(backends: Backends) -> None:
     """``users`` gives up to ``limit`` ids, ascending, beginning behind ``after``."""
     ids = sorted([(enrolled(backends, f"user{number}")).user_id for number in range(7)])
@@ -354,6 +449,60 @@ def telling_again_does_nothing(backends: Backends) -> None:
         same("the rows", list(backends.ledger.rows(story.user_id, 0, 9)), rows)
         same("the events left", [len(each.outbox) for each in backends.ledger.tail(story.user_id, 0, 9)], [0, 0])
     same("the row that is not there", backends.ledger.row(unwritten.transaction_id), None)
+
+
+def whom_events_are_for_stays_with_them(backends: Backends) -> None:
+    """``append`` takes for each event whom it is for; ``tail`` and ``unfinished`` give it back."""
+    story = Story("addressed")
+    decisions = [story.award(f"k{number}", amount=150) for number in range(4)]
+    counts = [len(each.events) for each in decisions]
+    if max(counts) < 2:
+        fails("a check asked the rules for a row of several events and got none; that is the check's fault")
+    mixed: list[list[Recipients]] = [[("mail", "audit"), (), ("mail",)][:count] for count in counts]
+    tos: list[Sequence[Recipients]] = [mixed[0], mixed[1], [()] * counts[2], ()]
+    enrolled(backends, "addressed")
+    for decision, to in zip(decisions, tos, strict=True):
+        backends.ledger.append(*committed(decision), to)
+    expected = [list(to or [()] * count) for to, count in zip(tos, counts, strict=True)]
+    tail = backends.ledger.tail(story.user_id, 0, 9)
+    same("of the tail", [_addressed(each) for each in tail], expected)
+    same("their events", [list(each.outbox) for each in tail], [list(each.events) for each in decisions])
+    same("of what is unfinished", [_addressed(each) for each in backends.ledger.unfinished(9)], expected)
+    backends.ledger.told([row_of(decisions[0])])
+    [first, *rest] = backends.ledger.tail(story.user_id, 0, 9)
+    same("behind told", (list(first.outbox), list(first.to)), ([], []))
+    same("of the others", [_addressed(each) for each in rest], expected[1:])
+
+
+def _addressed(committed: Committed) -> list[Recipients]:
+    """Whom each event of a row is for. Nobody of any may be said by nothing at all."""
+    return [tuple(each) for each in committed.to] or [()] * len(committed.outbox)
+
+
+def rows_that_carry_events_are_unfinished(backends: Backends) -> None:
+    """``unfinished`` gives up to ``limit`` rows with their events, those of a user in the order of ``seq``."""
+    decisions = []
+    for name in ("one", "two", "three"):
+        story = Story(name)
+        mine = [story.award(f"k{number}") for number in range(4)]
+        enrolled(backends, name, *mine)
+        decisions += mine[1:]
+        backends.ledger.told([row_of(mine[0])])
+    left = sorted([committed(each) for each in decisions], key=lambda each: (each[0].user_id, each[0].seq))
+    found = backends.ledger.unfinished(99)
+    users = sorted({row.user_id for row, _ in left})
+    for user_id in users:
+        rows = [(each.row, tuple(each.outbox)) for each in found if each.row.user_id == user_id]
+        same("a user's rows", rows, [(row, tuple(events)) for row, events in left if row.user_id == user_id])
+    same("how many", len(found), len(left))
+    grouped = [user_id for user_id, _ in groupby(found, lambda each: each.row.user_id)]
+    same("whether a user's rows stand together", len(grouped), len(users))
+    for number in range(5):
+        page = backends.ledger.unfinished(2)
+        same("2 rows, or what is left", len(page), min(2, len(left) - 2 * number))
+        for each in page:
+            backends.ledger.told([each.row])
+    same("when all is told", list(backends.ledger.unfinished(9)), [])
 
 
 def the_tail_begins_behind_a_seq(backends: Backends) -> None:
@@ -530,6 +679,17 @@ def of_many_swaps_one_is_made(backends: Backends, together: Together) -> None:
     same("who won and what is stored", won, [(_stored(backends, old.user_id)).timezone])
 
 
+def of_many_swaps_the_one_that_is_made_tells(backends: Backends, together: Together) -> None:
+    """Settings and events are one write, also where many meet."""
+    old = enrolled(backends, "race_told")
+    news = [old.evolve(timezone=f"Etc/GMT+{number}", settings_version=1) for number in range(1, 9)]
+    events = [occurrence(new.timezone) for new in news]
+    calls = [partial(backends.gamification.swap, old, new, [told]) for new, told in zip(news, events, strict=True)]
+    _one_of(together(calls), Stale)
+    told = [event.payload["name"] for event, _ in _outbox(backends, old.user_id)]
+    same("who won and what is told", told, [(_stored(backends, old.user_id)).timezone])
+
+
 def of_many_projections_the_newest_stays(backends: Backends, together: Together) -> None:
     """``project`` compares and sets in one step, and beside a ``swap`` neither undoes the other."""
     story = Story("race_project")
@@ -568,6 +728,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_swap_leaves_folded_fields_alone,
     a_stale_swap_changes_nothing,
     a_swap_of_nobody_is_stale,
+    what_a_swap_tells_stays_on_the_profile_until_it_is_told,
+    a_swap_may_tell_nothing_or_nobody,
+    a_stale_swap_tells_nothing,
+    a_projection_leaves_what_was_told_alone,
+    profiles_that_hold_events_are_unfinished,
+    a_profile_is_found_by_its_uid,
     users_come_in_ascending_order_page_by_page,
     the_number_of_users_is_about_right,
     an_appended_row_comes_back_whole,
@@ -579,6 +745,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     keys_and_seqs_are_each_users_own,
     events_stay_on_their_row_until_they_are_told,
     telling_again_does_nothing,
+    whom_events_are_for_stays_with_them,
+    rows_that_carry_events_are_unfinished,
     the_tail_begins_behind_a_seq,
     rows_come_oldest_first_page_by_page,
     history_comes_newest_first_page_by_page,
@@ -593,5 +761,6 @@ RACES: Final[tuple[Race, ...]] = (
     of_many_rows_with_one_seq_one_is_appended,
     of_many_rows_with_one_key_one_is_appended,
     of_many_swaps_one_is_made,
+    of_many_swaps_the_one_that_is_made_tells,
     of_many_projections_the_newest_stays,
 )

@@ -14,7 +14,7 @@ from tektree._sync.ports.bundles import Backends
 from tektree.errors import TekTreeError
 from tektree.ids import derived_id, event_id, user_id_of
 from tektree.models.base import Frozen
-from tektree.models.events import Event
+from tektree.models.events import Delivery, Event
 from tektree.models.gamification import AwardRequest, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.policy import Policy
@@ -29,12 +29,14 @@ __all__ = [
     "Story",
     "Together",
     "committed",
+    "delivery",
     "enrolled",
     "entry",
     "event",
     "fails",
     "later",
     "newcomer",
+    "occurrence",
     "places",
     "refused",
     "row_of",
@@ -146,6 +148,49 @@ def event(stream: str, seq: int, name: str = "", **payload: object) -> Event:
         metadata=Frozen(stream=stream, seq=seq, recorded_at=later(seconds=seq).isoformat()),
         payload=Frozen(user_id="usr_conformance", **payload),
     )
+
+
+def occurrence(
+    name: str,
+    at: datetime = NOON,
+    recorded: datetime = NOON,
+    uid: str | None = "usr_conformance",
+    type: str = "shop.opened",
+    correlation: str = "",
+    stream: str | None = None,
+    cause: str | None = None,
+    **payload: object,
+) -> Event:
+    """An event that has no number yet; ``payload["name"]`` is its name."""
+    id = event_id("conformance", type, name)
+    metadata = {"recorded_at": recorded.isoformat(), "stream": stream, "causation_id": cause}
+    said = {"name": name, "user_id": uid, **payload}
+    return Event(
+        id=id[4:],
+        event_id=id,
+        event_type=type,
+        timestamp=at,
+        correlation_id=correlation,
+        source_service="conformance",
+        metadata=Frozen({key: value for key, value in metadata.items() if value is not None}),
+        payload=Frozen({key: value for key, value in said.items() if value is not None}),
+    )
+
+
+def delivery(handler: str, name: str, line: str = "", seq: int = 0, due: datetime = NOON, **more: Any) -> Delivery:
+    """A delivery of the event of that name; without a ``line`` it stands in one of its own."""
+    id = event_id("conformance", "shop.opened", name)
+    made = Delivery(
+        id=derived_id("delivery", handler, id),
+        handler=handler,
+        line=line or id,
+        seq=seq,
+        event_id=id,
+        event_type="shop.opened",
+        due=due,
+        until=NOON,
+    )
+    return made.evolve(**more) if more else made
 
 
 def entry(uid: str, score: int, seq: int = 1, board: Board = Board.GLOBAL, at: float = 0, **more: Any) -> BoardEntry:

@@ -48,7 +48,10 @@ class EventLog(Protocol):
         ...
 
     def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
-        """Up to ``limit`` events, newest ``timestamp`` first, then by id; ``before`` that timestamp and id."""
+        """Up to ``limit`` events, newest ``timestamp`` first, of one timestamp the greatest id.
+
+        ``before`` is timestamp and id of the last one of those already read; None: from the newest.
+        """
         ...
 
     def recorded(self, which: EventFilter, after: str, limit: int) -> Sequence[Event]:
@@ -79,7 +82,14 @@ class EventLog(Protocol):
         ...
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
-        """Up to ``limit`` marked events that are ``by``'s, or whose time is up; oldest first."""
+        """Up to ``limit`` marked events that are ``by``'s, or whose ``until`` is over; those whose comes first.
+
+        They are given in the order of recording.
+        """
+        ...
+
+    def awaited(self, stream: str, before: int) -> bool:
+        """Whether an event of this stream with a number lower than ``before`` is still marked."""
         ...
 
 

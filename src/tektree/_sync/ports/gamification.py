@@ -93,7 +93,7 @@ class Ledger(Protocol):
         ...
 
     def unfinished(self, limit: int) -> Sequence[Committed]:
-        """Up to ``limit`` rows that still carry events, those of a user in the order of ``seq``."""
+        """Up to ``limit`` rows that still carry events, those of a user together and in the order of ``seq``."""
         ...
 
     def row(self, transaction_id: str) -> XPTransaction | None:

@@ -27,7 +27,7 @@ from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["Commits", "Work", "Dated", "Decide", "Written"]
+__all__ = ["OLDEST", "Commits", "Work", "Dated", "Decide", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -41,7 +41,7 @@ Decide = Callable[[GamificationProfile, Dated], xp.Decision | XPTransaction]
 """What to write, given the user's state; or the row that did it already."""
 
 
-_OLDEST: Final = timedelta(minutes=1)
+OLDEST: Final = timedelta(minutes=1)
 """How long after they were read a row's events may still be told. Who was held up longer leaves them to the relay:
 meanwhile they may have been told by others, and archived.
 """
@@ -129,13 +129,14 @@ class Commits:
                 break
             except Taken:
                 first = self._ledger.row(transaction_id(user_id, key))
-                profile = self._caught_up(user_id, now, work)
+                profile = self._caught_up(user_id, work)
                 if first is not None:
                     return self._finished(profile, first, now, work)
                 work.lost()
             except Stale:
                 work.lost()
-                profile = self._caught_up(user_id, now, work)
+                profile = self._caught_up(user_id, work)
+        now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
         self._follow([Committed(row, events, to)], profile, now, work)
         if row.owes:
             profile, more = self._pay(decision.profile, now, work)
@@ -145,15 +146,15 @@ class Commits:
     def _finished(self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: Work) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
         if profile.seq < first.seq:
-            profile = self._caught_up(profile.user_id, now, work)
+            profile = self._caught_up(profile.user_id, work)
         if profile.owed:
             profile, _ = self._pay(profile, now, work)
         return Written(profile, first=first)
 
-    def catch_up(self, user_id: str, now: datetime) -> GamificationProfile:
+    def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
         work = self.work()
-        profile = self._caught_up(user_id, now, work)
+        profile = self._caught_up(user_id, work)
         self._handlers.run(work.lines)
         return profile
 
@@ -168,7 +169,7 @@ class Commits:
             work = self.work()
             profile = self._profiles.profile(user_id)
             if profile is not None and profile.seq < committed[-1].row.seq:
-                self._caught_up(user_id, now, work)
+                self._caught_up(user_id, work)
             if self._logged(committed, now, work):
                 self._ledger.told([each.row for each in committed])
                 told += sum([len(each.outbox) for each in committed])
@@ -184,10 +185,11 @@ class Commits:
                 break
         return told
 
-    def _caught_up(self, user_id: str, now: datetime, work: Work) -> GamificationProfile:
+    def _caught_up(self, user_id: str, work: Work) -> GamificationProfile:
         """Page by page: a profile that was restored may lag by the whole ledger."""
         profile = self.profile(user_id)
         while True:
+            now = read(self._clock)
             tail = self._ledger.tail(user_id, profile.seq, _PAGE)
             if not tail or tail[-1].row.state is None:
                 return profile
@@ -200,6 +202,8 @@ class Commits:
         """What comes after a commit, in the order that lets the next writer see how far it got."""
         left = [each for each in committed if each.outbox and self._inline]
         told = bool(left) and self._logged(left, now, work)
+        if left and not told:
+            return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
         entries = _entries(committed, profile)
         if entries:
             self._boards.put(entries, now)
@@ -211,7 +215,7 @@ class Commits:
 
     def _logged(self, committed: Sequence[Committed], now: datetime, work: Work) -> bool:
         """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
-        if read(self._clock) - now > _OLDEST:
+        if read(self._clock) - now > OLDEST:
             return False
         events = _events(committed)
         if not any(each.to for each in committed):
@@ -244,7 +248,7 @@ class Commits:
                 self._ledger.append(row, told, to)
             except (Stale, Taken):
                 work.lost()
-                profile = self._caught_up(profile.user_id, now, work)
+                profile = self._caught_up(profile.user_id, work)
                 continue
             profile, events = decision.profile, (*events, *told)
             self._follow([Committed(row, told, to)], profile, now, work)

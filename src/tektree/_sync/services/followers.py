@@ -25,12 +25,12 @@ from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
 from tektree.errors import NotFound, Stale, Taken, UnknownVersion
 from tektree.ids import derived_id, event_id
-from tektree.models.accounts import Principal, StoredUser, User
+from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
 from tektree.models.payloads import Payload
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
-from tektree.rules import accounts
+from tektree.rules import accounts, settings
 
 __all__ = ["Followers"]
 
@@ -155,7 +155,7 @@ class Followers:
     def _erase(self, stored: StoredUser) -> StoredUser:
         user = stored.user
         with suppress(NotFound):  # adopted, and never had anything
-            self._gamification.suspend(Principal(user.id, user.uid), suspended=True)
+            self._gamification.settings.change(user.id, settings.suspended)
         lines: list[str] = []
         try:
             self._log_all(stored, lines)

@@ -7,11 +7,10 @@ from tektree._sync.ports.gamification import GamificationRepository
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers, Registered
 from tektree.errors import NotFound
-from tektree.models.accounts import Principal
 from tektree.models.events import Event
 from tektree.models.gamification import AwardRequest
 from tektree.policy import Policy
-from tektree.rules import reactions
+from tektree.rules import reactions, settings
 from tektree.rules.reactions import Rule
 
 __all__ = ["Reactions"]
@@ -54,11 +53,12 @@ class Reactions:
             self._award(rule, event, user_id)
         elif effect == "reverse":
             key = reactions.key(rule, event, user_id, self._policy)
-            self._gamification.take_back(user_id, key, event.event_type, event.event_id)
+            self._gamification.awards.take_back(user_id, key, event.event_type, event.event_id)
         elif effect == "activity":
             self._gamification.record_activity(user_id, event.timestamp)
         else:
-            self._gamification.suspend(Principal(user_id, uid), effect == "hide")
+            change = settings.suspended if effect == "hide" else settings.reinstated
+            self._gamification.settings.change(user_id, change)
 
     def _award(self, rule: Rule, event: Event, user_id: str) -> None:
         request = AwardRequest(
@@ -70,4 +70,4 @@ class Reactions:
         )
         first = rule.reaction.first
         only_again = first is not None and event.payload.get(first) is not True
-        self._gamification.grant(request, event.event_type, event.event_id, only_again)
+        self._gamification.awards.grant(request, event.event_type, event.event_id, only_again)

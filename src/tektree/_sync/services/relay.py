@@ -15,7 +15,7 @@ from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
 from tektree.ids import Ids
-from tektree.models.events import Delivery, Swept
+from tektree.models.events import Delivery, Posted, Swept
 from tektree.policy import Policy
 from tektree.rules import inputs
 
@@ -80,11 +80,22 @@ class Relay:
     def _hand_over(self) -> None:
         """Makes deliveries of marked events that nobody is delivering."""
         while marked := self._log.posted(self._handlers.token, read(self._clock), _BATCH):
-            left = [each for each in marked if not self._handlers.is_here(each.event.event_id)]
+            left = self._next([each for each in marked if not self._handlers.is_here(each.event.event_id)])
             if not left:
                 return
             self._deliveries.add([self._handlers.delivery(name, each.event) for each in left for name in each.to])
             self._log.delivered([each.event.event_id for each in left])
+
+    def _next(self, marked: Sequence[Posted]) -> Sequence[Posted]:
+        """Those of them before which nothing stands in their stream that somebody is delivering still."""
+        firsts: dict[str, int] = {}
+        for each in marked:
+            metadata = each.event.metadata
+            if "stream" in metadata:
+                stream, number = metadata["stream"], metadata.get("seq", 0)
+                firsts[stream] = min(number, firsts.get(stream, number))
+        held = {stream for stream, number in firsts.items() if self._log.awaited(stream, number)}
+        return [each for each in marked if each.event.metadata.get("stream") not in held]
 
     def _try(self, handlers: Sequence[str], due_only: bool) -> tuple[int, int, int]:
         tried: set[str] = set()

@@ -11,7 +11,7 @@ from typing import Final
 
 from tektree import context
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.services.commits import Commits
+from tektree._sync.services.commits import OLDEST, Commits
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
 from tektree.errors import Stale
@@ -97,8 +97,9 @@ class Settings:
             self._boards.hide(profile.uid, version, hidden, read(self._clock))
 
     def _tell(self, user_id: str) -> int:
+        now = read(self._clock)
         left = self._profiles.outbox(user_id)
-        if not left:
+        if not left or read(self._clock) - now > OLDEST:
             return 0
         events, to = [each.event for each in left], [each.to for each in left]
         ids = [event.event_id for event in events]

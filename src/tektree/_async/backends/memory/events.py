@@ -2,9 +2,10 @@
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
 
@@ -30,6 +31,7 @@ class AsyncMemoryEventLog:
         self._streams: dict[str, dict[int, Event]] = {}
         self._waiting: list[Told] = []
         self._marks: dict[str, _Mark] = {}
+        self._marked: dict[str, set[int]] = {}
         self._orders = _Orders()
 
     async def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
@@ -38,12 +40,12 @@ class AsyncMemoryEventLog:
                 self._waiting.append(events)
                 return ()
             self._make()
-            known = [event.event_id for event in events if not self._add(event)]
+            new = [self._add(event) for event in events]
             if posting is not None:
-                for event, to in zip(events, posting.to, strict=True):
-                    if to and event.event_id not in known:
-                        self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
-            return known
+                for event, is_new, to in zip(events, new, posting.to, strict=True):
+                    if is_new:
+                        self._mark(event, to, posting)
+            return [event.event_id for event, is_new in zip(events, new, strict=True) if not is_new]
 
     async def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
         with self._lock:
@@ -56,8 +58,8 @@ class AsyncMemoryEventLog:
                 number = max(self._streams.get(stream, {}), default=0) + 1
                 event = event.evolve(metadata={**event.metadata, "seq": number})
             self._add(event)
-            if posting is not None and posting.to[0]:
-                self._marks[event.event_id] = _Mark(posting.to[0], posting.by, posting.until)
+            if posting is not None:
+                self._mark(event, posting.to[0], posting)
             return event, True
 
     async def event(self, event_id: str) -> Event | None:
@@ -74,8 +76,8 @@ class AsyncMemoryEventLog:
         with self._lock:
             self._make()
             numbered = self._streams.get(stream, {})
-            numbers = range(after + 1, min(after + limit, max(numbered, default=0)) + 1)
-            return [numbered[number] for number in numbers if number in numbered]
+            numbers = range(after + 1, max(numbered, default=0) + 1)
+            return list(islice((numbered[number] for number in numbers if number in numbered), limit))
 
     async def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
         with self._lock:
@@ -112,12 +114,33 @@ class AsyncMemoryEventLog:
     async def delivered(self, event_ids: Sequence[str]) -> None:
         with self._lock:
             for id in event_ids:
-                self._marks.pop(id, None)
+                if self._marks.pop(id, None) is not None:
+                    self._unmark(self._by_id[id].metadata)
 
     async def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
-            due = [id for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
-            return [Posted(self._by_id[id], self._marks[id].to) for id in due[:limit]]
+            due = [(id, mark) for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
+            due.sort(key=lambda each: each[1].until)
+            return sorted([Posted(self._by_id[id], mark.to) for id, mark in due[:limit]], key=_posted)
+
+    async def awaited(self, stream: str, before: int) -> bool:
+        with self._lock:
+            return any(number < before for number in self._marked.get(stream, ()))
+
+    def _mark(self, event: Event, to: Recipients, posting: Posting) -> None:
+        if to:
+            self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+            stream = event.metadata.get("stream")
+            if stream is not None:
+                self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
+
+    def _unmark(self, metadata: Mapping[str, Any]) -> None:
+        stream = metadata.get("stream")
+        if stream is not None:
+            marked = self._marked[stream]
+            marked.discard(metadata.get("seq", 0))
+            if not marked:
+                del self._marked[stream]
 
     def _make(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -227,6 +250,10 @@ def _date(event: Event) -> tuple[datetime, str]:
 def _record(event: Event) -> tuple[str, str, int, str]:
     metadata = event.metadata
     return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
+
+
+def _posted(posted: Posted) -> tuple[str, str, int, str]:
+    return _record(posted.event)
 
 
 def _fits(event: Event, which: EventFilter) -> bool:

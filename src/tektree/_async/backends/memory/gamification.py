@@ -14,6 +14,7 @@ from tektree.models.leaderboards import Board, BoardEntry
 __all__ = ["AsyncMemoryGamification", "AsyncMemoryLedger"]
 
 _FOLDED = frozenset(Folded.model_fields)
+_NOTHING: tuple[Sequence[Event], Sequence[Recipients]] = (), ()
 
 
 class AsyncMemoryGamification:
@@ -148,7 +149,7 @@ class AsyncMemoryLedger:
     async def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._lock:
             rows = self._rows.get(user_id, [])[seq : seq + limit]
-            return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
+            return [Committed(row, *self._outbox.get(row.transaction_id, _NOTHING)) for row in rows]
 
     async def unfinished(self, limit: int) -> Sequence[Committed]:
         with self._lock:

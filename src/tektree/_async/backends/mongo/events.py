@@ -5,7 +5,7 @@ handlers, ``by``, who calls them, and ``until`` when nobody else does. It is not
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson import ObjectId
@@ -21,6 +21,7 @@ from tektree.wire.documents import from_document, to_document
 __all__ = ["AsyncMongoEventLog", "outbox_of", "posted_of"]
 
 _ATTEMPTS: Final = 100
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS: Final = {"uid": "payload.user_id", "event_type": "event_type", "correlation_id": "correlation_id"}
 
 
@@ -126,8 +127,8 @@ class AsyncMongoEventLog:
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         if not event_ids:
             return []
-        found = await self._found({"metadata.causation_id": {"$in": list(event_ids)}})
-        return sorted(found, key=_record)[:limit]
+        query = {"metadata.causation_id": {"$in": list(event_ids)}}
+        return sorted(await self._found(query, "metadata.recorded_at", 1, limit), key=_record)
 
     async def count(self) -> int:
         with self._mongo.reading(EVENTS):
@@ -151,6 +152,13 @@ class AsyncMongoEventLog:
             documents = await self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
         found = posted_of(documents)
         return sorted(found, key=lambda each: _record(each.event))
+
+    async def awaited(self, stream: str, before: int) -> bool:
+        """By the index of what is marked, which is short, rather than by that of the stream, which is long."""
+        marked = {"_relay.until": {"$gt": _EPOCH}, "_relay.by": {"$gt": ""}}
+        query = {**marked, "metadata.stream": stream, "metadata.seq": {"$lt": before}}
+        with self._mongo.reading(EVENTS):
+            return await self._events.find_one(query, {"_id": 1}) is not None
 
     async def _found(
         self, query: Mapping[str, Any], sort: str | None = None, order: int = 1, limit: int = 0

@@ -15,6 +15,7 @@ from tektree.models.leaderboards import Board, BoardEntry
 __all__ = ["MemoryGamification", "MemoryLedger"]
 
 _FOLDED = frozenset(Folded.model_fields)
+_NOTHING: tuple[Sequence[Event], Sequence[Recipients]] = (), ()
 
 
 class MemoryGamification:
@@ -149,7 +150,7 @@ class MemoryLedger:
     def tail(self, user_id: str, seq: int, limit: int) -> Sequence[Committed]:
         with self._lock:
             rows = self._rows.get(user_id, [])[seq : seq + limit]
-            return [Committed(row, *self._outbox.get(row.transaction_id, ())) for row in rows]
+            return [Committed(row, *self._outbox.get(row.transaction_id, _NOTHING)) for row in rows]
 
     def unfinished(self, limit: int) -> Sequence[Committed]:
         with self._lock:

@@ -3,7 +3,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -14,8 +14,6 @@ from tektree.wire.collections import DELIVERIES
 from tektree.wire.documents import from_document, to_document
 
 __all__ = ["MongoDeliveries"]
-
-_IN_LINE: Final = {"$in": ["line", "handler"]}
 
 
 class MongoDeliveries:
@@ -46,18 +44,22 @@ class MongoDeliveries:
             return {document["handler"] for document in self._mongo.listed(found)}
 
     def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
-        """One command. What stands behind a head stays on the server."""
+        """Two commands, so that what stands behind a head, or is not asked for, stays on the server."""
+        mine = {"$in": list(handlers)}
+        with self._mongo.reading(DELIVERIES):
+            halting = self._deliveries.find({"blocks": "handler", "handler": mine}, {"handler": 1})
+            halted = {document["handler"] for document in self._mongo.listed(halting)}
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"handler": {"$in": list(handlers)}, "blocks": _IN_LINE}},
+            {"$match": {"handler": {"$in": [each for each in handlers if each not in halted]}, "blocks": "line"}},
             {"$sort": {"handler": 1, "line": 1, "seq": 1, "_id": 1}},
             {"$group": {"_id": {"handler": "$handler", "line": "$line"}, "head": {"$first": "$$ROOT"}}},
+            {"$match": {"head.state": "waiting"}},
+            {"$sort": {"head.due": 1, "head._id": 1}},
+            {"$limit": limit},
         ]
         with self._mongo.reading(DELIVERIES):
             documents = self._mongo.aggregate(self._deliveries, pipeline)
-        heads = [from_document(Delivery, document["head"]) for document in documents]
-        halted = {each.handler for each in heads if each.blocks == "handler"}
-        waiting = [each for each in heads if each.state == "waiting" and each.handler not in halted]
-        return sorted(waiting, key=lambda each: (each.due, each.id))[:limit]
+        return [from_document(Delivery, document["head"]) for document in documents]
 
     def claim(self, id: str, token: str, now: datetime, until: datetime) -> Delivery | None:
         free = [{"token": ""}, {"until": {"$lte": now}}]

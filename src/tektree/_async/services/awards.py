@@ -1,0 +1,165 @@
+"""Awards, and what takes them back or puts them in force again: one command each, once for its key."""
+
+from datetime import datetime
+from functools import partial
+
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
+from tektree._async.services.handlers import AsyncHandlers
+from tektree._flavour import async_locks
+from tektree.clock import Clock, read
+from tektree.errors import IdempotencyConflict, NotFound
+from tektree.ids import transaction_id as transaction_id_of
+from tektree.models.gamification import (
+    AwardRequest,
+    AwardResult,
+    EntityRef,
+    GamificationProfile,
+    Outcome,
+    XPTransaction,
+)
+from tektree.policy import Policy
+from tektree.rules import explanations, inputs, xp
+
+__all__ = ["AsyncAwards"]
+
+
+class AsyncAwards:
+    """Commands on ledgers, of arguments that were checked."""
+
+    def __init__(
+        self, backends: AsyncBackends, commits: AsyncCommits, handlers: AsyncHandlers, policy: Policy, clock: Clock
+    ) -> None:
+        self._ledger = backends.ledger
+        self._commits = commits
+        self._handlers = handlers
+        self._policy = policy
+        self._clock = clock
+        # One command at a time per user and process saves lost races; storage decides those between processes.
+        self._locks = async_locks()
+
+    async def command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
+        """What ``decide`` says, once for the key of ``request``; the first result when it was said before."""
+        written = await self._written(request.user_id, request.key, decide, now)
+        if written.first is not None:
+            about = request.about
+            _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
+        decision = written.decision
+        if decision is not None and decision.row is None and decision.reason is not None:
+            reason, again_at = decision.reason, decision.again_at
+            return AwardResult(
+                Outcome.DENIED,
+                written.profile,
+                reason=reason,
+                explain=lambda: explanations.of_denial(request, reason, again_at),
+            )
+        return _result(written)
+
+    async def linked(self, row: XPTransaction, note: str, named: str | None, restoring: bool) -> AwardResult:
+        """A row that takes an award back, or puts it in force again; ``named`` is its key, if the caller has one."""
+        now = read(self._clock)
+        source = "restore" if restoring else "reversal"
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
+            if named and (first := await self._ledger.row(transaction_id_of(row.user_id, named))):
+                return first
+            standing = await self._standing(row, profile)
+            if standing.reversed is not restoring:
+                return standing.linked or row
+            link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
+            return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
+
+        written = await self._written(row.user_id, named or "~", decide, now)
+        if named and written.first is not None and written.first.key == named:
+            _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
+        return _result(written)
+
+    async def _written(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+        """Commits under the user's lock, and behind it calls the handlers of what was told."""
+        work = self._commits.work()
+        try:
+            async with self._locks.of(user_id):
+                written = await self._commits.write(user_id, key, decide, now, work)
+        except Exception:
+            await self._handlers.run(work.lines)
+            raise
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
+        if work.lines:
+            await self._handlers.run(work.lines)
+        return written
+
+    async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
+        """Read behind the profile: whoever links the row in between makes our commit lose."""
+        linked = await self._ledger.linked(row.user_id, row.transaction_id)
+        day, week = xp.day_of_row(row, profile), xp.week_of_row(row, profile)
+        used = 0 if day == profile.day else await self._ledger.used(row.user_id, day)
+        if week == profile.week:
+            return xp.Standing(row, linked, used)
+        found = await self._ledger.week(row.user_id, week)
+        return xp.Standing(row, linked, used, found.xp, found.reached_at)
+
+    async def row(self, transaction_id: str) -> XPTransaction:
+        """The row of that id. Raises `InvalidInput`, `NotFound`."""
+        row = await self._ledger.row(inputs.transaction_id(transaction_id))
+        if row is None:
+            raise NotFound("transaction", transaction_id)
+        return row
+
+    async def grant(self, request: AwardRequest, reason: str, event_id: str, only_again: bool) -> AwardResult | None:
+        """The award of ``request`` in answer to an event; where it was taken back since, it is put in force again.
+
+        The same event again changes nothing. ``only_again``: what was never given is not given now, which is None.
+        """
+        first = await self._ledger.row(transaction_id_of(request.user_id, request.key))
+        if first is None and only_again:
+            return None
+        now = read(self._clock)
+
+        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.award(profile, request, self._policy, now, dated)
+
+        given = await self.command(request, decide, now)
+        row = given.transaction
+        if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
+            return given
+        return await self.linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True)
+
+    async def take_back(self, user_id: str, key: str, reason: str, event_id: str) -> AwardResult | None:
+        """Reverses the award of ``key`` in answer to an event. None: it was never given."""
+        row = await self._ledger.row(transaction_id_of(user_id, key))
+        if row is None:
+            return None
+        return await self.linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False)
+
+
+def _result(written: Written) -> AwardResult:
+    """The outcome of a command that has a row."""
+    row, decision = written.first, written.decision
+    outcome = Outcome.DUPLICATE if decision is None else decision.outcome
+    row = row if decision is None else decision.row
+    assert row is not None
+    return AwardResult(
+        outcome,
+        written.profile,
+        row,
+        None if decision is None else decision.reason,
+        written.events,
+        explain=partial(explanations.of_row, row),
+    )
+
+
+def _same(
+    first: XPTransaction, key: str, *, source: str, amount: int | None, about: EntityRef | None, link: str | None
+) -> None:
+    """Raises `IdempotencyConflict` unless ``first`` is what this command would have written."""
+    pairs = {
+        "source": first.source == source,
+        "amount": first.asked == amount,
+        "about": first.about == about,
+        "transaction_id": (first.reverses or first.restores) == link,
+    }
+    differs = tuple([name for name, same in pairs.items() if not same])
+    if differs:
+        raise IdempotencyConflict(key, differs)
