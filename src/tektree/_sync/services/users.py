@@ -28,7 +28,7 @@ Decide = Callable[[User, datetime], tuple[User, Payload | None] | None]
 _ATTEMPTS: Final = 30
 _INSERTS: Final = 3
 _LONGEST_NAME: Final = 320
-_SOMEBODY: Final = Owner("0" * 24, "user")
+_SOMEBODY: Final = Owner("", "user")
 """Whom one asks about who asks for nobody."""
 
 
