@@ -222,7 +222,7 @@ def test_a_change_of_password_wins_over_a_new_hash_of_the_old_one(world: World) 
     """A10: two log-ins that hash anew, and a change between check and write: the changed password is the password."""
 
     async def scenario(world: World) -> None:
-        old, new = world.tek(), world.tek(Policy(passwords={"bcrypt_cost": 11}))
+        old, new = world.tek(), world.rival(Policy(passwords={"bcrypt_cost": 11}))
         user = await registered(old)
         ends = await asyncio.gather(
             new.accounts.authenticate("the_ada", PASSWORD),

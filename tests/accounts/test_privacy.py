@@ -121,7 +121,7 @@ def test_erasing_again_changes_nothing(world: World) -> None:
 
 def test_many_erase_at_once(world: World) -> None:
     async def scenario(world: World) -> None:
-        teks = [world.tek() for _ in range(6)]
+        teks = [world.rival() for _ in range(6)]
         user = await planted(teks[0])
         await asyncio.gather(*[tek.accounts.erase(ROOT, user.id) for tek in teks])
         assert (await teks[0].accounts.get(user.id)).status == "erased"

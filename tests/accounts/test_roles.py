@@ -117,7 +117,7 @@ def test_of_admins_who_demote_one_another_one_is_left(world: World) -> None:
     async def scenario(world: World) -> None:
         for size in (2, 3):
             for turn, order in enumerate(permutations(range(size))):
-                teks = [world.tek() for _ in range(size)]
+                teks = [world.rival() for _ in range(size)]
                 admins = [await with_role(teks[0], f"x{size}{turn}{at}", "admin") for at in range(size)]
                 ends = await asyncio.gather(
                     *[teks[at].accounts.set_role(admins[at], admins[(at + 1) % size].id, "user") for at in order],
@@ -128,6 +128,20 @@ def test_of_admins_who_demote_one_another_one_is_left(world: World) -> None:
                 assert any(admin.role == "admin" for admin in left)
 
     world.run(scenario)
+
+
+def test_admins_who_are_only_looked_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The positive control: where who acts is not written as well, no admin may be left."""
+    from tektree._async.services.users import AsyncUsers
+
+    reached = AsyncUsers.reached
+
+    async def looked_at(self: Any, actor: Any, user_id: Any, verb: str, **_: Any) -> Any:
+        return await reached(self, actor, user_id, verb, to_change=False)
+
+    monkeypatch.setattr(AsyncUsers, "reached", looked_at)
+    with pytest.raises(AssertionError, match="any"):
+        test_of_admins_who_demote_one_another_one_is_left(World("async"))
 
 
 def test_who_is_disabled_is_out_until_enabled(world: World) -> None:

@@ -18,7 +18,7 @@ from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.sdk import memory_backends as async_memory
 from tektree._sync.sdk import memory_backends
 from tektree.models.accounts import User
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import ManualClock, SeededIds, yielding
 from tests.lanes import enter
 
 __all__ = ["COST", "POLICY", "ROOT", "Awaited", "Hasher", "World", "names"]
@@ -90,6 +90,10 @@ class World:
         over = self.backends if backends is None else backends
         options: dict[str, Any] = {"clock": self.clock, "ids": SeededIds(next(self._seeds)), "policy": policy}
         return AsyncTekTree(over, **options) if self.is_async else Awaited(TekTree(over, **options))
+
+    def rival(self, policy: Policy = POLICY) -> Any:
+        """As `tek`; but storage in memory, which never waits, lets others run around each of its calls."""
+        return self.tek(policy, yielding(self.backends))
 
     @property
     def store(self) -> Any:
