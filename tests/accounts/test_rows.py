@@ -11,8 +11,8 @@ ROWS = {
     *(f"E{row}" for row in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 18)),
     *(f"K{row}" for row in (1, 2, 3, 4, 5, 6, 10, 11, 12)),
 }
-"""Without those of questions, answers and insights (E12 to E17), of JSON that is read (E5, K8, K9), and of what drivers log
-of their commands (K7), which is the host's to decide.
+"""Without those of questions, answers and insights (E12 to E17), of JSON that is read (E5, K8, K9), and of what drivers
+log of their commands (K7), which is the host's to decide.
 """
 
 

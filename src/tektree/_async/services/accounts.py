@@ -312,9 +312,10 @@ class AsyncAccounts:
     async def erase(self, actor: Principal | User, user_id: str) -> None:
         """Takes away for good all that is personal of a user, from the account and from every event about them.
 
-        What they earned stays, under their uid, and so does what others earned by them; they stand on no board, and
-        nobody logs in. The handle is held back for a time. Cut off anywhere it is brought to its end by the same call,
-        or by the relay. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        What they earned stays, under their uid and in the time zone that its days were counted in, and so does what
+        others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time. Cut off anywhere, or refused by storage on the way, it is
+        brought to its end by the same call, or by the relay. Again: nothing happens. Raises `InvalidInput`, `NotFound`,
+        `Forbidden`, `Stale`.
         """
         hex_id(user_id, "user_id")
         who = roles.acting(actor)
@@ -323,20 +324,21 @@ class AsyncAccounts:
                 await self._pause(attempt)
             try:
                 stored = await self._to_erase(actor, who, user_id)
-                if stored is None:
-                    return
-                await self._erase(stored, who.uid)
+                if stored is not None:
+                    await self._erase(stored, who.uid)
             except Stale:
                 continue
+            await self.followers.finish(user_id)
             return
         raise Stale("user", user_id)
 
     async def _to_erase(self, actor: object, who: Principal, user_id: str) -> StoredUser | None:
-        """The user whose erasure is to begin; None: it has begun, and by now has come to its end."""
-        if who.id == user_id and (await self._users.found(user_id)).user.status == "erased":
+        """The user whose erasure is to begin; None: it has begun."""
+        over = "erasing", "erased"
+        if who.id == user_id and (await self._users.found(user_id)).user.status in over:
             return None
         stored = await self._users.reached(actor, user_id, "account.erase")
-        return None if stored.user.status in ("erasing", "erased") else stored
+        return None if stored.user.status in over else stored
 
     async def _erase(self, stored: StoredUser, by: str) -> None:
         now = read(self._clock)
@@ -344,7 +346,7 @@ class AsyncAccounts:
         said = self.followers.events(user, UserDeleted(user_id=user.uid, mode="hard"), stored.version + 1, now, by)
         events = [*[self.followers.without_personal(each.event) for each in stored.left], *said]
         to = [*[each.to for each in stored.left], *(self._handlers.to(said) or [()])]
-        await self.followers.follow(await self._accounts.replace(stored, user, events, to))
+        await self._accounts.replace(stored, user, events, to)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 

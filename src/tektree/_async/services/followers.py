@@ -11,6 +11,7 @@ place on the boards, for users who were there before us have none. An erasure ca
 4. the user is erased, which is told at last.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +23,7 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
-from tektree.errors import NotFound, Stale, Taken, UnknownVersion
+from tektree.errors import BackendError, CorruptDocument, NotFound, Stale, Taken, UnknownVersion
 from tektree.ids import derived_id, event_id
 from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
@@ -33,6 +34,7 @@ from tektree.rules import accounts, settings
 
 __all__ = ["AsyncFollowers"]
 
+_LOG: Final = logging.getLogger("tektree")
 _BATCH: Final = 200
 _REGISTERED: Final = "user.registered"
 
@@ -58,12 +60,18 @@ class AsyncFollowers:
         self._inline = policy.events.drain == "inline"
 
     async def follow(self, stored: StoredUser) -> StoredUser:
-        """All that is left to do for a user, but for the telling where the policy leaves that to the relay."""
-        if stored.left:
+        """All that is left to do for a user, but for the telling where the policy leaves that to the relay.
+
+        What storage cannot do now is left as it is, for the next command or the relay: the change itself is made.
+        """
+        if not stored.left:
+            return stored
+        try:
             stored = await self._done(stored)
-            if self._inline:
-                stored = await self._tell(stored)
-        return stored
+            return await self._tell(stored) if self._inline else stored
+        except BackendError as error:
+            _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
+            return stored
 
     async def finish(self, user_id: str) -> int:
         """All that is left to do for a user; gives back how many events were told."""
@@ -75,12 +83,16 @@ class AsyncFollowers:
         return len(stored.left)
 
     async def sweep(self) -> int:
-        """All that is left to do for all users; gives back how many events were told."""
+        """All that is left to do for all users; gives back how many events were told. Who cannot be read is left."""
         told = 0
         while users := await self._accounts.unfinished(_BATCH):
+            before = told
             for user_id in users:
-                told += await self.finish(user_id)
-            if len(users) < _BATCH:
+                try:
+                    told += await self.finish(user_id)
+                except CorruptDocument as corrupt:
+                    _LOG.warning("user %s cannot be finished: %s", user_id, corrupt.field)
+            if len(users) < _BATCH or told == before:
                 break
         return told
 

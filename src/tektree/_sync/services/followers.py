@@ -12,6 +12,7 @@ place on the boards, for users who were there before us have none. An erasure ca
 4. the user is erased, which is told at last.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +24,7 @@ from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
-from tektree.errors import NotFound, Stale, Taken, UnknownVersion
+from tektree.errors import BackendError, CorruptDocument, NotFound, Stale, Taken, UnknownVersion
 from tektree.ids import derived_id, event_id
 from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
@@ -34,6 +35,7 @@ from tektree.rules import accounts, settings
 
 __all__ = ["Followers"]
 
+_LOG: Final = logging.getLogger("tektree")
 _BATCH: Final = 200
 _REGISTERED: Final = "user.registered"
 
@@ -59,12 +61,18 @@ class Followers:
         self._inline = policy.events.drain == "inline"
 
     def follow(self, stored: StoredUser) -> StoredUser:
-        """All that is left to do for a user, but for the telling where the policy leaves that to the relay."""
-        if stored.left:
+        """All that is left to do for a user, but for the telling where the policy leaves that to the relay.
+
+        What storage cannot do now is left as it is, for the next command or the relay: the change itself is made.
+        """
+        if not stored.left:
+            return stored
+        try:
             stored = self._done(stored)
-            if self._inline:
-                stored = self._tell(stored)
-        return stored
+            return self._tell(stored) if self._inline else stored
+        except BackendError as error:
+            _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
+            return stored
 
     def finish(self, user_id: str) -> int:
         """All that is left to do for a user; gives back how many events were told."""
@@ -76,12 +84,16 @@ class Followers:
         return len(stored.left)
 
     def sweep(self) -> int:
-        """All that is left to do for all users; gives back how many events were told."""
+        """All that is left to do for all users; gives back how many events were told. Who cannot be read is left."""
         told = 0
         while users := self._accounts.unfinished(_BATCH):
+            before = told
             for user_id in users:
-                told += self.finish(user_id)
-            if len(users) < _BATCH:
+                try:
+                    told += self.finish(user_id)
+                except CorruptDocument as corrupt:
+                    _LOG.warning("user %s cannot be finished: %s", user_id, corrupt.field)
+            if len(users) < _BATCH or told == before:
                 break
         return told
 
