@@ -314,9 +314,9 @@ class Accounts:
         """Takes away for good all that is personal of a user, from the account and from every event about them.
 
         What they earned stays, under their uid and in the time zone that its days were counted in, and so does what
-        others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time. Cut off anywhere, or refused by storage on the way, it is
-        brought to its end by the same call, or by the relay. Again: nothing happens. Raises `InvalidInput`, `NotFound`,
-        `Forbidden`, `Stale`.
+        others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time. Cut off
+        anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay. Again:
+        nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
         hex_id(user_id, "user_id")
         who = roles.acting(actor)
