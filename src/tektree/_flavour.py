@@ -6,18 +6,20 @@ place, and drops the ``await`` before their calls. A pair has one signature and 
 
 import asyncio
 import inspect
+import os
 import random
 import select
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from tektree.errors import ConfigurationError
+from tektree.errors import ConfigurationError, RateLimited
 
 __all__ = [
     "async_backoff",
@@ -35,6 +37,7 @@ __all__ = [
     "async_redis_stranger",
     "async_sleep",
     "async_stranger",
+    "async_turns",
     "sync_backoff",
     "sync_call",
     "sync_cancellations",
@@ -50,6 +53,7 @@ __all__ = [
     "sync_redis_stranger",
     "sync_sleep",
     "sync_stranger",
+    "sync_turns",
 ]
 
 P = ParamSpec("P")
@@ -350,6 +354,56 @@ async def async_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 def sync_offload(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What ``work`` returns. There is nobody to hold up but the caller."""
     return work(*args, **kwargs)
+
+
+class async_turns:  # noqa: N801 - one of a pair
+    """Heavy work off the event loop: ``at_once`` pieces at a time, and ``waiting`` more that wait for their turn.
+
+    Raises `RateLimited`, which names ``what``, for one more than that. A cancelled caller stops waiting; work that has
+    begun runs to its end, and its turn is not over before.
+    """
+
+    def __init__(self, what: str, at_once: int, waiting: int) -> None:
+        self._what, self._at_once, self._most = what, at_once, at_once + waiting
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._room = threading.BoundedSemaphore(self._most)
+        self._pool = ThreadPoolExecutor(self._at_once, "tektree")
+
+    async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``work`` returns."""
+        if self._pid != os.getpid():  # the threads stayed with the parent
+            self._begin()
+        room = self._room
+        if not room.acquire(blocking=False):
+            raise RateLimited(self._what, 1)
+        future = self._pool.submit(work, *args, **kwargs)
+        future.add_done_callback(lambda _: room.release())
+        return await asyncio.wrap_future(future)
+
+
+class sync_turns:  # noqa: N801 - one of a pair
+    """Heavy work in the caller's thread: ``at_once`` pieces at a time, and ``waiting`` more that wait for their turn.
+
+    Raises `RateLimited`, which names ``what``, for one more than that.
+    """
+
+    def __init__(self, what: str, at_once: int, waiting: int) -> None:
+        self._what = what
+        self._room = threading.BoundedSemaphore(at_once + waiting)
+        self._turns = threading.BoundedSemaphore(at_once)
+
+    def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What ``work`` returns."""
+        if not self._room.acquire(blocking=False):
+            raise RateLimited(self._what, 1)
+        try:
+            with self._turns:
+                return work(*args, **kwargs)
+        finally:
+            self._room.release()
 
 
 def async_handler(handler: object) -> None:

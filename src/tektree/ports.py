@@ -1,5 +1,6 @@
 """What services need from storage, both flavours: the protocols that a storage of your own implements."""
 
+from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
@@ -7,6 +8,8 @@ from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
@@ -14,9 +17,12 @@ from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
+from tektree._sync.ports.subscriptions import SubscriptionRepository
 
 __all__ = [
+    "AccountRepository",
     "AccountsReader",
+    "AsyncAccountRepository",
     "AsyncAccountsReader",
     "AsyncBackends",
     "AsyncDeliveries",
@@ -27,6 +33,7 @@ __all__ = [
     "AsyncQuotaStore",
     "AsyncRateLimitStore",
     "AsyncSessionStore",
+    "AsyncSubscriptionRepository",
     "AsyncUsageReader",
     "Backends",
     "Deliveries",
@@ -37,5 +44,6 @@ __all__ = [
     "QuotaStore",
     "RateLimitStore",
     "SessionStore",
+    "SubscriptionRepository",
     "UsageReader",
 ]

@@ -6,6 +6,7 @@ The checks are code as well: each broken storage below differs from a good one i
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,22 +14,28 @@ import pytest
 
 from tektree._sync.backends.memory.events import _Mark
 from tektree.backends.memory import (
+    AsyncMemoryAccounts,
     AsyncMemoryDeliveries,
     AsyncMemoryEventLog,
     AsyncMemoryGamification,
     AsyncMemoryLeaderboards,
     AsyncMemoryLedger,
+    AsyncMemorySubscriptions,
+    MemoryAccounts,
     MemoryDeliveries,
     MemoryEventLog,
     MemoryGamification,
     MemoryLeaderboards,
     MemoryLedger,
+    MemorySubscriptions,
 )
 from tektree.errors import ConfigurationError, Stale
+from tektree.models.accounts import StoredUser, User
 from tektree.models.base import made
 from tektree.models.events import Delivery, Event, EventFilter
 from tektree.models.gamification import Committed, Folded, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.subscriptions import Subscription
 from tektree.ports import AsyncBackends, Backends
 from tektree.testing import checks, run, run_async
 from tektree.testing.conformance import promise
@@ -41,15 +48,23 @@ def memory(
     boards: type[MemoryLeaderboards] = MemoryLeaderboards,
     log: type[MemoryEventLog] = MemoryEventLog,
     deliveries: type[MemoryDeliveries] = MemoryDeliveries,
+    accounts: type[MemoryAccounts] = MemoryAccounts,
+    subscriptions: type[MemorySubscriptions] = MemorySubscriptions,
 ) -> Backends:
     stored = profiles()
-    return Backends(stored, ledger(stored), boards(), log(), deliveries())
+    return Backends(stored, ledger(stored), boards(), log(), deliveries(), accounts(), subscriptions())
 
 
 def async_memory() -> AsyncBackends:
     stored = AsyncMemoryGamification()
     return AsyncBackends(
-        stored, AsyncMemoryLedger(stored), AsyncMemoryLeaderboards(), AsyncMemoryEventLog(), AsyncMemoryDeliveries()
+        stored,
+        AsyncMemoryLedger(stored),
+        AsyncMemoryLeaderboards(),
+        AsyncMemoryEventLog(),
+        AsyncMemoryDeliveries(),
+        AsyncMemoryAccounts(),
+        AsyncMemorySubscriptions(),
     )
 
 
@@ -87,14 +102,10 @@ def test_what_a_factory_makes_is_set_up_and_closed() -> None:
         async def closed() -> None:
             told.append("closed")
 
-        return AsyncBackends(
-            good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, opened, closed
-        )
+        return replace(good, on_setup=opened, on_close=closed)
 
     def made_sync() -> Backends:
-        good = memory()
-        ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-        return Backends(*ports, lambda: told.append("set up"), lambda: told.append("closed"))
+        return replace(memory(), on_setup=lambda: told.append("set up"), on_close=lambda: told.append("closed"))
 
     run(checks()[0], made_sync)
     asyncio.run(run_async(checks()[0], made_async))
@@ -422,6 +433,106 @@ class StopsAtGaps(MemoryEventLog):
     def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         found = super().stream(stream, after, limit)
         return [event for at, event in enumerate(found, start=after + 1) if event.metadata["seq"] == at]
+
+
+class FindsByWhatIsWritten(MemoryAccounts):
+    def called(self, by: Any, canonical: str | None, written: str) -> StoredUser | None:
+        return self._owned((by, written)) or super().called(by, canonical, written)
+
+
+class InsertsOver(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._users.pop(user.id, None)
+        return super().insert(user, events, to)
+
+
+class InsertsWithoutLooking(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._owners.clear()
+        return super().insert(user, events, to)
+
+
+class NeverLetsGoOfNames(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        kept = dict(self._owners)
+        swapped = super().swap(old, new, events, to)
+        self._owners = kept | self._owners
+        return swapped
+
+
+class LooksAtNamesOnly(MemoryAccounts):
+    def insert(self, user: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        self._owners = {key: owner for key, owner in self._owners.items() if key[0] != "claim"}
+        return super().insert(user, events, to)
+
+
+class SwapsAnyVersion(MemoryAccounts):
+    def _current(self, old: StoredUser) -> StoredUser:
+        return self._users[old.user.id]
+
+
+class SwapsWithoutCounting(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        swapped = super().swap(old, new, events, to)._replace(version=old.version)
+        self._users[new.id] = swapped
+        return swapped
+
+
+class SwapsEventsAway(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        return self.replace(old, new, events, to)
+
+
+class SwapsTheLastLogin(MemoryAccounts):
+    def swap(self, old: StoredUser, new: User, events: Sequence[Event] = (), to: Any = ()) -> StoredUser:
+        swapped = super().swap(old, new, events, to)._replace(user=new)
+        self._users[new.id] = swapped
+        return swapped
+
+
+class LetsAnybodyIn(MemoryAccounts):
+    def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
+        stored = self._users.get(user_id)
+        return stored is not None and super().logged_in(user_id, stored.user.epoch, at)
+
+
+class LetsTheDisabledIn(MemoryAccounts):
+    def logged_in(self, user_id: str, epoch: int, at: datetime) -> bool:
+        stored = self._users.get(user_id)
+        return stored is not None and stored.user.epoch == epoch
+
+
+class KeepsEventsOfTheErased(MemoryAccounts):
+    def replace(self, old: StoredUser, new: User, events: Sequence[Event], to: Any = ()) -> StoredUser:
+        return self.swap(old, new, events, to)
+
+
+class TakesAllEventsOff(MemoryAccounts):
+    def told(self, user_id: str, event_ids: Sequence[str]) -> None:
+        stored = self._users.get(user_id)
+        if stored is not None:
+            self._users[user_id] = stored._replace(left=())
+
+
+class NeverUnfinished(MemoryAccounts):
+    def unfinished(self, limit: int) -> Sequence[str]:
+        return []
+
+
+class StartsAgain(MemorySubscriptions):
+    def start(self, subscription: Subscription) -> Subscription:
+        self._by_user[subscription.user_id] = subscription
+        return subscription
+
+
+class AmendsNothing(MemoryEventLog):
+    def amend(self, events: Sequence[Event]) -> None:
+        pass
+
+
+class AmendsWhatIsRead(MemoryEventLog):
+    def amend(self, events: Sequence[Event]) -> None:
+        self._by_id |= {event.event_id: event for event in events if event.event_id in self._by_id}
 
 
 class LooksNoFurtherThanThePage(MemoryEventLog):
@@ -880,6 +991,23 @@ BROKEN = {
         Everlasting,
         OneMoreAround,
     ],
+    "accounts": [
+        FindsByWhatIsWritten,
+        InsertsOver,
+        InsertsWithoutLooking,
+        NeverLetsGoOfNames,
+        LooksAtNamesOnly,
+        SwapsAnyVersion,
+        SwapsWithoutCounting,
+        SwapsEventsAway,
+        SwapsTheLastLogin,
+        LetsAnybodyIn,
+        LetsTheDisabledIn,
+        KeepsEventsOfTheErased,
+        TakesAllEventsOff,
+        NeverUnfinished,
+    ],
+    "subscriptions": [StartsAgain],
     "log": [
         AwaitsItself,
         AwaitsNobody,
@@ -921,6 +1049,8 @@ BROKEN = {
         EffectsOfTheFirst,
         LatestEffects,
         EffectsWithoutLimit,
+        AmendsNothing,
+        AmendsWhatIsRead,
     ],
     "deliveries": [
         AddsAgain,

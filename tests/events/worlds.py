@@ -113,7 +113,8 @@ def tek_over(backends: AsyncBackends, seed: int, late: timedelta = timedelta(), 
     clock, ids = ManualClock(NOW + late), SeededIds(seed)
     handlers = AsyncHandlers(backends.events, backends.deliveries, SHOP, policy, clock, ids)
     gamification = AsyncGamification(backends, policy, clock, ids, pause, handlers)
-    relay = AsyncRelay(backends, handlers, gamification.commits, gamification.settings, policy, clock, ids)
+    sources = gamification.commits, gamification.settings
+    relay = AsyncRelay(backends, handlers, sources, policy, clock, ids)
     return Tek(gamification, AsyncEvents(backends, handlers, relay, policy, clock, ids))
 
 
@@ -152,7 +153,7 @@ class Meeting:
         return Played(self)
 
 
-PORTS = ("gamification", "ledger", "leaderboards", "events", "deliveries")
+PORTS = ("gamification", "ledger", "leaderboards", "events", "deliveries", "accounts", "subscriptions")
 
 
 class Played:

@@ -125,7 +125,15 @@ class PlayedPlot:
         self.plot = plot
         base, variant = plot.base, plot.variant
         # One memo for all of them: the ledger knows the profiles.
-        ports = [base.gamification, base.ledger, base.leaderboards, base.events, base.deliveries]
+        ports = [
+            base.gamification,
+            base.ledger,
+            base.leaderboards,
+            base.events,
+            base.deliveries,
+            base.accounts,
+            base.subscriptions,
+        ]
         self.parts = _copied(ports, {})
         self.store = AsyncBackends(*self.parts)
         shared = variant.store(self.store)

@@ -3,13 +3,16 @@
 from types import TracebackType
 from typing import Any, Self
 
+from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -37,11 +40,14 @@ def memory_backends() -> AsyncBackends:
         AsyncMemoryLeaderboards(),
         AsyncMemoryEventLog(),
         AsyncMemoryDeliveries(),
+        AsyncMemoryAccounts(),
+        AsyncMemorySubscriptions(),
     )
 
 
 class AsyncTekTree:
-    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``, ``tek.events``.
+    """The whole of tektree over one storage: ``tek.accounts``, ``tek.gamification``, ``tek.leaderboards``,
+    ``tek.events``.
 
     Usually made by `in_memory` or `connect`; with ``backends`` of your own the same services run on your storage.
     ``clock`` is anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex
@@ -70,9 +76,9 @@ class AsyncTekTree:
         self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
         AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
-        relay = AsyncRelay(
-            backends, handlers, self.gamification.commits, self.gamification.settings, self.policy, clock, ids
-        )
+        self.accounts = AsyncAccounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
         self.sessions = AsyncSessions(

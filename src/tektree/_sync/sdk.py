@@ -4,13 +4,16 @@
 from types import TracebackType
 from typing import Any, Self
 
+from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -38,11 +41,14 @@ def memory_backends() -> Backends:
         MemoryLeaderboards(),
         MemoryEventLog(),
         MemoryDeliveries(),
+        MemoryAccounts(),
+        MemorySubscriptions(),
     )
 
 
 class TekTree:
-    """The whole of tektree over one storage: ``tek.gamification``, ``tek.leaderboards``, ``tek.events``.
+    """The whole of tektree over one storage: ``tek.accounts``, ``tek.gamification``, ``tek.leaderboards``,
+    ``tek.events``.
 
     Usually made by `in_memory` or `connect`; with ``backends`` of your own the same services run on your storage.
     ``clock`` is anything that returns the time as an aware datetime, ``ids`` anything that returns fresh ids of 24 hex
@@ -71,9 +77,9 @@ class TekTree:
         self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
         Reactions(self.gamification, backends.gamification, handlers, self.policy)
-        relay = Relay(
-            backends, handlers, self.gamification.commits, self.gamification.settings, self.policy, clock, ids
-        )
+        self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
         self.sessions = Sessions(

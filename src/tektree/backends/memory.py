@@ -1,19 +1,24 @@
 """Storage in this process's memory. It needs no server, never waits, and keeps every promise of the ports."""
 
+from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 
 __all__ = [
+    "AsyncMemoryAccounts",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
     "AsyncMemoryGamification",
@@ -22,6 +27,8 @@ __all__ = [
     "AsyncMemoryQuotas",
     "AsyncMemoryRateLimits",
     "AsyncMemorySessions",
+    "AsyncMemorySubscriptions",
+    "MemoryAccounts",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",
@@ -30,4 +37,5 @@ __all__ = [
     "MemoryQuotas",
     "MemoryRateLimits",
     "MemorySessions",
+    "MemorySubscriptions",
 ]

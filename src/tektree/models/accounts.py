@@ -1,6 +1,6 @@
 """Who acts and who is meant, and what is kept of an account beside the data model's fields."""
 
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn, NotRequired, Self, TypedDict
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
@@ -17,17 +17,22 @@ from tektree.models.base import (
     made,
     plain_text,
 )
+from tektree.models.events import Posted
 
 __all__ = [
+    "AccountState",
     "Actor",
     "Digest",
     "HandleClaim",
     "PasswordHash",
     "Principal",
+    "ProfileFields",
     "PublicUser",
     "Purpose",
+    "RegistrationFields",
     "Role",
     "Status",
+    "StoredUser",
     "Tier",
     "Token",
     "User",
@@ -209,3 +214,42 @@ class PublicUser(Value):
     bio: Annotated[str, Text(10_000)] | None
     role: Role
     created_at: Instant
+
+
+class StoredUser(NamedTuple):
+    """A user as it stands in storage: with the number of its last change, and the events that are not told yet."""
+
+    user: User
+    version: int
+    left: tuple[Posted, ...] = ()
+
+
+class AccountState(NamedTuple):
+    """What counts of a user at this moment for who is let in: ``enabled`` says whether anybody is."""
+
+    id: str
+    uid: str
+    tier: Tier
+    role: Role
+    epoch: int
+    enabled: bool
+
+
+class RegistrationFields(TypedDict):
+    """What a registration is made of."""
+
+    email: str
+    handle: str
+    password: str
+    first_name: NotRequired[str]
+    last_name: NotRequired[str]
+    timezone: NotRequired[str]
+
+
+class ProfileFields(TypedDict, total=False):
+    """What users say of themselves. A field that is left out stays as it is."""
+
+    first_name: str
+    last_name: str
+    bio: str | None
+    avatar: str | None

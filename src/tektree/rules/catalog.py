@@ -395,12 +395,17 @@ def _measured(field: str, value: Mapping[str, Any], most: int) -> None:
 def _only_declared(value: Any, path: str) -> None:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if looks_personal(name) or _last(name) in _SECRET:
+            if (looks_personal(name) and not _says_nothing(inner)) or _last(name) in _SECRET:
                 raise InvalidInput(path, "names something personal or secret, which is not declared; leave it out")
             _only_declared(inner, path)
     elif isinstance(value, tuple):
         for inner in value:
             _only_declared(inner, path)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether this is but the name of a field that changed, without its values."""
+    return isinstance(value, Mapping) and not value
 
 
 def _known(model: type[Value], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,7 +430,7 @@ def _known_as(hint: Any, value: Any) -> Any:
 
 def _blanked(name: str, value: Any) -> Any:
     if looks_personal(name):
-        return None
+        return value if _says_nothing(value) else None
     if isinstance(value, Mapping):
         return {inner: _blanked(inner, each) for inner, each in value.items()}
     return tuple([_blanked("", each) for each in value]) if isinstance(value, tuple) else value

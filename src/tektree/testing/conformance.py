@@ -5,9 +5,10 @@ A check has a name that is a sentence. It takes empty storages; it returns when 
 
 >>> from tektree.backends import memory
 >>> def make():
-...     profiles, log = memory.MemoryGamification(), memory.MemoryEventLog()
+...     profiles, accounts = memory.MemoryGamification(), memory.MemoryAccounts()
 ...     ledger, boards = memory.MemoryLedger(profiles), memory.MemoryLeaderboards()
-...     return Backends(profiles, ledger, boards, log, memory.MemoryDeliveries())
+...     log, deliveries = memory.MemoryEventLog(), memory.MemoryDeliveries()
+...     return Backends(profiles, ledger, boards, log, deliveries, accounts, memory.MemorySubscriptions())
 >>> for check in checks():
 ...     run(check, make)
 """

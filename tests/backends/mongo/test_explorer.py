@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
+from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
 from tektree.models.events import Event, Recipients
 from tektree.models.gamification import Folded, XPTransaction
@@ -71,7 +73,15 @@ class Variant:
         uids = AsyncMongoUids(mongo)
         ledger = cls.ledger(mongo, uids)
         boards = AsyncMongoLeaderboards(mongo, ledger, uids)
-        return AsyncBackends(cls.profiles(mongo, uids), ledger, boards, Log(mongo), AsyncMongoDeliveries(mongo))
+        return AsyncBackends(
+            cls.profiles(mongo, uids),
+            ledger,
+            boards,
+            Log(mongo),
+            AsyncMongoDeliveries(mongo),
+            AsyncMongoAccounts(mongo),
+            AsyncMongoSubscriptions(mongo),
+        )
 
 
 class MongoPlot(Plot):

@@ -21,7 +21,15 @@ from tektree._async.backends.mongo.connecting import mongo_backends as async_mon
 from tektree._async.backends.mongo.setup import _model, _options
 from tektree._sync.backends.mongo.connecting import mongo_backends
 from tektree.testing import ManualClock, SeededIds
-from tektree.wire.collections import DELIVERIES, EVENTS, GAMIFICATION_PROFILES, INDEXES, USERS, XP_TRANSACTIONS
+from tektree.wire.collections import (
+    DELIVERIES,
+    EVENTS,
+    GAMIFICATION_PROFILES,
+    INDEXES,
+    SUBSCRIPTIONS,
+    USERS,
+    XP_TRANSACTIONS,
+)
 from tests.lanes import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, close, enter
 from tests.servers import DidNotStart, shared_mongo
 
@@ -30,7 +38,7 @@ __all__ = ["ALL", "USED", "Awaited", "Heard", "World", "base_uri"]
 T = TypeVar("T")
 
 ALL = [MOCK, PYMONGO, PYMONGO_ASYNC, MOTOR, REAL]
-USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, EVENTS, DELIVERIES)
+USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, SUBSCRIPTIONS, EVENTS, DELIVERIES)
 """The collections that the services use so far."""
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 
 __all__ = ["AsyncBackends"]
 
@@ -26,6 +28,8 @@ class AsyncBackends:
     leaderboards: AsyncLeaderboardStore
     events: AsyncEventLog
     deliveries: AsyncDeliveries
+    accounts: AsyncAccountRepository
+    subscriptions: AsyncSubscriptionRepository
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None

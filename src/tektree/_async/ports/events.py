@@ -13,7 +13,7 @@ __all__ = ["AsyncDeliveries", "AsyncEventLog"]
 
 
 class AsyncEventLog(Protocol):
-    """The log of what happened. It only grows.
+    """The log of what happened. It only grows; what is personal may be taken out of it, by `amend` alone.
 
     An event that is for somebody is marked in the same write that adds it, until `delivered` takes the mark off.
     """
@@ -58,6 +58,13 @@ class AsyncEventLog(Protocol):
 
         Those recorded at one instant are given together, by stream and number, so that it may be more than ``limit``;
         none is left. Events that do not say when they were recorded are passed over.
+        """
+        ...
+
+    async def amend(self, events: Sequence[Event]) -> None:
+        """Puts payload and metadata of each event in place of those of the one with its ``event_id``, if it is there.
+
+        For erasures: a mark stays, and so does the event's place in every order.
         """
         ...
 

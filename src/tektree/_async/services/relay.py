@@ -8,21 +8,27 @@ uses up its attempts like any other.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits
 from tektree._async.services.handlers import AsyncHandlers
-from tektree._async.services.settings import AsyncSettings
 from tektree.clock import Clock, read
 from tektree.ids import Ids
 from tektree.models.events import Delivery, Posted, Swept
 from tektree.policy import Policy
 from tektree.rules import inputs
 
-__all__ = ["AsyncRelay"]
+__all__ = ["AsyncRelay", "AsyncSource"]
 
 _BATCH: Final = 200
+
+
+class AsyncSource(Protocol):
+    """Documents of one kind that carry their events until these are told."""
+
+    async def sweep(self) -> int:
+        """Finishes all that was left on them; gives back how many events were told."""
+        ...
 
 
 class AsyncRelay:
@@ -32,19 +38,15 @@ class AsyncRelay:
         self,
         backends: AsyncBackends,
         handlers: AsyncHandlers,
-        commits: AsyncCommits,
-        settings: AsyncSettings,
+        sources: Sequence[AsyncSource],
         policy: Policy,
         clock: Clock,
         ids: Ids,
     ) -> None:
-        self._ledger = backends.ledger
-        self._profiles = backends.gamification
         self._log = backends.events
         self._deliveries = backends.deliveries
         self._handlers = handlers
-        self._commits = commits
-        self._settings = settings
+        self._sources = sources
         self._lease = timedelta(seconds=policy.events.lease)
         self._inline = policy.events.deliver == "inline"
         self._clock = clock
@@ -68,19 +70,10 @@ class AsyncRelay:
             await self._try([handler], due_only=False)
 
     async def _sweep(self) -> int:
-        """Brings to the log what still stands on ledger rows and on profiles."""
+        """Brings to the log what still stands on documents."""
         told = 0
-        while True:
-            now = read(self._clock)  # before they are read: from then on they grow old
-            rows = await self._ledger.unfinished(_BATCH)
-            told += await self._commits.finish(rows, now)
-            if len(rows) < _BATCH:
-                break
-        while users := await self._profiles.unfinished(_BATCH):
-            for user_id in users:
-                told += await self._settings.finish(user_id)
-            if len(users) < _BATCH:
-                break
+        for source in self._sources:
+            told += await source.sweep()
         return told
 
     async def _hand_over(self) -> None:

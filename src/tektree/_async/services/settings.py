@@ -25,6 +25,7 @@ Change = Callable[[GamificationProfile, datetime], GamificationProfile]
 """The profile with other settings; the one it was given, when there is nothing to change."""
 
 _ATTEMPTS: Final = 20
+_BATCH: Final = 200
 
 
 class AsyncSettings:
@@ -73,6 +74,16 @@ class AsyncSettings:
             return 0
         await self._show(profile)
         return await self._tell(user_id)
+
+    async def sweep(self) -> int:
+        """Makes good what follows from the settings of all users; gives back how many events were told."""
+        told = 0
+        while users := await self._profiles.unfinished(_BATCH):
+            for user_id in users:
+                told += await self.finish(user_id)
+            if len(users) < _BATCH:
+                break
+        return told
 
     async def _follow(self, profile: GamificationProfile, visibility: bool) -> None:
         """Also when nothing was changed: an earlier change may have been cut off here."""

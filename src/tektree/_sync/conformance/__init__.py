@@ -8,14 +8,35 @@ The functions' names are sentences. `CHECKS` take the storages alone, `RACES` al
 from collections.abc import Mapping
 from typing import Final
 
-from tektree._sync.conformance import deliveries, events, gamification, leaderboards, quotas, rate_limits, sessions
+from tektree._sync.conformance import (
+    accounts,
+    deliveries,
+    events,
+    gamification,
+    leaderboards,
+    quotas,
+    rate_limits,
+    sessions,
+)
 from tektree._sync.conformance.samples import Check, Race, Together
 from tektree._sync.ports.bundles import Backends
 
 __all__ = ["Backends", "CHECKS", "OPTIONAL", "Check", "RACES", "Race", "Together"]
 
-CHECKS: Final[tuple[Check, ...]] = (*gamification.CHECKS, *leaderboards.CHECKS, *events.CHECKS, *deliveries.CHECKS)
-RACES: Final[tuple[Race, ...]] = (*gamification.RACES, *leaderboards.RACES, *events.RACES, *deliveries.RACES)
+CHECKS: Final[tuple[Check, ...]] = (
+    *gamification.CHECKS,
+    *leaderboards.CHECKS,
+    *events.CHECKS,
+    *deliveries.CHECKS,
+    *accounts.CHECKS,
+)
+RACES: Final[tuple[Race, ...]] = (
+    *gamification.RACES,
+    *leaderboards.RACES,
+    *events.RACES,
+    *deliveries.RACES,
+    *accounts.RACES,
+)
 OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),

@@ -4,12 +4,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
+from tektree._sync.ports.subscriptions import SubscriptionRepository
 
 __all__ = ["Backends"]
 
@@ -27,6 +29,8 @@ class Backends:
     leaderboards: LeaderboardStore
     events: EventLog
     deliveries: Deliveries
+    accounts: AccountRepository
+    subscriptions: SubscriptionRepository
     on_setup: Callable[[], None] | None = None
     on_close: Callable[[], None] | None = None
     on_check: Callable[[], Sequence[object]] | None = None

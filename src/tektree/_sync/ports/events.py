@@ -14,7 +14,7 @@ __all__ = ["Deliveries", "EventLog"]
 
 
 class EventLog(Protocol):
-    """The log of what happened. It only grows.
+    """The log of what happened. It only grows; what is personal may be taken out of it, by `amend` alone.
 
     An event that is for somebody is marked in the same write that adds it, until `delivered` takes the mark off.
     """
@@ -59,6 +59,13 @@ class EventLog(Protocol):
 
         Those recorded at one instant are given together, by stream and number, so that it may be more than ``limit``;
         none is left. Events that do not say when they were recorded are passed over.
+        """
+        ...
+
+    def amend(self, events: Sequence[Event]) -> None:
+        """Puts payload and metadata of each event in place of those of the one with its ``event_id``, if it is there.
+
+        For erasures: a mark stays, and so does the event's place in every order.
         """
         ...
 

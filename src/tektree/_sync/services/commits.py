@@ -33,6 +33,7 @@ _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
 
 _PAGE: Final = 500
+_BATCH: Final = 200
 _UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
@@ -174,6 +175,16 @@ class Commits:
                 told += sum([len(each.outbox) for each in committed])
             self._handlers.run(work.lines)
         return told
+
+    def sweep(self) -> int:
+        """Finishes all rows that still carry events; gives back how many were told."""
+        told = 0
+        while True:
+            now = read(self._clock)  # before they are read: from then on they grow old
+            rows = self._ledger.unfinished(_BATCH)
+            told += self.finish(rows, now)
+            if len(rows) < _BATCH:
+                return told
 
     def _caught_up(self, user_id: str, work: Work) -> GamificationProfile:
         """Page by page: a profile that was restored may lag by the whole ledger."""

@@ -9,21 +9,27 @@ uses up its attempts like any other.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.services.commits import Commits
 from tektree._sync.services.handlers import Handlers
-from tektree._sync.services.settings import Settings
 from tektree.clock import Clock, read
 from tektree.ids import Ids
 from tektree.models.events import Delivery, Posted, Swept
 from tektree.policy import Policy
 from tektree.rules import inputs
 
-__all__ = ["Relay"]
+__all__ = ["Relay", "Source"]
 
 _BATCH: Final = 200
+
+
+class Source(Protocol):
+    """Documents of one kind that carry their events until these are told."""
+
+    def sweep(self) -> int:
+        """Finishes all that was left on them; gives back how many events were told."""
+        ...
 
 
 class Relay:
@@ -33,19 +39,15 @@ class Relay:
         self,
         backends: Backends,
         handlers: Handlers,
-        commits: Commits,
-        settings: Settings,
+        sources: Sequence[Source],
         policy: Policy,
         clock: Clock,
         ids: Ids,
     ) -> None:
-        self._ledger = backends.ledger
-        self._profiles = backends.gamification
         self._log = backends.events
         self._deliveries = backends.deliveries
         self._handlers = handlers
-        self._commits = commits
-        self._settings = settings
+        self._sources = sources
         self._lease = timedelta(seconds=policy.events.lease)
         self._inline = policy.events.deliver == "inline"
         self._clock = clock
@@ -69,19 +71,10 @@ class Relay:
             self._try([handler], due_only=False)
 
     def _sweep(self) -> int:
-        """Brings to the log what still stands on ledger rows and on profiles."""
+        """Brings to the log what still stands on documents."""
         told = 0
-        while True:
-            now = read(self._clock)  # before they are read: from then on they grow old
-            rows = self._ledger.unfinished(_BATCH)
-            told += self._commits.finish(rows, now)
-            if len(rows) < _BATCH:
-                break
-        while users := self._profiles.unfinished(_BATCH):
-            for user_id in users:
-                told += self._settings.finish(user_id)
-            if len(users) < _BATCH:
-                break
+        for source in self._sources:
+            told += source.sweep()
         return told
 
     def _hand_over(self) -> None:

@@ -26,6 +26,7 @@ Change = Callable[[GamificationProfile, datetime], GamificationProfile]
 """The profile with other settings; the one it was given, when there is nothing to change."""
 
 _ATTEMPTS: Final = 20
+_BATCH: Final = 200
 
 
 class Settings:
@@ -72,6 +73,16 @@ class Settings:
             return 0
         self._show(profile)
         return self._tell(user_id)
+
+    def sweep(self) -> int:
+        """Makes good what follows from the settings of all users; gives back how many events were told."""
+        told = 0
+        while users := self._profiles.unfinished(_BATCH):
+            for user_id in users:
+                told += self.finish(user_id)
+            if len(users) < _BATCH:
+                break
+        return told
 
     def _follow(self, profile: GamificationProfile, visibility: bool) -> None:
         """Also when nothing was changed: an earlier change may have been cut off here."""

@@ -37,7 +37,7 @@ class UserRegistered(_User, event="user.registered"):
     """Somebody opened an account."""
 
     email: Personal[Email]
-    handle: Handle
+    handle: Personal[Handle]
     tier: Tier
 
 
@@ -79,8 +79,8 @@ class UserProfileUpdated(_User, event="user.profile_updated"):
 class UserHandleChanged(_User, event="user.handle_changed"):
     """The user is called otherwise."""
 
-    old: Handle
-    new: Handle
+    old: Personal[Handle]
+    new: Personal[Handle]
 
 
 class UserPasswordChanged(_User, event="user.password_changed"):

@@ -91,7 +91,7 @@ class Change(Value):
 
 
 Changed = Annotated[Mapping[Name, Change], FREEZE]
-"""What changed, by field. Personal fields are not in it."""
+"""What changed, by field. Of a personal one there is the name alone, never what it was or is."""
 
 
 class Upcast(NamedTuple):

@@ -88,6 +88,21 @@ class AsyncMemoryEventLog:
         with self._lock:
             return self._read().recorded(which, after, limit)
 
+    async def amend(self, events: Sequence[Event]) -> None:
+        with self._lock:
+            self._make()
+            for event in events:
+                first = self._by_id.get(event.event_id)
+                if first is None:
+                    continue
+                amended = first.evolve(payload=event.payload, metadata=event.metadata)
+                self._by_id[event.event_id] = amended
+                numbered, number = self._streams.get(first.metadata.get("stream", ""), {}), first.metadata.get("seq", 0)
+                if number in numbered:
+                    numbered[number] = amended
+            self._orders = _Orders()
+            self._orders.arrived.extend(self._by_id.values())
+
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         with self._lock:
             return self._read().effects(event_ids, limit)

@@ -5,12 +5,14 @@ from typing import Any, Final
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
+from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_databases
@@ -47,6 +49,8 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         AsyncMongoLeaderboards(found, ledger, uids),
         AsyncMongoEventLog(found),
         AsyncMongoDeliveries(found),
+        AsyncMongoAccounts(found),
+        AsyncMongoSubscriptions(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,

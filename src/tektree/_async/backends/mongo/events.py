@@ -116,6 +116,14 @@ class AsyncMongoEventLog:
             found = whole or list(await self._found({**query, at: last}))
         return sorted(found, key=_record)
 
+    async def amend(self, events: Sequence[Event]) -> None:
+        """One command for each event."""
+        for event in events:
+            document = to_document(event)
+            amended = {"$set": {"payload": document["payload"], "metadata": document["metadata"]}}
+            with self._mongo.writing(EVENTS):
+                await self._events.update_one({"event_id": event.event_id}, amended)
+
     async def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         if not event_ids:
             return []

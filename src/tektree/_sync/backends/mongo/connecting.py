@@ -7,12 +7,14 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tektree._flavour import sync_databases
+from tektree._sync.backends.mongo.accounts import MongoAccounts
 from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
 from tektree._sync.backends.mongo.leaderboards import MongoLeaderboards
 from tektree._sync.backends.mongo.setup import MongoSetup
+from tektree._sync.backends.mongo.subscriptions import MongoSubscriptions
 from tektree._sync.backends.mongo.uids import MongoUids
 from tektree._sync.ports.bundles import Backends
 from tektree.errors import ConfigurationError
@@ -48,6 +50,8 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         MongoLeaderboards(found, ledger, uids),
         MongoEventLog(found),
         MongoDeliveries(found),
+        MongoAccounts(found),
+        MongoSubscriptions(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,

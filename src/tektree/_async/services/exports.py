@@ -1,0 +1,54 @@
+"""All that is stored of a person, as JSON."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from tektree._async.ports.bundles import AsyncBackends
+from tektree.models.accounts import User
+from tektree.models.events import EventFilter
+
+__all__ = ["AsyncExports"]
+
+_PAGE: Final = 200
+
+
+class AsyncExports:
+    """Gathers what is stored of a user."""
+
+    def __init__(self, backends: AsyncBackends) -> None:
+        self._profiles = backends.gamification
+        self._ledger = backends.ledger
+        self._subscriptions = backends.subscriptions
+        self._log = backends.events
+
+    async def of(self, user: User) -> dict[str, Any]:
+        """The account without hash and tokens, profile, subscription, ledger and events, each newest first."""
+        profile = await self._profiles.profile(user.id)
+        subscription = await self._subscriptions.subscription(user.id)
+        return {
+            "user": user.model_dump(mode="json"),
+            "profile": None if profile is None else profile.model_dump(mode="json"),
+            "subscription": None if subscription is None else subscription.model_dump(mode="json"),
+            "ledger": await self._rows(user.id),
+            "events": await self._events(user.uid),
+        }
+
+    async def _rows(self, user_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        seq: int | None = None
+        while rows := await self._ledger.history(user_id, seq, _PAGE):
+            found += [row.model_dump(mode="json") for row in rows]
+            seq = rows[-1].seq
+        before: tuple[datetime, str] | None = None
+        while rows := await self._ledger.older(user_id, before, _PAGE):
+            found += [row.model_dump(mode="json") for row in rows]
+            before = rows[-1].timestamp, rows[-1].id
+        return found
+
+    async def _events(self, uid: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        before: tuple[datetime, str] | None = None
+        while events := await self._log.newest(EventFilter(uid=uid), before, _PAGE):
+            found += [event.model_dump(mode="json") for event in events]
+            before = events[-1].timestamp, events[-1].id
+        return found

@@ -1,0 +1,165 @@
+"""Accounts on each driver: one account for one address, whatever happens at once; and nothing left after an erasure."""
+
+import asyncio
+from typing import Any
+
+import bcrypt
+import pytest
+
+from tektree import Board
+from tektree.errors import InvalidCredentials, Taken
+from tektree.models.accounts import PasswordHash, User
+from tektree.rules import passwords
+from tektree.wire.collections import EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS, USERS
+from tests.accounts.worlds import POLICY, ROOT, Hasher, names, refused, registered
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
+
+PLANTED = "Zaphod"
+SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
+
+
+@pytest.fixture(autouse=True)
+def hasher(monkeypatch: pytest.MonkeyPatch) -> Hasher:
+    found = Hasher()
+    monkeypatch.setattr(passwords, "bcrypt", found)
+    assert bcrypt is not found
+    return found
+
+
+@SERVERS
+def test_of_64_at_once_one_has_the_account(world: World) -> None:
+    """D12: one user, one profile, one subscription, 63 refused, and no orphan."""
+
+    async def scenario(world: World) -> None:
+        teks = [world.tek(policy=POLICY) for _ in range(4)]
+        calls = [teks[at % 4].accounts.register(**names("same", handle=f"user_{at}")) for at in range(64)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        users = [end for end in ends if isinstance(end, User)]
+        assert len(users) == 1
+        assert [type(end) for end in ends if not isinstance(end, User)] == [Taken] * 63
+        assert {end.field for end in ends if isinstance(end, Taken)} == {"email"}
+        counted = {name: world.look[name].count_documents({}) for name in (USERS, GAMIFICATION_PROFILES, SUBSCRIPTIONS)}
+        assert set(counted.values()) == {1}, counted
+        assert [each["event_type"] for each in world.look[EVENTS].find()] == ["user.registered"]
+        assert world.look[USERS].find_one()["_outbox"] == []
+        assert "same@" not in "".join([repr(end) for end in ends if isinstance(end, Taken)])
+
+    world.run(scenario)
+
+
+def test_a_life(world: World) -> None:
+    """From the registration to the erasure: what each step stores is what the next one finds."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        user = await registered(tek, "ada", timezone="Europe/Berlin")
+        assert (await refused(Taken, tek.accounts.register(**names("ben", handle="THE_ada")))).field == "handle"
+        ben = await registered(tek, "ben")
+        assert await tek.accounts.get(user.id) == user
+        await tek.accounts.verify_email(await tek.accounts.request_email_verification(user.id))
+        assert (await tek.gamification.profile(user.id)).total_xp == 10
+        token = await tek.accounts.request_password_reset("ADA@example.com")
+        assert token not in repr(world.look[USERS].find_one({"uid": user.uid}))
+        await tek.accounts.reset_password(token, "battery staple")
+        user = await tek.accounts.authenticate("The_Ada", "battery staple")
+        await refused(InvalidCredentials, tek.accounts.authenticate("the_ada", names()["password"]))
+        user = await tek.accounts.change_handle(user, "countess")
+        assert (await refused(Taken, tek.accounts.change_handle(ben, "the_ada"))).field == "handle"
+        user = await tek.accounts.update_profile(user, bio="é", avatar="https://example.com/a.png")
+        assert await tek.accounts.update_profile(user, bio=None) == await tek.accounts.get(user.id)
+        assert (await tek.accounts.disable(ROOT, user.id)).status == "disabled"
+        assert not (await tek.accounts.state(user.uid)).enabled
+        assert (await tek.accounts.enable(ROOT, user.id)).status == "active"
+        assert (await tek.accounts.set_role(ROOT, ben.id, "moderator")).role == "moderator"
+        found = await tek.accounts.export(user, user.id)
+        assert found["profile"]["timezone"] == "Europe/Berlin"
+        assert len(found["events"]) == world.look[EVENTS].count_documents({"payload.user_id": user.uid})
+        stored = world.look[USERS].find_one({"uid": user.uid})
+        assert (stored["_outbox"], stored["_v"]) == ([], 10)
+
+    world.run(scenario)
+
+
+def planted_in(world: World) -> list[str]:
+    """The collections in whose documents the planted text stands."""
+    return [
+        name
+        for name in world.look.list_collection_names()
+        if any(PLANTED.lower() in repr(document).lower() for document in world.look[name].find())
+    ]
+
+
+def test_after_an_erasure_no_document_holds_anything_personal(world: World) -> None:
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        user = await tek.accounts.register(
+            email=f"{PLANTED}@example.com",
+            handle=f"{PLANTED}_1",
+            password="battery staple",
+            first_name=PLANTED,
+            last_name=PLANTED,
+        )
+        ben = await registered(tek, "ben")
+        await tek.accounts.update_profile(user, bio=PLANTED, avatar=f"https://example.com/{PLANTED}")
+        await tek.accounts.verify_email(await tek.accounts.request_email_verification(user.id))
+        await tek.accounts.change_handle(user, f"{PLANTED}_2")
+        await tek.accounts.request_email_change(user, f"{PLANTED}@two.example.com", "battery staple")
+        await tek.gamification.award(ben.id, "manual", amount=5, key="k")
+        world.look[USERS].update_one({"uid": user.uid}, {"$set": {"theirs": {"nick": PLANTED}}})
+        assert planted_in(world) == [name for name in world.look.list_collection_names() if name in (USERS, EVENTS)]
+        await tek.accounts.erase(user, user.id)
+        assert planted_in(world) == []
+        assert await tek.gamification.verify(user.id)
+        assert await tek.gamification.verify(ben.id)
+        assert (await tek.gamification.profile(user.id)).total_xp == 10
+        assert [each.uid for each in await tek.leaderboards.top(Board.GLOBAL)] == [ben.uid]
+        document = world.look[USERS].find_one({"uid": user.uid})
+        assert (document["status"], document["_outbox"]) == ("erased", [])
+        await tek.accounts.erase(ROOT, user.id)
+        assert world.look[USERS].find_one({"uid": user.uid}) == document
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_of_two_admins_who_demote_each_other_one_is_left(world: World) -> None:
+    """E11 E18: ten times, from different processes."""
+
+    async def scenario(world: World) -> None:
+        teks = [world.tek(policy=POLICY) for _ in range(2)]
+        for turn in range(10):
+            admins: list[Any] = []
+            for side in range(2):
+                user = await registered(teks[side], f"x{turn}{side}")
+                admins.append(await teks[side].accounts.set_role(ROOT, user.id, "admin"))
+            await asyncio.gather(
+                *[teks[at].accounts.set_role(admins[at], admins[1 - at].id, "user") for at in range(2)],
+                return_exceptions=True,
+            )
+            roles = [(await teks[0].accounts.get(admin.id)).role for admin in admins]
+            assert "admin" in roles
+
+    world.run(scenario)
+
+
+@pytest.mark.lanes(MOCK, PYMONGO)
+def test_who_was_there_before_logs_in_and_gets_what_is_missing(world: World) -> None:
+    """A user of an existing database, without any field of ours: found to the letter, then by the canonical form."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        hash: PasswordHash = passwords.hashed("battery staple", b"s" * 16, POLICY.passwords)
+        user = await registered(tek)
+        document = world.look[USERS].find_one({"uid": user.uid})
+        ours = ("email_canonical", "handle_canonical", "handle_claims", "_v", "_outbox", "password_changed_at")
+        old = {name: value for name, value in document.items() if name not in ours}
+        old |= {"email": "Ada@Example.com", "password_hash": hash.get_secret_value(), "theirs": 7}
+        world.look[USERS].replace_one({"uid": user.uid}, old)
+        await refused(InvalidCredentials, tek.accounts.authenticate("ada@example.com", "battery staple"))
+        back = await tek.accounts.authenticate("Ada@Example.com", "battery staple")
+        assert (back.email_canonical, back.handle_canonical) == ("ada@example.com", "the_ada")
+        assert (await tek.accounts.authenticate("ada@example.com", "battery staple")).id == user.id
+        stored = world.look[USERS].find_one({"uid": user.uid})
+        assert (stored["theirs"], stored["_v"], stored["email"]) == (7, 1, "Ada@Example.com")
+
+    world.run(scenario)
