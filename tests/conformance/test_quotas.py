@@ -1,12 +1,13 @@
 """Quotas in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from tektree._async.sdk import memory_backends as async_memory_backends
-from tektree._sync.sdk import memory_backends
+from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.models.quotas import Counter, Taken
 from tektree.ports import AsyncBackends, Backends
@@ -17,14 +18,11 @@ CHECKS = checks("quotas")
 
 
 def memory(store: type[MemoryQuotas] = MemoryQuotas) -> Backends:
-    good = memory_backends()
-    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, quotas=store())
+    return replace(memory_backends(), quotas=store())
 
 
 def async_memory() -> AsyncBackends:
-    good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-    return AsyncBackends(*ports, quotas=AsyncMemoryQuotas())
+    return replace(async_memory_backends(), quotas=AsyncMemoryQuotas())
 
 
 @pytest.mark.parametrize("check", CHECKS)

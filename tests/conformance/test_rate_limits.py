@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from tektree._async.sdk import memory_backends as async_memory_backends
-from tektree._sync.sdk import memory_backends
+from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree.backends.memory import AsyncMemoryRateLimits, MemoryRateLimits
 from tektree.clock import system_clock
 from tektree.errors import ConfigurationError
@@ -20,15 +21,11 @@ CHECKS = checks("rate_limits")
 
 
 def memory(store: type[MemoryRateLimits] = MemoryRateLimits) -> Backends:
-    good = memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-    return Backends(*ports, rate_limits=store(lambda: datetime.now(UTC)))
+    return replace(memory_backends(), rate_limits=store(lambda: datetime.now(UTC)))
 
 
 def async_memory() -> AsyncBackends:
-    good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-    return AsyncBackends(*ports, rate_limits=AsyncMemoryRateLimits(system_clock))
+    return replace(async_memory_backends(), rate_limits=AsyncMemoryRateLimits(system_clock))
 
 
 @pytest.mark.parametrize("check", CHECKS)

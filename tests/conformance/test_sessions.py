@@ -1,12 +1,13 @@
 """Sessions in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from tektree._async.sdk import memory_backends as async_memory_backends
-from tektree._sync.sdk import memory_backends
+from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree.backends.memory import AsyncMemorySessions, MemorySessions
 from tektree.models.sessions import Kept, Marks, Session
 from tektree.ports import AsyncBackends, Backends
@@ -17,14 +18,11 @@ CHECKS = checks("sessions")
 
 
 def memory(store: type[MemorySessions] = MemorySessions) -> Backends:
-    good = memory_backends()
-    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, sessions=store())
+    return replace(memory_backends(), sessions=store())
 
 
 def async_memory() -> AsyncBackends:
-    good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
-    return AsyncBackends(*ports, sessions=AsyncMemorySessions())
+    return replace(async_memory_backends(), sessions=AsyncMemorySessions())
 
 
 @pytest.mark.parametrize("check", CHECKS)

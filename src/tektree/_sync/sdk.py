@@ -4,14 +4,10 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._sync.backends.memory.accounts import MemoryAccounts
-from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
-from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
-from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
-from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.events import Events
@@ -22,6 +18,7 @@ from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
 from tektree._sync.services.relay import Relay
+from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
@@ -30,20 +27,6 @@ from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
 __all__ = ["TekTree", "memory_backends"]
-
-
-def memory_backends() -> Backends:
-    """A fresh set of storage in this process's memory. It never waits for anything."""
-    profiles = MemoryGamification()
-    return Backends(
-        profiles,
-        MemoryLedger(profiles),
-        MemoryLeaderboards(),
-        MemoryEventLog(),
-        MemoryDeliveries(),
-        MemoryAccounts(),
-        MemorySubscriptions(),
-    )
 
 
 class TekTree:
@@ -83,8 +66,13 @@ class TekTree:
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
         self.sessions = Sessions(
-            backends.sessions or MemorySessions(), self.policy, clock, enrolled(backends.gamification)
+            backends.sessions or MemorySessions(),
+            self.policy,
+            clock,
+            enrolled(backends.gamification),
+            self.accounts,
         )
+        Revocations(self.sessions, handlers, self.policy)
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,

@@ -3,14 +3,9 @@
 A check has a name that is a sentence. It takes empty storages; it returns when they keep the promise, and raises an
 ``AssertionError`` that says which one they break. ``python -O`` does not silence it.
 
->>> from tektree.backends import memory
->>> def make():
-...     profiles, accounts = memory.MemoryGamification(), memory.MemoryAccounts()
-...     ledger, boards = memory.MemoryLedger(profiles), memory.MemoryLeaderboards()
-...     log, deliveries = memory.MemoryEventLog(), memory.MemoryDeliveries()
-...     return Backends(profiles, ledger, boards, log, deliveries, accounts, memory.MemorySubscriptions())
+>>> from tektree.backends.memory import memory_backends
 >>> for check in checks():
-...     run(check, make)
+...     run(check, memory_backends)
 """
 
 import asyncio

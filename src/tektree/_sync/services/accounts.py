@@ -45,6 +45,7 @@ from tektree.models.accounts import (
     User,
 )
 from tektree.models.payloads import Payload, UserDeleted
+from tektree.models.sessions import Account
 from tektree.policy import Policy
 from tektree.rules import accounts, inputs, passwords, roles, tokens
 
@@ -128,6 +129,11 @@ class Accounts:
         found = stored.user
         enabled = accounts.admitted(found, self._policy.accounts)
         return AccountState(found.id, found.uid, found.tier, found.role, found.epoch, enabled)
+
+    def account(self, uid: str) -> Account | None:
+        """The same, as sessions ask for it."""
+        found = self.state(uid)
+        return None if found is None else Account(*found)
 
     def update_profile(self, /, actor: Principal | User, **given: Unpack[ProfileFields]) -> User:
         """Sets what is given of one's own ``first_name``, ``last_name``, ``bio`` and ``avatar`` (an https URL).
