@@ -37,6 +37,12 @@ PYMONGO = "wire server: PyMongo"
 PYMONGO_ASYNC = "wire server: PyMongo Async"
 MOTOR = "wire server: Motor"
 REAL = "real MongoDB (TEKTREE_TEST_MONGO)"
+FAKE = "fakeredis"
+FAKE_ASYNC = "fakeredis: asyncio"
+REDIS = "redis-server"
+REDIS_ASYNC = "redis-server: asyncio"
+CLUSTER = "redis cluster"
+CLUSTER_ASYNC = "redis cluster: asyncio"
 
 LANES = {
     lane.name: lane
@@ -47,6 +53,12 @@ LANES = {
         Lane(PYMONGO_ASYNC, ("pymongo", "secantus")),
         Lane(MOTOR, ("motor", "secantus")),
         Lane(REAL, ("pymongo",), None if "TEKTREE_TEST_MONGO" in environ else "TEKTREE_TEST_MONGO is not set"),
+        Lane(FAKE, ("redis", "fakeredis", "lupa")),
+        Lane(FAKE_ASYNC, ("redis", "fakeredis", "lupa")),
+        Lane(REDIS, ("redis",)),
+        Lane(REDIS_ASYNC, ("redis",)),
+        Lane(CLUSTER, ("redis",)),
+        Lane(CLUSTER_ASYNC, ("redis",)),
     ]
 }
 

@@ -8,11 +8,15 @@ import asyncio
 import inspect
 import os
 import random
+import select
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, ParamSpec, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError, RateLimited
@@ -24,9 +28,13 @@ __all__ = [
     "async_databases",
     "async_handler",
     "async_heed",
+    "async_lines",
     "async_locks",
     "async_loop",
     "async_offload",
+    "async_redis",
+    "async_redis_clients",
+    "async_redis_stranger",
     "async_sleep",
     "async_stranger",
     "async_turns",
@@ -36,9 +44,13 @@ __all__ = [
     "sync_databases",
     "sync_handler",
     "sync_heed",
+    "sync_lines",
     "sync_locks",
     "sync_loop",
     "sync_offload",
+    "sync_redis",
+    "sync_redis_clients",
+    "sync_redis_stranger",
     "sync_sleep",
     "sync_stranger",
     "sync_turns",
@@ -69,6 +81,181 @@ async_stranger: Final = ("TekTree", sync_databases)
 
 sync_stranger: Final = ("AsyncTekTree", async_databases)
 """The class for databases that can be awaited, and those."""
+
+
+async_redis: Final = "redis.asyncio"
+"""Where redis-py keeps what can be awaited."""
+
+sync_redis: Final = "redis"
+"""Where redis-py keeps what cannot be awaited."""
+
+async_redis_clients: Final = {
+    ("redis.asyncio.client", "Redis"): "Redis",
+    ("redis.asyncio.cluster", "RedisCluster"): "RedisCluster",
+}
+"""The classes of clients of redis-py that can be awaited, by module and name."""
+
+sync_redis_clients: Final = {
+    ("redis.client", "Redis"): "Redis",
+    ("redis.cluster", "RedisCluster"): "RedisCluster",
+}
+"""The classes of clients of redis-py that cannot be awaited."""
+
+async_redis_stranger: Final = ("TekTree", sync_redis_clients)
+"""The class for clients that cannot be awaited, and those."""
+
+sync_redis_stranger: Final = ("AsyncTekTree", async_redis_clients)
+"""The class for clients that can be awaited, and those."""
+
+
+class async_lines:  # noqa: N801 - one of a pair
+    """Exchanges with a Redis server, over a connection of the client's own pool.
+
+    What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up.
+    The connection is back in the pool when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and
+    then gets a ``TimeoutError``. ``refusals``: what replies are raised that are answers.
+    """
+
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
+        self._pool = pool
+        self._deadline = deadline
+        self._refusals = refusals
+        self._waiting: deque[tuple[bytes, int, asyncio.Future[list[Any]]]] = deque()
+        self._carrier: asyncio.Task[None] | None = None
+        # Up to redis-py 5.2 a name of a command has to be given; later it must not be.
+        parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
+        self._named = ("_",) if parameter is not None and parameter.default is inspect.Parameter.empty else ()
+
+    async def exchange(self, sent: bytes, replies: int) -> list[Any]:
+        """So many replies to what is sent. Nothing is sent twice."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[Any]] = loop.create_future()
+        self._waiting.append((sent, replies, found))
+        if self._carrier is None or self._carrier.done():
+            self._carrier = loop.create_task(self._carry())
+        return await found
+
+    async def close(self) -> None:
+        """The pool is closed with its client."""
+
+    async def _carry(self) -> None:
+        while self._waiting:
+            batch = [each for each in self._waiting if not each[2].done()]
+            self._waiting.clear()
+            if not batch:  # all of them gave up
+                continue
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await self._round(batch)
+            except BaseException as error:
+                if isinstance(error, TimeoutError):  # who came meanwhile has waited as well, and was not sent
+                    batch += self._waiting
+                    self._waiting.clear()
+                for _, _, found in batch:
+                    if not found.done():
+                        found.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
+                if not isinstance(error, Exception):
+                    raise
+
+    async def _round(self, batch: list[tuple[bytes, int, asyncio.Future[list[Any]]]]) -> None:
+        connection = await self._pool.get_connection(*self._named)
+        whole, limit = False, getattr(connection, "socket_timeout", None)
+        connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
+        try:
+            await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
+            for _, replies, found in batch:
+                answers = [await self._reply(connection) for _ in range(replies)]
+                if not found.done():
+                    found.set_result(answers)
+            whole = True
+        finally:
+            if not whole:  # its next reply would be another's
+                with suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            connection.socket_timeout = limit
+            await self._pool.release(connection)
+
+    async def _reply(self, connection: Any) -> Any:
+        try:
+            return await connection.read_response(disable_decoding=True)
+        except self._refusals as refusal:
+            return refusal
+
+
+_NOT_OURS: Final = ("retry", "maint_notifications", "orig_", "oss_cluster", "event_dispatcher", "himport")
+"""How settings of a connection begin that belong to its pool, or that would send a command twice."""
+
+
+def _has_something(connection: Any) -> bool:
+    """Whether there is anything to read on a connection that waits for nothing, be it its end."""
+    try:
+        socket: Any = getattr(connection, "_sock", None)
+        if hasattr(socket, "fileno") and hasattr(select, "poll"):  # a fifth of what it costs to ask the driver
+            poll = select.poll()
+            poll.register(socket, select.POLLIN)
+            return bool(poll.poll(0))
+        return bool(connection.can_read(0))
+    except Exception:
+        return True
+
+
+class sync_lines:  # noqa: N801 - one of a pair
+    """Exchanges with a Redis server, each over a connection of its own: ours, made as the client's pool makes its.
+
+    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds. ``refusals``:
+    what replies are raised that are answers.
+    """
+
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
+        self._refusals = refusals
+        settings = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(_NOT_OURS)}
+        settings |= {
+            "decode_responses": False,
+            "socket_timeout": min(deadline, settings.get("socket_timeout") or deadline),
+        }
+        if "host" in settings:
+            connect = settings.get("socket_connect_timeout")
+            settings["socket_connect_timeout"] = min(deadline, connect or deadline)
+        self._make: Callable[[], Any] = partial(pool.connection_class, **settings)
+        self._idle: deque[Any] = deque()
+
+    def exchange(self, sent: bytes, replies: int) -> list[Any]:
+        """So many replies to what is sent. Nothing is sent twice."""
+        connection = self._open()
+        whole = False
+        try:
+            connection.send_packed_command([sent])
+            answers = [self._reply(connection) for _ in range(replies)]
+            whole = True
+        finally:
+            if whole:
+                self._idle.append(connection)
+            else:  # its next reply would be another's
+                connection.disconnect()
+        return answers
+
+    def close(self) -> None:
+        """Closes them."""
+        while self._idle:
+            self._idle.pop().disconnect()
+
+    def _open(self) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._make()
+        else:
+            if not _has_something(connection):
+                return connection
+            connection.disconnect()  # the server has closed it, or has said something that nobody asked for
+        connection.connect()
+        return connection
+
+    def _reply(self, connection: Any) -> Any:
+        try:
+            return connection.read_response(disable_decoding=True)
+        except self._refusals as refusal:
+            return refusal
 
 
 class async_locks:  # noqa: N801 - one of a pair

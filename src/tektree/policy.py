@@ -334,10 +334,15 @@ _ACHIEVEMENTS: Final = (
 
 
 class RateLimit(Setting):
-    """At most ``limit`` requests in any ``window_seconds``."""
+    """At most ``limit`` requests in any ``window_seconds``; 0: none at all.
+
+    ``away``: what happens while the store of the counts cannot be reached. ``open`` lets requests through uncounted,
+    ``closed`` refuses them; None: open for endpoints, closed for log-ins.
+    """
 
     limit: Count
     window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    away: Literal["open", "closed"] | None = None
 
 
 def _rate_limits() -> Frozen[Tier, Frozen[str, RateLimit]]:
@@ -346,9 +351,10 @@ def _rate_limits() -> Frozen[Tier, Frozen[str, RateLimit]]:
 
 
 class RateLimits(Setting):
-    """Requests per window:
+    """Requests per window: for each tier by endpoint pattern, in which ``*`` stands for any characters; and log-ins,
+    per account and source.
 
-    for each tier by endpoint pattern, ``*`` being every other one; and log-ins, per account and source.
+    Each endpoint is counted on its own, also where one pattern covers many.
     """
 
     tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = _rate_limits()
@@ -622,6 +628,7 @@ _UNSET_WHEN_NONE: Final = frozenset(
         "about",
         "by",
         "first",
+        "away",
     }
 )
 """Fields whose None means "not there"; any other None is a limit that does not exist."""

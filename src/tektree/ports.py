@@ -5,15 +5,23 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.quotas import QuotaStore, UsageReader
+from tektree._sync.ports.rate_limits import RateLimitStore
+from tektree._sync.ports.sessions import AccountsReader, SessionStore
 from tektree._sync.ports.subscriptions import SubscriptionRepository
 
 __all__ = [
+    "AccountsReader",
+    "AsyncAccountsReader",
     "AccountRepository",
     "AsyncAccountRepository",
     "AsyncBackends",
@@ -23,6 +31,10 @@ __all__ = [
     "AsyncLeaderboardStore",
     "AsyncLedger",
     "AsyncSubscriptionRepository",
+    "AsyncQuotaStore",
+    "AsyncRateLimitStore",
+    "AsyncSessionStore",
+    "AsyncUsageReader",
     "Backends",
     "Deliveries",
     "EventLog",
@@ -30,4 +42,8 @@ __all__ = [
     "LeaderboardStore",
     "Ledger",
     "SubscriptionRepository",
+    "QuotaStore",
+    "RateLimitStore",
+    "SessionStore",
+    "UsageReader",
 ]

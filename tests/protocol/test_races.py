@@ -83,6 +83,8 @@ def complaints(store: Any, rows: int, cap: int = 500) -> list[str]:
         "the profile is the fold": projections.compared(projections.fold(found), profile) is None,
         "every event once, in order": [event.metadata["seq"] for event in stream]
         == list(range(1, sum([row.told for row in found]) + 1)),
+        "every event is of its row": [each.payload["transaction_id"] for each in stream if "amount" in each.payload]
+        == [row.transaction_id for row in found],
         "the board shows the sum": value(store.leaderboards.rank(Board.GLOBAL, "usr_ada", NOW)).score == expected,
         "verify": bool(value(tek_over(store).gamification.verify(ADA))),
     }

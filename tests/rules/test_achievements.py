@@ -202,7 +202,8 @@ def test_a_definition_that_is_added_later() -> None:
     ledger.gives("manual", NOON + 9 * DAY, amount=1)
     assert ledger.profile.achievements == ("ach_posts:1", "ach_posts:2")
     assert ledger.profile.unlocked == (Unlock(id="ach_posts:1", at=NOON), Unlock(id="ach_posts:2", at=NOON + 2 * DAY))
-    assert [event.event_type for event in ledger.events[said:]] == ["xp.awarded", "xp.awarded"]  # the mark's XP is told
+    types = [event.event_type for event in ledger.events[said:]]
+    assert types == ["xp.awarded", "xp.daily_reset", "xp.awarded"]  # the mark's XP is told, the mark is not
     for day in range(10, 17):
         ledger.gives("answer_posted", NOON + day * DAY, about=str(day))
     assert ledger.profile.unlocked[-1] == Unlock(id="ach_posts:3", at=NOON + 15 * DAY)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -284,6 +285,25 @@ def test_the_explorer_finds_a_lost_update_and_tells_how() -> None:
     assert [choice.worker for choice in path] in ([0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0])
     assert "0: gamification.get" in found.story()
     assert "violations" in found.told()
+
+
+def test_each_worker_has_context_variables_of_its_own() -> None:
+    """As tasks have: what one sets before a call, the others do not see behind theirs."""
+    acting: ContextVar[str] = ContextVar("acting", default="nobody")
+    numbers, found = count(), list[bool]()
+
+    async def acts(store: Any) -> None:
+        mine = f"worker {next(numbers)}"
+        found.append(acting.get() == "nobody")
+        acting.set(mine)
+        await store.get()
+        found.append(acting.get() == mine)
+        await store.add()
+
+    explore(lambda: Counters(acts), strikes=())
+    assert len(found) > 10
+    assert all(found)
+    assert acting.get() == "nobody"
 
 
 def test_merging_leaves_nothing_out() -> None:

@@ -57,11 +57,26 @@ def test_a_part_stays_in_its_place_and_decides_no_slot(user: str, endpoint: str)
     assert key.isprintable()
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 513, None, 5, b"x", True])
+def test_a_long_endpoint_is_its_digest() -> None:
+    """I8, I9: 10 kB of an endpoint, or of braces, make no key of 10 kB, and no two of them one."""
+    long = ["a" * 257, "a" * 10_000, "a" * 10_001, "{" * 86, "\x00" * 10_000, "\ud800" * 90]
+    made = {keys.ratelimit("usr_a", endpoint) for endpoint in [*long, "a" * 256, "%~" + "a" * 64, "~"]}
+    assert len(made) == 9
+    assert max(map(len, made)) < 300
+    assert keys.ratelimit("usr_a", "a" * 256).endswith(":" + "a" * 256)
+
+
+def test_a_companion_shares_the_slot_of_its_key() -> None:
+    assert keys.companion(keys.ratelimit("usr_a", "{x}"), "log") == "{ratelimit:usr_a:%7Bx%7D}:log"
+
+
+@pytest.mark.parametrize("wrong", ["", None, 5, b"x", True])
 def test_what_is_no_part_is_refused(wrong: Any) -> None:
     for make in (keys.session, keys.cache_user, keys.cache_question):
         with pytest.raises(InvalidInput):
             make(wrong)
+        with pytest.raises(InvalidInput):
+            make("x" * 513)
     with pytest.raises(InvalidInput, match="endpoint"):
         keys.ratelimit("usr_a", wrong)
     with pytest.raises(InvalidInput, match="period"):

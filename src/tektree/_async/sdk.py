@@ -3,19 +3,21 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
-from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
-from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
-from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
-from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._async.backends.memory.bundles import memory_backends
+from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
+from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
+from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
 from tektree._async.services.relay import AsyncRelay
+from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -23,20 +25,6 @@ from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
 __all__ = ["AsyncTekTree", "memory_backends"]
-
-
-def memory_backends() -> AsyncBackends:
-    """A fresh set of storage in this process's memory. It never waits for anything."""
-    profiles = AsyncMemoryGamification()
-    return AsyncBackends(
-        profiles,
-        AsyncMemoryLedger(profiles),
-        AsyncMemoryLeaderboards(),
-        AsyncMemoryEventLog(),
-        AsyncMemoryDeliveries(),
-        AsyncMemoryAccounts(),
-        AsyncMemorySubscriptions(),
-    )
 
 
 class AsyncTekTree:
@@ -74,6 +62,18 @@ class AsyncTekTree:
         sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
+        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.sessions = AsyncSessions(
+            backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
+        )
+        self.quotas = AsyncQuotas(
+            backends.quotas or AsyncMemoryQuotas(),
+            self.policy,
+            clock,
+            ids,
+            created=backends.created,
+            tell=handlers.say,
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -87,25 +87,34 @@ class AsyncTekTree:
     def connect(
         cls,
         mongo: Any,
-        redis: None = None,
+        redis: Any = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> Self:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
+        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
+        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
+        it.
+
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
         is not installed.
         """
-        if redis is not None:
-            raise ConfigurationError("redis", "is not served yet; leave it out, and boards are read from MongoDB")
         try:
             from tektree._async.backends.mongo.connecting import mongo_backends
         except ImportError:
             raise ConfigurationError("mongo", 'needs the driver: pip install "tektree[mongo]"') from None
-        return cls(mongo_backends(mongo), policy, clock, ids)
+        backends = mongo_backends(mongo)
+        if redis is not None:
+            try:
+                from tektree._async.backends.redis.connecting import with_redis
+            except ImportError:
+                raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
+            backends = with_redis(backends, redis)
+        return cls(backends, policy, clock, ids)
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -4,19 +4,21 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._sync.backends.memory.accounts import MemoryAccounts
-from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
-from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
-from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
-from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
+from tektree._sync.backends.memory.bundles import memory_backends
+from tektree._sync.backends.memory.quotas import MemoryQuotas
+from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
+from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.quotas import Quotas
+from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
 from tektree._sync.services.relay import Relay
+from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -24,20 +26,6 @@ from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
 __all__ = ["TekTree", "memory_backends"]
-
-
-def memory_backends() -> Backends:
-    """A fresh set of storage in this process's memory. It never waits for anything."""
-    profiles = MemoryGamification()
-    return Backends(
-        profiles,
-        MemoryLedger(profiles),
-        MemoryLeaderboards(),
-        MemoryEventLog(),
-        MemoryDeliveries(),
-        MemoryAccounts(),
-        MemorySubscriptions(),
-    )
 
 
 class TekTree:
@@ -75,6 +63,18 @@ class TekTree:
         sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
+        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
+        self.sessions = Sessions(
+            backends.sessions or MemorySessions(), self.policy, clock, enrolled(backends.gamification)
+        )
+        self.quotas = Quotas(
+            backends.quotas or MemoryQuotas(),
+            self.policy,
+            clock,
+            ids,
+            created=backends.created,
+            tell=handlers.say,
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -88,25 +88,34 @@ class TekTree:
     def connect(
         cls,
         mongo: Any,
-        redis: None = None,
+        redis: Any = None,
         policy: Policy | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> Self:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
+        ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
+        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
+        it.
+
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
         belongs to one process, and an async one to one event loop. Raises `ConfigurationError`, also when the driver
         is not installed.
         """
-        if redis is not None:
-            raise ConfigurationError("redis", "is not served yet; leave it out, and boards are read from MongoDB")
         try:
             from tektree._sync.backends.mongo.connecting import mongo_backends
         except ImportError:
             raise ConfigurationError("mongo", 'needs the driver: pip install "tektree[mongo]"') from None
-        return cls(mongo_backends(mongo), policy, clock, ids)
+        backends = mongo_backends(mongo)
+        if redis is not None:
+            try:
+                from tektree._sync.backends.redis.connecting import with_redis
+            except ImportError:
+                raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
+            backends = with_redis(backends, redis)
+        return cls(backends, policy, clock, ids)
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -128,9 +128,12 @@ def checked(model: type[M], fields: Mapping[str, Any]) -> M:
         raise first_fault(error) from None
 
 
-def validated(model: type[M], fields: Mapping[str, Any]) -> M:
-    """A ``model`` of stored fields, not by way of its ``__init__``. Raises pydantic's error: for a second try."""
-    record: M = model.__pydantic_validator__.validate_python(fields, self_instance=object.__new__(model))
+def validated(model: type[M], fields: Mapping[str, Any]) -> M | None:
+    """A ``model`` of stored fields, not by way of its ``__init__``; None where they are not exactly its own."""
+    try:
+        record: M = model.__pydantic_validator__.validate_python(fields, self_instance=object.__new__(model))
+    except ValidationError:
+        return None
     return record
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from pydantic import Field
 
 from tektree.models.base import Count, Frozen, HexId, Instant, Json, Lazy, Record, Text
+from tektree.models.personal import masked
 
 __all__ = [
     "NOTHING",
@@ -51,6 +52,11 @@ class Event(Record):
     producer_id: Annotated[str, Text(128)] = ""
     metadata: Json = Frozen()
     payload: Json = Frozen()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """The fields; of what is personal in them only that it is there."""
+        for name, value in super().__repr_args__():
+            yield name, masked(value)
 
 
 class Told(Lazy[Event]):

@@ -34,9 +34,12 @@ def also(
 ) -> Sequence[Said]:
     """The types and payloads of what a row tells behind its XP. ``earlier`` are marks that are granted silently."""
     level = after["current_level"] != before.current_level
-    if not (level or row["reason"] or row["streak"] or row["unlocked"] or row["lost"]):
+    over = before.daily_xp_earned > 0 and after["day"] != before.day
+    if not (level or over or row["reason"] or row["streak"] or row["unlocked"] or row["lost"]):
         return ()
     said: list[Said] = []
+    if over:
+        said.append(("xp.daily_reset", {"day": before.day, "earned": before.daily_xp_earned}))
     if row["reason"] is Reason.DAILY_CAP:
         said.append(("xp.capped", _capped(row, after)))
     if level:

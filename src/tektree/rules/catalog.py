@@ -13,14 +13,13 @@ from string import Formatter
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import ValidationError
-
 from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, UnknownVersion
 from tektree.ids import hex_id
 from tektree.models.base import Frozen, Value, checked, instant, json_value, made, validated
 from tektree.models.events import Context, Event
 from tektree.models.payloads import PAYLOADS
 from tektree.models.payloads.base import Kind, Payload, is_personal, nullable, parts
+from tektree.models.personal import looks_personal
 
 __all__ = ["CATALOG", "MOST_METADATA", "MOST_PAYLOAD", "Catalog", "encoded", "looks_personal", "stream_of"]
 
@@ -41,10 +40,6 @@ _TYPE: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}(\.(0|[1-9][0-9]{0,8})){2}")
 _NUMBERS: Final = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
-_PERSONAL: Final = frozenset({"address", "avatar", "bio", "birthday", "email", "ip", "latitude", "longitude", "phone"})
-_PERSONAL_NAMES: Final = frozenset(
-    {"birth_date", "date_of_birth", "first_name", "full_name", "last_name", "location", "real_name", "user_agent"}
-)
 _SECRET: Final = frozenset({"password", "secret", "token"})
 
 
@@ -216,10 +211,9 @@ class Catalog:
         """
         kind = self._by_name.get(event.event_type)
         if kind is not None and event.event_version == kind.version:
-            try:  # most are exactly as they are declared here
-                return validated(kind.payload, event.payload)
-            except ValidationError:
-                pass
+            found = validated(kind.payload, event.payload)
+            if found is not None:  # most are exactly as they are declared here
+                return found
         return self._decoded(event)
 
     def _decoded(self, event: Event) -> Payload:
@@ -373,12 +367,6 @@ def _part(part: type[Value], where: str, seen: frozenset[type[Value]]) -> None:
             raise ConfigurationError(f"{where}.{name}", "is personal; it must stand at the top of the payload")
         for inner in {*parts(field)} - seen - {part}:
             _part(inner, f"{where}.{name}", seen | {part})
-
-
-def looks_personal(name: str) -> bool:
-    """Whether a field is personal by its name: ``new_email``, ``ip_hash``, ``last_name``."""
-    name = name.lower().removesuffix("_hash")
-    return name in _PERSONAL_NAMES or _last(name) in _PERSONAL
 
 
 def _last(name: str) -> str:

@@ -16,9 +16,7 @@ from tektree.rules.catalog import CATALOG, Catalog
 
 __all__ = ["LEDGER", "OWN", "Rule", "about", "check", "key", "receiver", "table"]
 
-LEDGER: Final = frozenset(
-    [kind.event_type for kind in CATALOG if kind.stream == "user:{user_id}:xp" or kind.event_type == "xp.daily_reset"]
-)
+LEDGER: Final = frozenset([kind.event_type for kind in CATALOG if kind.stream == "user:{user_id}:xp"])
 """The types that rows of the ledger tell."""
 
 _BOARDS: Final = frozenset({"leaderboard.opted_in", "leaderboard.opted_out"})

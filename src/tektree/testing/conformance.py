@@ -3,14 +3,9 @@
 A check has a name that is a sentence. It takes empty storages; it returns when they keep the promise, and raises an
 ``AssertionError`` that says which one they break. ``python -O`` does not silence it.
 
->>> from tektree.backends import memory
->>> def make():
-...     profiles, accounts = memory.MemoryGamification(), memory.MemoryAccounts()
-...     ledger, boards = memory.MemoryLedger(profiles), memory.MemoryLeaderboards()
-...     log, deliveries = memory.MemoryEventLog(), memory.MemoryDeliveries()
-...     return Backends(profiles, ledger, boards, log, deliveries, accounts, memory.MemorySubscriptions())
+>>> from tektree.backends.memory import memory_backends
 >>> for check in checks():
-...     run(check, make)
+...     run(check, memory_backends)
 """
 
 import asyncio
@@ -26,15 +21,44 @@ from tektree.ports import AsyncBackends, Backends
 
 __all__ = ["checks", "promise", "run", "run_async"]
 
-_ASYNC: Final[Mapping[str, async_conformance.Check]] = {each.__name__: each for each in async_conformance.CHECKS}
-_ASYNC_RACES: Final[Mapping[str, async_conformance.Race]] = {each.__name__: each for each in async_conformance.RACES}
-_SYNC: Final[Mapping[str, sync_conformance.Check]] = {each.__name__: each for each in sync_conformance.CHECKS}
-_SYNC_RACES: Final[Mapping[str, sync_conformance.Race]] = {each.__name__: each for each in sync_conformance.RACES}
+_OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
+    port: tuple([each.__name__ for each in (*plain, *races)])
+    for port, (plain, races) in async_conformance.OPTIONAL.items()
+}
+_ASYNC: Final[Mapping[str, async_conformance.Check]] = {
+    each.__name__: each
+    for plain in (async_conformance.CHECKS, *[plain for plain, _ in async_conformance.OPTIONAL.values()])
+    for each in plain
+}
+_ASYNC_RACES: Final[Mapping[str, async_conformance.Race]] = {
+    each.__name__: each
+    for races in (async_conformance.RACES, *[races for _, races in async_conformance.OPTIONAL.values()])
+    for each in races
+}
+_SYNC: Final[Mapping[str, sync_conformance.Check]] = {
+    each.__name__: each
+    for plain in (sync_conformance.CHECKS, *[plain for plain, _ in sync_conformance.OPTIONAL.values()])
+    for each in plain
+}
+_SYNC_RACES: Final[Mapping[str, sync_conformance.Race]] = {
+    each.__name__: each
+    for races in (sync_conformance.RACES, *[races for _, races in sync_conformance.OPTIONAL.values()])
+    for each in races
+}
 
 
-def checks() -> tuple[str, ...]:
-    """The names of all checks, to parametrise a test with. They are the same in both flavours."""
-    return (*_ASYNC, *_ASYNC_RACES)
+def checks(*ports: str) -> tuple[str, ...]:
+    """The names of checks, to parametrise a test with. They are the same in both flavours.
+
+    Without ``ports``, those of the ports that all storages have; else those of the named ports, which storages may
+    leave out, such as ``rate_limits``. Raises `ConfigurationError` for another name.
+    """
+    if not ports:
+        optional = {name for names in _OPTIONAL.values() for name in names}
+        return tuple([name for name in (*_ASYNC, *_ASYNC_RACES) if name not in optional])
+    if unknown := set(ports) - _OPTIONAL.keys():
+        raise ConfigurationError("ports", f"{min(unknown)!r} is none of {', '.join(_OPTIONAL)}")
+    return tuple([name for port in ports for name in _OPTIONAL[port]])
 
 
 def promise(check: str) -> str:

@@ -2,7 +2,11 @@
 
 What callers supply is encoded part by part: ``%``, ``:``, braces and whatever else is not an ASCII letter, a digit or
 one of ``_ . - ~ /`` becomes ``%XX``. So no two lists of parts give one key, no part reaches into the next one's place,
-and no brace decides which slot of a cluster a key lives in. An ordinary uid, id or path stays as it is.
+and no brace decides which slot of a cluster a key lives in. An ordinary uid, id or path stays as it is. An endpoint
+that would be longer than 256 characters so is ``%~`` and its SHA-256.
+
+What the data model has no key for is kept beside its key, in a companion ``{key}:suffix``. The braces make both live
+in one slot, so one script may touch both.
 
 >>> ratelimit("usr_abc123", "/api/v1/questions")
 'ratelimit:usr_abc123:/api/v1/questions'
@@ -10,15 +14,20 @@ and no brace decides which slot of a cluster a key lives in. An ordinary uid, id
 'ratelimit:ip%3A203.0.113.42:/questions/%7Bid%7D'
 """
 
+import re
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
 from tektree.errors import InvalidInput
 from tektree.models.leaderboards import Board
 
-__all__ = ["cache_question", "cache_user", "leaderboard", "quota", "ratelimit", "session"]
+__all__ = ["cache_question", "cache_user", "companion", "leaderboard", "quota", "ratelimit", "session", "user_sessions"]
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-~/]+")
 _LONGEST: Final = 512
+_LONGEST_ENDPOINT: Final = 65_536
+_LONGEST_WRITTEN: Final = 256
 
 
 def session(session_id: str) -> str:
@@ -26,9 +35,17 @@ def session(session_id: str) -> str:
     return f"session:{_part(session_id, 'session_id')}"
 
 
+def user_sessions(user: str) -> str:
+    """Where it is kept which of a user's sessions are open. A key of ours: the data model has none for it."""
+    return f"user_sessions:{_part(user, 'user')}"
+
+
 def ratelimit(user: str, endpoint: str) -> str:
     """Where the hits of a subject on an endpoint are counted."""
-    return f"ratelimit:{_part(user, 'user')}:{_part(endpoint, 'endpoint')}"
+    written = _part(endpoint, "endpoint", _LONGEST_ENDPOINT)
+    if len(written) > _LONGEST_WRITTEN:
+        written = "%~" + sha256(endpoint.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"ratelimit:{_part(user, 'user')}:{written}"
 
 
 def quota(user: str, quota_type: str, period: str) -> str:
@@ -53,7 +70,16 @@ def leaderboard(board: Board) -> str:
     return f"leaderboard:{board.name}"
 
 
-def _part(value: str, field: str) -> str:
-    if type(value) is not str or not 0 < len(value) <= _LONGEST:
-        raise InvalidInput(field, f"must be a text of 1 to {_LONGEST} characters")
-    return quote(value, safe="/", errors="surrogatepass")
+def companion(key: str, suffix: str) -> str:
+    """Where something of ours about ``key`` is kept.
+
+    >>> companion("leaderboard:global", "ties")
+    '{leaderboard:global}:ties'
+    """
+    return f"{{{key}}}:{suffix}"
+
+
+def _part(value: str, field: str, longest: int = _LONGEST) -> str:
+    if type(value) is not str or not 0 < len(value) <= longest:
+        raise InvalidInput(field, f"must be a text of 1 to {longest} characters")
+    return value if _PLAIN.fullmatch(value) else quote(value, safe="/", errors="surrogatepass")

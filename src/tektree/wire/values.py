@@ -36,7 +36,7 @@ _TIMES: Final = ("created_at", "expires_at")
 
 def session_to_json(session: Session) -> str:
     """``session`` as the data model's JSON: times in whole seconds since 1970, then the fields that we do not know."""
-    known = {name: getattr(session, name) for name in Session.model_fields}
+    known = {name: value for name in Session.model_fields if (value := getattr(session, name)) is not None}
     seconds = {name: int(known[name].timestamp()) for name in _TIMES}
     return _json({**known, **seconds, **(session.__pydantic_extra__ or {})})
 

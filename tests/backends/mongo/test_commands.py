@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from tektree import Board, EntityRef, Principal
+from tektree import Board, EntityRef, Policy, Principal
 from tektree.catalog import Payload
-from tektree.models.base import Uid
+from tektree.models.base import Frozen, Uid
 from tektree.models.events import Event
 from tektree.testing import SeededIds
 from tektree.wire.collections import INDEXES
@@ -43,7 +43,9 @@ class ShopPriced(Payload, event="shop.priced", by="shop", stream="shop:{shop_id}
 
 def on(tek: Any, which: Any, handler: Callable[[Event], object], **options: Any) -> None:
     """Registers a handler in either flavour."""
-    getattr(tek, "inner", tek).events.on(which, name=handler.__name__, **options)(handler)
+    events = getattr(tek, "inner", tek).events
+    events.register(ShopOpened, ShopPriced)
+    events.on(which, name=handler.__name__, **options)(handler)
 
 
 async def listened(world: World) -> tuple[Any, Heard, str]:
@@ -196,18 +198,64 @@ async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
     ports = world.backends(world.client(event_listeners=[heard]))
     found = ports.events.stream("user:usr_ada:xp", 0, 9)
     assert await found if world.is_async else found
+    await everything_of_events(world, tek, heard)
     return heard.commands
+
+
+async def everything_of_events(world: World, tek: Any, heard: Heard) -> None:
+    def mail(event: Event) -> None:
+        raise ValueError
+
+    def audit(event: Event) -> None:
+        raise ValueError
+
+    events, letters = tek.events, tek.events.dead_letters
+    on(tek, "shop.*", mail, attempts=1, on_failure="park")
+    on(tek, "*", audit, attempts=2, on_failure="halt")
+    for number in range(3):
+        await events.emit(ShopPriced(user_id="usr_ada", shop_id="1"), key=f"k{number}")
+        await events.emit(ShopOpened(user_id="usr_ada"))
+    await events.emit(ShopOpened(user_id="usr_ada"), key="once")
+    await events.emit(ShopOpened(user_id="usr_ada"), key="once")
+    ada = (await tek.gamification.enroll("usr_ada")).user_id
+    await tek.gamification.opt_out(Principal(ada, "usr_ada"))
+    await tek.gamification.award(ada, "manual", amount=7, key="heard")
+    later = world.tek(
+        world.client(event_listeners=[heard]), policy=Policy(events={"drain": "relay", "deliver": "relay"})
+    )
+    on(later, "shop.*", mail)
+    await later.gamification.award(ada, "manual", amount=7, key="left")
+    await later.gamification.opt_in(Principal(ada, "usr_ada"))
+    await later.events.emit(ShopOpened(user_id="usr_ada"))
+    world.clock.advance(timedelta(minutes=9))
+    swept = await events.relay.run_once()
+    assert swept.told >= 2
+    assert swept.dead >= 2
+    first = await letters.list(limit=1)
+    await letters.list("mail", after=first.next)
+    for _ in range(3):
+        [dead] = (await letters.list("mail", limit=1)).items
+        await letters.redrive(dead.id)
+    await letters.discard(dead.id)
+    since = world.clock() - timedelta(days=99)
+    for which in ({}, {"user_id": "usr_ada"}, {"user_id": ada, "event_type": "xp.awarded"}, {"correlation_id": "c"}):
+        page = await events.log(**which, limit=2)
+        if page.next:
+            await events.log(**which, after=page.next)
+    for which in ({}, {"which": "xp.awarded"}, {"user_id": ada}, {"user_id": ada, "which": ShopOpened}):
+        await events.replay(lambda event: None, since=since, progress=lambda done, total: None, **which)
+    await events.explain((await events.log("usr_ada", "xp.awarded")).items[0].event_id)
 
 
 def test_nothing_is_skipped_upserted_or_found_and_modified(world: World) -> None:
     commands = world.run(everything)
-    assert {name for name, _ in commands} == {"find", "insert", "update", "aggregate", "count"}
+    assert {name for name, _ in commands} == {"find", "insert", "update", "delete", "aggregate", "count"}
     for name, command in commands:
         told = repr(command)
         assert "'skip':" not in told
         assert "$skip" not in told
         assert "upsert': True" not in told
-        if name in {"insert", "update"}:
+        if name in {"insert", "update", "delete"}:
             assert command["writeConcern"] == {"w": "majority", "j": True}
         elif name != "count" or "readConcern" in command:
             assert command["readConcern"]["level"] == "majority"
@@ -218,28 +266,42 @@ def test_every_write_and_what_it_depends_on_carries_the_shard_key(world: World) 
     for name, command in world.run(everything):
         if name == "insert" and command["insert"] in {PROFILES, ROWS}:
             assert all("user_id" in each for each in command["documents"])
-        if name == "update":
+        if name == "update" and command["update"] in {PROFILES, ROWS}:
             assert all("user_id" in each["q"] for each in command["updates"])
 
 
-def queries(commands: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The collections and filters of all that looks for something, those inside of pipelines too."""
+Query = tuple[str, dict[str, Any], dict[str, int]]
+
+
+def queries(commands: list[tuple[str, dict[str, Any]]]) -> Iterator[Query]:
+    """Collection, filter and order of all that looks for something, those inside of pipelines too.
+
+    Of a filter with ``$or`` each branch is a query: a server may look for them one by one.
+    """
+    for collection, query, order in _asked(commands):
+        rest = {name: rule for name, rule in query.items() if name != "$or"}
+        yield from [(collection, {**rest, **branch}, order) for branch in query.get("$or", ({},))]
+
+
+def _asked(commands: list[tuple[str, dict[str, Any]]]) -> Iterator[Query]:
     for name, command in commands:
         if name == "find":
-            yield command["find"], command["filter"]
+            yield command["find"], command["filter"], dict(command.get("sort", {}))
         elif name == "update":
-            yield from [(command["update"], each["q"]) for each in command["updates"]]
+            yield from [(command["update"], each["q"], {}) for each in command["updates"]]
+        elif name == "delete":
+            yield from [(command["delete"], each["q"], {}) for each in command["deletes"]]
         elif name == "aggregate":
             yield from _of_pipeline(command["aggregate"], command["pipeline"])
 
 
-def _of_pipeline(collection: str, pipeline: list[Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield collection, pipeline[0]["$match"]
+def _of_pipeline(collection: str, pipeline: list[Mapping[str, Any]]) -> Iterator[Query]:
+    yield collection, pipeline[0]["$match"], {}
     for stage in pipeline:
         if "$unionWith" in stage:
             yield from _of_pipeline(stage["$unionWith"]["coll"], stage["$unionWith"]["pipeline"])
         if "$lookup" in stage:
-            yield stage["$lookup"]["from"], {stage["$lookup"]["foreignField"]: ObjectId()}
+            yield stage["$lookup"]["from"], {stage["$lookup"]["foreignField"]: ObjectId()}, {}
 
 
 def test_every_query_is_served_by_an_index(world: World) -> None:
@@ -248,20 +310,22 @@ def test_every_query_is_served_by_an_index(world: World) -> None:
     So some of the clauses have to be served there, and a real server has to serve the query as it is.
     """
     commands = world.run(everything)
-    distinct = {repr(_shape(query)) + collection: (collection, query) for collection, query in queries(commands)}
-    assert len(distinct) > 15
-    for collection, query in distinct.values():
-        assert any(_is_served(world, collection, part) for part in _parts(world, query)), (collection, query)
+    distinct = {repr((_shape(query), order)) + name: (name, query, order) for name, query, order in queries(commands)}
+    assert len(distinct) > 40
+    for name, query, order in distinct.values():
+        order = {} if query else order  # who asks for nothing walks along the index of the order
+        assert any(_is_served(world, name, part, order) for part in _parts(world, query)), (name, query, order)
 
 
 def _parts(world: World, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    fewest = len(query) if world.lane == REAL else 1
+    fewest = len(query) if world.lane == REAL else min(1, len(query))
     for size in range(len(query), fewest - 1, -1):
         yield from [dict(part) for part in combinations(query.items(), size)]
 
 
-def _is_served(world: World, collection: str, query: dict[str, Any]) -> bool:
-    plan = world.look.command("explain", {"find": collection, "filter": query}, verbosity="queryPlanner")
+def _is_served(world: World, collection: str, query: dict[str, Any], order: Mapping[str, int] = Frozen()) -> bool:
+    asked = {"find": collection, "filter": query, **({"sort": dict(order)} if order else {})}
+    plan = world.look.command("explain", asked, verbosity="queryPlanner")
     told = repr(plan["queryPlanner"]["winningPlan"])
     return "COLLSCAN" not in told and ("IXSCAN" in told or "IDHACK" in told or "EXPRESS" in told)
 
@@ -307,7 +371,8 @@ def _is_ordered(collection: str, query: Mapping[str, Any], order: Mapping[str, i
 
 
 def test_every_order_is_that_of_an_index(world: World) -> None:
-    """So nothing is sorted in the server's memory: but the rows of before us, whose index is the data model's."""
+    """So nothing is sorted in the server's memory: but the rows of before us, whose index is the data model's, and the
+    heads of lines, which are there only when they are grouped."""
     asked = {
         repr((collection, list(order))): (collection, query, order)
         for collection, query, order in orders(world.run(everything))
@@ -315,7 +380,7 @@ def test_every_order_is_that_of_an_index(world: World) -> None:
     unordered = [
         (collection, order) for collection, query, order in asked.values() if not _is_ordered(collection, query, order)
     ]
-    assert unordered == [(ROWS, {"timestamp": -1, "_id": -1})]
+    assert unordered == [(ROWS, {"timestamp": -1, "_id": -1}), (DELIVERIES, {"head.due": 1, "head._id": 1})]
     assert len(asked) >= 5
     assert not _is_ordered(PROFILES, {}, {"total_xp": -1, "uid": 1})
 

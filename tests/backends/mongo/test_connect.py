@@ -283,9 +283,3 @@ def test_options_of_the_hosts_client_change_nothing(world: World, options: dict[
         assert await tek.gamification.verify(user_id)
 
     world.run(scenario)
-
-
-def test_redis_is_not_served_yet() -> None:
-    enter(MOCK)
-    with pytest.raises(ConfigurationError, match="redis"):
-        TekTree.connect("mongodb://127.0.0.1/x", redis="redis://127.0.0.1")  # type: ignore[arg-type]

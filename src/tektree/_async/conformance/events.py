@@ -192,6 +192,23 @@ async def a_marked_event_is_posted_until_it_is_delivered(backends: AsyncBackends
         same("the event itself", await backends.events.event(each.event_id), each)
 
 
+async def an_event_is_awaited_by_those_behind_it_in_its_stream(backends: AsyncBackends) -> None:
+    """``awaited`` says whether one with a lower number of the same stream is still marked."""
+    events = [event("user:usr_await:xp", seq) for seq in (1, 2, 3)]
+    await backends.events.append(events, _post(events, "me"))
+    await backends.events.append([event("user:usr_other:xp", 9)])
+
+    async def seen() -> list[bool]:
+        return [await backends.events.awaited("user:usr_await:xp", before) for before in (1, 2, 3, 4)]
+
+    same("who waits", await seen(), [False, True, True, True])
+    await backends.events.delivered([events[0].event_id])
+    same("who waits behind the second", await seen(), [False, False, True, True])
+    same("another stream", await backends.events.awaited("user:usr_other:xp", 99), False)
+    await backends.events.delivered([each.event_id for each in events])
+    same("who waits in the end", await seen(), [False] * 4)
+
+
 async def an_event_for_nobody_is_not_posted(backends: AsyncBackends) -> None:
     """Without ``posting``, or with nobody named, there is no mark."""
     plain, named, loose, told = [occurrence(name) for name in ("plain", "named", "loose", "told")]
@@ -456,6 +473,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_event_without_a_stream_has_no_number,
     an_id_that_is_told_again_gives_back_the_first,
     a_marked_event_is_posted_until_it_is_delivered,
+    an_event_is_awaited_by_those_behind_it_in_its_stream,
     an_event_for_nobody_is_not_posted,
     an_event_that_is_passed_over_is_not_marked_again,
     an_event_is_posted_to_its_own_at_once_and_to_others_when_its_time_is_up,

@@ -7,6 +7,9 @@ from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree._async.ports.sessions import AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 
 __all__ = ["AsyncBackends"]
@@ -14,7 +17,11 @@ __all__ = ["AsyncBackends"]
 
 @dataclass(frozen=True, slots=True)
 class AsyncBackends:
-    """One implementation of every port, and what has to happen around their use: once before, and at the end."""
+    """One implementation of every port, and what has to happen around their use: once before, and at the end.
+
+    What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
+    ``created``, which counts what exists, quotas that are lost begin anew.
+    """
 
     gamification: AsyncGamificationRepository
     ledger: AsyncLedger
@@ -26,3 +33,7 @@ class AsyncBackends:
     on_setup: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
     on_check: Callable[[], Awaitable[Sequence[object]]] | None = None
+    rate_limits: AsyncRateLimitStore | None = None
+    sessions: AsyncSessionStore | None = None
+    quotas: AsyncQuotaStore | None = None
+    created: AsyncUsageReader | None = None

@@ -180,11 +180,12 @@ class AsyncCommits:
     async def sweep(self) -> int:
         """Finishes all rows that still carry events; gives back how many were told."""
         told = 0
-        while rows := await self._ledger.unfinished(_BATCH):
-            told += await self.finish(rows, read(self._clock))
+        while True:
+            now = read(self._clock)  # before they are read: from then on they grow old
+            rows = await self._ledger.unfinished(_BATCH)
+            told += await self.finish(rows, now)
             if len(rows) < _BATCH:
-                break
-        return told
+                return told
 
     async def _caught_up(self, user_id: str, work: AsyncWork) -> GamificationProfile:
         """Page by page: a profile that was restored may lag by the whole ledger."""

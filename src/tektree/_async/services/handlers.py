@@ -18,7 +18,7 @@ from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._flavour import async_call, async_loop
 from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, InvalidInput, UnknownVersion
-from tektree.ids import Ids, derived_id, event_id
+from tektree.ids import Ids, derived_id, event_id, fresh_id
 from tektree.models.events import Delivery, Event, Posting, Recipients, Told
 from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
 from tektree.policy import Policy
@@ -170,6 +170,11 @@ class AsyncHandlers:
         if new:
             await self.run(self.queue([stored], [to]))
         return stored
+
+    async def say(self, payload: Payload) -> Event:
+        """Tells what happens now, once for each call."""
+        now = read(self._clock)
+        return await self.tell(payload, fresh_id(self._ids), now, now)
 
     def posting(self, to: Sequence[Recipients], now: datetime) -> Posting:
         """The mark of events that this process is about to deliver."""

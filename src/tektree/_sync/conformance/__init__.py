@@ -2,15 +2,26 @@
 """What every port promises, as plain functions: each takes empty storages, and returns when they keep the promise.
 
 The functions' names are sentences. `CHECKS` take the storages alone, `RACES` also a way to make calls at the same time.
+`OPTIONAL` has both for each port that storages may leave out.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from tektree._sync.conformance import accounts, deliveries, events, gamification, leaderboards
+from tektree._sync.conformance import (
+    accounts,
+    deliveries,
+    events,
+    gamification,
+    leaderboards,
+    quotas,
+    rate_limits,
+    sessions,
+)
 from tektree._sync.conformance.samples import Check, Race, Together
 from tektree._sync.ports.bundles import Backends
 
-__all__ = ["Backends", "CHECKS", "Check", "RACES", "Race", "Together"]
+__all__ = ["Backends", "CHECKS", "OPTIONAL", "Check", "RACES", "Race", "Together"]
 
 CHECKS: Final[tuple[Check, ...]] = (
     *gamification.CHECKS,
@@ -26,3 +37,8 @@ RACES: Final[tuple[Race, ...]] = (
     *deliveries.RACES,
     *accounts.RACES,
 )
+OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
+    "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
+    "quotas": (quotas.CHECKS, quotas.RACES),
+    "sessions": (sessions.CHECKS, sessions.RACES),
+}

@@ -193,6 +193,23 @@ def a_marked_event_is_posted_until_it_is_delivered(backends: Backends) -> None:
         same("the event itself", backends.events.event(each.event_id), each)
 
 
+def an_event_is_awaited_by_those_behind_it_in_its_stream(backends: Backends) -> None:
+    """``awaited`` says whether one with a lower number of the same stream is still marked."""
+    events = [event("user:usr_await:xp", seq) for seq in (1, 2, 3)]
+    backends.events.append(events, _post(events, "me"))
+    backends.events.append([event("user:usr_other:xp", 9)])
+
+    def seen() -> list[bool]:
+        return [backends.events.awaited("user:usr_await:xp", before) for before in (1, 2, 3, 4)]
+
+    same("who waits", seen(), [False, True, True, True])
+    backends.events.delivered([events[0].event_id])
+    same("who waits behind the second", seen(), [False, False, True, True])
+    same("another stream", backends.events.awaited("user:usr_other:xp", 99), False)
+    backends.events.delivered([each.event_id for each in events])
+    same("who waits in the end", seen(), [False] * 4)
+
+
 def an_event_for_nobody_is_not_posted(backends: Backends) -> None:
     """Without ``posting``, or with nobody named, there is no mark."""
     plain, named, loose, told = [occurrence(name) for name in ("plain", "named", "loose", "told")]
@@ -457,6 +474,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_event_without_a_stream_has_no_number,
     an_id_that_is_told_again_gives_back_the_first,
     a_marked_event_is_posted_until_it_is_delivered,
+    an_event_is_awaited_by_those_behind_it_in_its_stream,
     an_event_for_nobody_is_not_posted,
     an_event_that_is_passed_over_is_not_marked_again,
     an_event_is_posted_to_its_own_at_once_and_to_others_when_its_time_is_up,

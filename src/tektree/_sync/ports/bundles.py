@@ -8,6 +8,9 @@ from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.quotas import QuotaStore, UsageReader
+from tektree._sync.ports.rate_limits import RateLimitStore
+from tektree._sync.ports.sessions import SessionStore
 from tektree._sync.ports.subscriptions import SubscriptionRepository
 
 __all__ = ["Backends"]
@@ -15,7 +18,11 @@ __all__ = ["Backends"]
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """One implementation of every port, and what has to happen around their use: once before, and at the end."""
+    """One implementation of every port, and what has to happen around their use: once before, and at the end.
+
+    What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
+    ``created``, which counts what exists, quotas that are lost begin anew.
+    """
 
     gamification: GamificationRepository
     ledger: Ledger
@@ -27,3 +34,7 @@ class Backends:
     on_setup: Callable[[], None] | None = None
     on_close: Callable[[], None] | None = None
     on_check: Callable[[], Sequence[object]] | None = None
+    rate_limits: RateLimitStore | None = None
+    sessions: SessionStore | None = None
+    quotas: QuotaStore | None = None
+    created: UsageReader | None = None

@@ -179,11 +179,12 @@ class Commits:
     def sweep(self) -> int:
         """Finishes all rows that still carry events; gives back how many were told."""
         told = 0
-        while rows := self._ledger.unfinished(_BATCH):
-            told += self.finish(rows, read(self._clock))
+        while True:
+            now = read(self._clock)  # before they are read: from then on they grow old
+            rows = self._ledger.unfinished(_BATCH)
+            told += self.finish(rows, now)
             if len(rows) < _BATCH:
-                break
-        return told
+                return told
 
     def _caught_up(self, user_id: str, work: Work) -> GamificationProfile:
         """Page by page: a profile that was restored may lag by the whole ledger."""

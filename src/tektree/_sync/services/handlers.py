@@ -19,7 +19,7 @@ from tektree._flavour import sync_call, sync_loop
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, InvalidInput, UnknownVersion
-from tektree.ids import Ids, derived_id, event_id
+from tektree.ids import Ids, derived_id, event_id, fresh_id
 from tektree.models.events import Delivery, Event, Posting, Recipients, Told
 from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
 from tektree.policy import Policy
@@ -171,6 +171,11 @@ class Handlers:
         if new:
             self.run(self.queue([stored], [to]))
         return stored
+
+    def say(self, payload: Payload) -> Event:
+        """Tells what happens now, once for each call."""
+        now = read(self._clock)
+        return self.tell(payload, fresh_id(self._ids), now, now)
 
     def posting(self, to: Sequence[Recipients], now: datetime) -> Posting:
         """The mark of events that this process is about to deliver."""

@@ -7,8 +7,8 @@ the lines of deliveries are tried: an attempt is counted before the handler is c
 uses up its attempts like any other.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from tektree._sync.ports.bundles import Backends
@@ -102,15 +102,23 @@ class Relay:
         outcomes = {"delivered": 0, "failed": 0, "dead": 0}
         while True:
             now = read(self._clock)
-            heads = self._deliveries.heads(handlers, _BATCH + len(tried))
-            fresh = [each for each in heads if each.id not in tried and (not due_only or each.due <= now)]
+            fresh = self._untried(handlers, tried, now if due_only else None)
             if not fresh:
                 return outcomes["delivered"], outcomes["failed"], outcomes["dead"]
-            for each in fresh[:_BATCH]:
+            for each in fresh:
                 tried.add(each.id)
                 outcome = self._attempt(each)
                 if outcome:
                     outcomes[outcome] += 1
+
+    def _untried(self, handlers: Sequence[str], tried: Collection[str], due: datetime | None) -> list[Delivery]:
+        """The next ones. What was tried in this run and failed is due later, so most often it stands behind them."""
+        for limit in (_BATCH, _BATCH + len(tried)):
+            heads = self._deliveries.heads(handlers, limit)
+            fresh = [each for each in heads if each.id not in tried and (due is None or each.due <= due)]
+            if fresh or len(heads) < limit:
+                break
+        return fresh[:_BATCH]
 
     def _attempt(self, delivery: Delivery) -> str | None:
         """Tries one delivery. None: somebody else is at it."""
@@ -120,8 +128,9 @@ class Relay:
         handler = self._handlers.named(delivery.handler)
         if claimed is None or handler is None:
             return None
-        if claimed.attempts > handler.attempts:
-            return self._put(self._handlers.failed(claimed, handler, None), token)
+        if claimed.attempts > handler.attempts:  # the last one ended the process; this one is not made
+            last = claimed.evolve(attempts=claimed.attempts - 1)
+            return self._put(self._handlers.failed(last, handler, None), token)
         event = self._log.event(claimed.event_id)
         if event is None:  # it was taken out of the log: there is nothing left to tell
             self._deliveries.remove(claimed.id, token)

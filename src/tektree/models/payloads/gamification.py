@@ -92,8 +92,8 @@ class XPCapped(_Ledger, event="xp.capped"):
     resets_at: Moment
 
 
-class XPDailyReset(_Ledger, event="xp.daily_reset", stream=None):
-    """A day on which the user earned something is over."""
+class XPDailyReset(_Ledger, event="xp.daily_reset"):
+    """A day on which the user earned something is over. Told with the first row of a later day."""
 
     day: Date
     earned: Annotated[int, Field(ge=1, le=INT53)]

@@ -208,8 +208,9 @@ class AsyncMongoLedger:
         return [_committed(document) for document in documents]
 
     async def unfinished(self, limit: int) -> Sequence[Committed]:
+        query = {"user_id": {"$gte": _FIRST_ID}, "_outbox.event_id": {"$gt": ""}}  # the index begins with the user
         with self._mongo.reading(XP_TRANSACTIONS):
-            found = self._rows.find({"_outbox.event_id": {"$gt": ""}}).sort([("user_id", 1), ("seq", 1)]).limit(limit)
+            found = self._rows.find(query).sort([("user_id", 1), ("seq", 1)]).limit(limit)
             documents = await self._mongo.listed(found)
         return [_committed(document) for document in documents]
 

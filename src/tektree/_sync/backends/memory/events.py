@@ -3,10 +3,10 @@
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
 
@@ -30,6 +30,7 @@ class MemoryEventLog:
         self._lock = threading.Lock()
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
+        self._lasts: dict[str, int] = {}
         self._waiting: list[Told] = []
         self._marks: dict[str, _Mark] = {}
         self._marked: dict[str, set[int]] = {}
@@ -56,7 +57,7 @@ class MemoryEventLog:
                 return first, False
             stream = event.metadata.get("stream")
             if stream is not None:
-                number = max(self._streams.get(stream, {}), default=0) + 1
+                number = self._lasts.get(stream, 0) + 1
                 event = event.evolve(metadata={**event.metadata, "seq": number})
             self._add(event)
             if posting is not None:
@@ -77,7 +78,7 @@ class MemoryEventLog:
         with self._lock:
             self._make()
             numbered = self._streams.get(stream, {})
-            numbers = range(after + 1, max(numbered, default=0) + 1)
+            numbers = range(after + 1, self._lasts.get(stream, 0) + 1)
             return list(islice((numbered[number] for number in numbers if number in numbered), limit))
 
     def newest(self, which: EventFilter, before: tuple[datetime, str] | None, limit: int) -> Sequence[Event]:
@@ -116,7 +117,7 @@ class MemoryEventLog:
         with self._lock:
             for id in event_ids:
                 if self._marks.pop(id, None) is not None:
-                    self._unmark(self._by_id[id].metadata)
+                    self._unmark(self._by_id[id])
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
@@ -135,11 +136,11 @@ class MemoryEventLog:
             if stream is not None:
                 self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
 
-    def _unmark(self, metadata: Mapping[str, Any]) -> None:
-        stream = metadata.get("stream")
+    def _unmark(self, event: Event) -> None:
+        stream = event.metadata.get("stream")
         if stream is not None:
             marked = self._marked[stream]
-            marked.discard(metadata.get("seq", 0))
+            marked.discard(event.metadata.get("seq", 0))
             if not marked:
                 del self._marked[stream]
 
@@ -162,6 +163,7 @@ class MemoryEventLog:
             if number in numbered:
                 return False
             numbered[number] = event
+            self._lasts[stream] = max(number, self._lasts.get(stream, 0))
         self._by_id[id] = event
         self._orders.arrived.append(event)
         return True

@@ -128,7 +128,7 @@ class MongoEventLog:
     def effects(self, event_ids: Sequence[str], limit: int) -> Sequence[Event]:
         if not event_ids:
             return []
-        query = {"metadata.causation_id": {"$in": list(event_ids)}}
+        query = {"metadata.causation_id": {"$in": list(event_ids), "$gt": ""}}  # as the index has it
         return sorted(self._found(query, "metadata.recorded_at", 1, limit), key=_record)
 
     def count(self) -> int:
@@ -148,7 +148,7 @@ class MongoEventLog:
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         due = [{"_relay.by": by}, {"_relay.until": {"$lte": now}}]
-        query = {"_relay.by": {"$gt": ""}, "$or": due}
+        query = {"_relay.until": {"$gt": _EPOCH}, "_relay.by": {"$gt": ""}, "$or": due}  # as the index has it
         with self._mongo.reading(EVENTS):
             documents = self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
         found = posted_of(documents)

@@ -207,8 +207,9 @@ class MongoLedger:
         return [_committed(document) for document in documents]
 
     def unfinished(self, limit: int) -> Sequence[Committed]:
+        query = {"user_id": {"$gte": _FIRST_ID}, "_outbox.event_id": {"$gt": ""}}  # the index begins with the user
         with self._mongo.reading(XP_TRANSACTIONS):
-            found = self._rows.find({"_outbox.event_id": {"$gt": ""}}).sort([("user_id", 1), ("seq", 1)]).limit(limit)
+            found = self._rows.find(query).sort([("user_id", 1), ("seq", 1)]).limit(limit)
             documents = self._mongo.listed(found)
         return [_committed(document) for document in documents]
 

@@ -1,0 +1,24 @@
+"""All storages in memory, in one value."""
+
+from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
+from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
+from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
+from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._async.ports.bundles import AsyncBackends
+
+__all__ = ["memory_backends"]
+
+
+def memory_backends() -> AsyncBackends:
+    """A fresh set of storage in this process's memory. It never waits for anything."""
+    profiles = AsyncMemoryGamification()
+    return AsyncBackends(
+        profiles,
+        AsyncMemoryLedger(profiles),
+        AsyncMemoryLeaderboards(),
+        AsyncMemoryEventLog(),
+        AsyncMemoryDeliveries(),
+        AsyncMemoryAccounts(),
+        AsyncMemorySubscriptions(),
+    )

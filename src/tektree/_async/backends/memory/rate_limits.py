@@ -1,0 +1,91 @@
+"""Rate limits in memory: the instants of the hits of each bucket, in order."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tektree.models.rate_limits import Bucket, Fill
+
+__all__ = ["AsyncMemoryRateLimits"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
+_FEW: Final = 1024
+"""So many buckets are kept before anyone looks which of them are over."""
+
+
+class _Log:
+    """The hits of one bucket, and when the last of them is over."""
+
+    __slots__ = ("hits", "over")
+
+    def __init__(self) -> None:
+        self.hits: deque[int] = deque()
+        self.over = 0
+
+
+class AsyncMemoryRateLimits:
+    """Sliding windows in this process, by ``clock``: anything that returns the time as an aware datetime."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._logs: dict[tuple[str, str], _Log] = {}
+        self._many = _FEW
+
+    async def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        with self._lock:
+            now = (self._clock() - _EPOCH) // _MICRO
+            if len(buckets) == 1:
+                return [self._took(buckets[0], cost, now)]
+            fills = [self._fill(each, cost, now) for each in buckets]
+            if any(each.wait for each in fills):
+                return fills
+            return [self._took(each, cost, now) for each in buckets]
+
+    async def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        with self._lock:
+            now = (self._clock() - _EPOCH) // _MICRO
+            return [self._fill(each, cost, now) for each in buckets]
+
+    async def clear(self, buckets: Sequence[Bucket]) -> None:
+        with self._lock:
+            for each in buckets:
+                self._logs.pop((each.subject, each.endpoint), None)
+
+    def _took(self, bucket: Bucket, cost: int, now: int) -> Fill:
+        """The fill after ``cost`` hits, if they have room."""
+        fill = self._fill(bucket, cost, now)
+        if fill.wait:
+            return fill
+        key = bucket.subject, bucket.endpoint
+        log = self._logs.get(key)
+        if log is None:
+            self._sweep(now)
+            log = self._logs[key] = _Log()
+        newest = now if now > fill.newest else fill.newest
+        log.hits.extend([newest] * cost)
+        log.over = newest + bucket.window * 1_000_000
+        return Fill(fill.used + cost, now, newest, 0)
+
+    def _fill(self, bucket: Bucket, cost: int, now: int) -> Fill:
+        log = self._logs.get((bucket.subject, bucket.endpoint))
+        if log is None:
+            return Fill(0, now, now, 0)
+        hits, width = log.hits, bucket.window * 1_000_000
+        while hits and hits[0] <= now - width:
+            hits.popleft()
+        used = len(hits)
+        if not used:
+            return Fill(0, now, now, 0)
+        over = used + cost - bucket.limit
+        return Fill(used, now, hits[-1], hits[over - 1] + width - now if over > 0 else 0)
+
+    def _sweep(self, now: int) -> None:
+        """Lets go of buckets that are over, each time their number has doubled: little work for each hit."""
+        if len(self._logs) < self._many:
+            return
+        self._logs = {key: log for key, log in self._logs.items() if log.over > now}
+        self._many = max(_FEW, 2 * len(self._logs))

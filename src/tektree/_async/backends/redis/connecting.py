@@ -1,0 +1,62 @@
+"""From what a host passes as ``redis`` to our backends over it."""
+
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of, stranger
+from tektree._async.backends.redis.quotas import AsyncRedisQuotas
+from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
+from tektree._async.backends.redis.sessions import AsyncRedisSessions
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._flavour import async_redis
+from tektree.errors import ConfigurationError
+
+__all__ = ["connected", "with_redis"]
+
+_LIBRARY: Final[Any] = import_module(async_redis)
+
+
+def connected(redis: Any, deadline: float = DEADLINE) -> AsyncRedis:
+    """A server by a URI ``redis://host`` (also ``rediss://`` and ``unix://``), or by a client of redis-py.
+
+    Nothing is sent yet. A client that is opened here is closed with the SDK, one that was passed in is not. Raises
+    `ConfigurationError` for anything else.
+    """
+    if isinstance(redis, str):
+        return AsyncRedis(_opened(redis), deadline, owned=True)
+    if client_of(redis) is not None:
+        return AsyncRedis(redis, deadline)
+    reason = stranger(redis) or "must be a URI 'redis://host', a redis.Redis or a redis.RedisCluster"
+    raise ConfigurationError("redis", reason)
+
+
+def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) -> AsyncBackends:
+    """``backends`` with what is kept for a while on Redis. Raises `ConfigurationError`."""
+    found = connected(redis, deadline)
+    inner = backends.on_close
+
+    async def close() -> None:
+        try:
+            await found.close()
+        finally:
+            if inner is not None:
+                await inner()
+
+    return replace(
+        backends,
+        rate_limits=AsyncRedisRateLimits(found),
+        sessions=AsyncRedisSessions(found),
+        quotas=AsyncRedisQuotas(found),
+        on_close=close,
+    )
+
+
+def _opened(uri: str) -> Any:
+    """A client of our own. What is wrong with a URI is said without repeating it: it may hold a password."""
+    try:
+        return _LIBRARY.Redis.from_url(uri)
+    except (RedisError, ValueError, TypeError, UnicodeError) as error:
+        raise ConfigurationError("redis", f"is no valid Redis URI ({type(error).__name__})") from None

@@ -1,0 +1,124 @@
+"""The one place that calls redis-py: its clients, standalone and cluster, real and faked.
+
+Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
+reply was lost, also one that counts. Here that is done with those alone that may be repeated, once.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import NoScriptError, ResponseError
+
+from tektree._async.backends.redis.faults import RAISED, fault
+from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command
+from tektree._flavour import async_loop, async_redis_clients, async_redis_stranger
+from tektree.errors import ConfigurationError, TekTreeError
+from tektree.wire.scripts import Script
+
+__all__ = ["DEADLINE", "AsyncRedis", "client_of", "stranger"]
+
+DEADLINE: Final = 2.0
+"""Seconds that a round trip may take, from finding a connection to the last reply."""
+
+
+class AsyncRedis:
+    """A server, as our backends use it."""
+
+    def __init__(self, client: Any, deadline: float = DEADLINE, owned: bool = False) -> None:
+        self._client = client
+        self.deadline = deadline
+        """The seconds that a round trip may take."""
+        self._owned = owned
+        self._nodes: AsyncNodes = (AsyncCluster if client_of(client) == "RedisCluster" else AsyncOneNode)(
+            client, deadline
+        )
+        self.is_cluster = self._nodes.is_cluster
+        """Whether keys have to share a slot to be touched in one step."""
+        self._pid = os.getpid()
+        self._loop: object | None = None
+
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[str | int] = (), again: bool = False
+    ) -> Any:
+        """What a script returns, in one round trip. A server that does not know it yet is told once.
+
+        ``again``: it does no harm to run it twice, so it is when the connection breaks.
+        """
+        call = (len(keys), *keys, *args)
+        reply = (await self.send(("EVALSHA", script.sha, *call), about=keys[0], again=again))[0]
+        if isinstance(reply, NoScriptError):  # then nothing was run
+            reply = (await self.send(("EVAL", script.text, *call), about=keys[0], again=again))[0]
+        if isinstance(reply, ResponseError):
+            raise fault(reply, keys[0])
+        return reply
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """The replies to commands about keys of one slot, in one round trip. The first key is their first argument.
+
+        They do no harm when they are given twice, and are when the connection breaks.
+        """
+        about = str(commands[0][1])
+        replies = await self.send(*commands, about=about, again=True)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise fault(reply, about)
+        return replies
+
+    async def both(self, first: Command, second: Command) -> list[Any]:
+        """The replies to two commands about keys that need not share a slot. One round trip where one server has
+        both.
+        """
+        if self.is_cluster:
+            return [*await self.ask(first), *await self.ask(second)]
+        return await self.ask(first, second)
+
+    async def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
+        """The replies to commands, in one round trip; what the server refused is the error it answered with."""
+        self._at_home()
+        try:
+            try:
+                return await self._nodes.exchange(commands, about)
+            except LostConnection:
+                if not again:
+                    raise
+            return await self._nodes.exchange(commands, about)
+        except TekTreeError:
+            raise
+        except RAISED as error:
+            raise fault(error, about) from None
+
+    async def close(self) -> None:
+        """Closes what was opened here: never a client that came from the host."""
+        if os.getpid() != self._pid:
+            return
+        await self._nodes.close()
+        if self._owned:
+            await self._client.connection_pool.disconnect()
+
+    def _at_home(self) -> None:
+        """Connections belong to the process and, when async, to the event loop that opened them."""
+        if os.getpid() != self._pid:
+            raise ConfigurationError("redis", "was opened before this process was forked; connect again in the child")
+        loop = async_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
+
+
+def client_of(client: object) -> str | None:
+    """Which client of redis-py this is, of those that this flavour can use; None for anything else."""
+    return _named(client, async_redis_clients)
+
+
+def stranger(client: object) -> str | None:
+    """What to do instead with a client of the other flavour; None for anything else."""
+    tektree, clients = async_redis_stranger
+    return f"is a client for the other flavour; {tektree} takes it" if _named(client, clients) else None
+
+
+def _named(client: object, clients: Mapping[tuple[str, str], str]) -> str | None:
+    classes = [(each.__module__, each.__qualname__) for each in type(client).__mro__]
+    return next((clients[each] for each in classes if each in clients), None)

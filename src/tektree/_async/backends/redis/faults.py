@@ -1,0 +1,73 @@
+"""What redis-py and the server raise, as our errors. No text of theirs gets through: it may hold keys and passwords."""
+
+from typing import Final
+
+from redis import exceptions
+
+from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError, Unavailable
+
+__all__ = ["RAISED", "STORE", "fault"]
+
+STORE: Final = "Redis"
+
+RAISED: Final = (exceptions.RedisError, OSError, TimeoutError, RuntimeError, UnicodeError)
+"""All that the driver raises."""
+
+_REFUSED: Final = (
+    ("NOPERM", "the server does not let this user do that; check the user and its permissions"),
+    ("NOAUTH", "the server asks for a password"),
+    ("WRONGPASS", "the server does not know this user and password"),
+    ("MOVED", "is a cluster; pass a redis.RedisCluster"),
+    ("unknown command", "is too old: Redis 6.2 or newer is needed"),
+    ("CROSSSLOT", "is a cluster; pass a redis.RedisCluster"),
+)
+"""What a server says when the set-up is wrong."""
+
+_AWAY: Final = (
+    ("OOM", "is full and refuses writes"),
+    ("READONLY", "is a replica and refuses writes"),
+    ("LOADING", "is still loading its data"),
+    ("MISCONF", "cannot persist, and refuses writes"),
+    ("NOREPLICAS", "has too few replicas, and refuses writes"),
+    ("CLUSTERDOWN", "is a cluster that is down"),
+    ("TRYAGAIN", "is moving these keys to another node"),
+    ("BUSY", "is busy with a script"),
+)
+"""What it says when it cannot serve for now."""
+
+_CORRUPT: Final = ("WRONGTYPE", "user_script", "not an integer", "not a valid float")
+
+
+def fault(error: Exception, key: str) -> TekTreeError:
+    """What an error comes to, for the caller of a command about ``key``."""
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
+        return ConfigurationError("redis", "the server does not know this user and password")
+    if isinstance(error, exceptions.ResponseError):
+        return _answered(f"{type(error).__name__} {error}", key)
+    if isinstance(error, RuntimeError) and "loop" in str(error).lower():
+        return ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
+    return Unavailable(STORE)
+
+
+def _answered(said: str, key: str) -> TekTreeError:
+    for sign, reason in _AWAY:
+        if sign in said or _CLASSES.get(sign, "…") in said:
+            return Unavailable(STORE, reason)
+    for sign, reason in _REFUSED:
+        if sign in said or _CLASSES.get(sign, "…") in said:
+            return ConfigurationError("redis", reason)
+    if any(sign in said for sign in _CORRUPT):
+        return CorruptDocument(STORE, key, "(value)", "is not what this package keeps there; delete the key")
+    return Unavailable(STORE, "refused the command")
+
+
+_CLASSES: Final = {
+    "OOM": "OutOfMemoryError",
+    "READONLY": "ReadOnlyError",
+    "LOADING": "BusyLoadingError",
+    "NOPERM": "NoPermissionError",
+    "MOVED": "MovedError",
+    "CLUSTERDOWN": "ClusterDownError",
+    "TRYAGAIN": "TryAgainError",
+}
+"""The classes that redis-py makes of a sign; it cuts the sign off then."""

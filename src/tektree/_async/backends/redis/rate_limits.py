@@ -1,0 +1,62 @@
+"""Rate limits on Redis: for each bucket the count that others read, and the log that it is computed from."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tektree._async.backends.redis.driver import AsyncRedis
+from tektree.models.rate_limits import Bucket, Fill
+from tektree.wire.keys import companion, ratelimit
+from tektree.wire.scripts import script
+
+__all__ = ["AsyncRedisRateLimits"]
+
+_TAKE: Final = script("rate_limits_take")
+_GIVE: Final = script("rate_limits_give")
+
+
+class AsyncRedisRateLimits:
+    """Sliding windows by the server's clock, one round trip for all buckets of a call.
+
+    On a cluster, whose buckets do not share a slot, each has its own, and gives back when a later one refuses.
+    """
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._redis = redis
+
+    async def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        if self._redis.is_cluster and len(buckets) > 1:
+            return await self._each(buckets, cost)
+        return await self._run(buckets, cost, 1)
+
+    async def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        if self._redis.is_cluster:
+            return [(await self._run([each], cost, 0))[0] for each in buckets]
+        return await self._run(buckets, cost, 0)
+
+    async def clear(self, buckets: Sequence[Bucket]) -> None:
+        for each in buckets:
+            await self._redis.ask(("DEL", *_keys(each)))
+
+    async def _each(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        """One after the other, all callers in the same order, so that none is refused for what another gives back."""
+        fills: dict[Bucket, Fill] = {}
+        refused = False
+        for each in sorted(buckets):
+            fills[each] = (await self._run([each], cost, 0 if refused else 1))[0]
+            if fills[each].wait and not refused:
+                refused = True
+                for earlier in list(fills)[:-1]:
+                    await self._redis.run(_GIVE, _keys(earlier), [cost, fills[earlier].newest])
+                    fills[earlier] = fills[earlier]._replace(used=fills[earlier].used - cost)
+        return [fills[each] for each in buckets]
+
+    async def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
+        keys = [key for each in buckets for key in _keys(each)]
+        limits = [value for each in buckets for value in (each.limit, each.window * 1_000_000)]
+        now, *found = map(int, (await self._redis.run(_TAKE, keys, [cost, counts, *limits])).split())
+        return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
+
+
+def _keys(bucket: Bucket) -> tuple[str, str]:
+    count = ratelimit(bucket.subject, bucket.endpoint)
+    return count, companion(count, "log")

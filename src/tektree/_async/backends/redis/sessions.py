@@ -1,0 +1,117 @@
+"""Sessions on Redis: the data model's JSON of each, and for each user one hash that says which of them are open.
+
+A session is open if it stands in both. So one command on the hash ends any number of them, whatever is still written to
+the others; also on a cluster, where the two do not share a slot.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from tektree._async.backends.redis.driver import AsyncRedis
+from tektree.models.sessions import Kept, Marks, Session
+from tektree.wire.keys import session as session_key
+from tektree.wire.keys import user_sessions
+from tektree.wire.scripts import script
+from tektree.wire.values import count_from_text, session_from_json, session_to_json
+
+__all__ = ["AsyncRedisSessions"]
+
+_JOIN: Final = script("sessions_join")
+_END_ALL: Final = script("sessions_end_all")
+_CHANGED: Final = script("sessions_changed")
+
+
+class AsyncRedisSessions:
+    """Sessions by the digest of their secret. Redis lets them go when they expire."""
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._redis = redis
+
+    async def marks(self, uid: str) -> Marks:
+        key = user_sessions(uid)
+        return _marks(key, (await self._redis.ask(("HMGET", key, "epoch", "version")))[0])
+
+    async def open(
+        self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
+    ) -> bool:
+        key, rest = session_key(session_id), _rest(session, now)
+        if rest <= 0:
+            return False
+        kept = await self._redis.ask(("SET", key, session_to_json(session), "PX", rest, "NX"))
+        if kept[0] is None:
+            return False
+        ends = int(session.expires_at.timestamp())
+        place: list[str | int] = [epoch, session_id, ends, most, instead_of or "", int(now.timestamp())]
+        joined, *ended = await self._redis.run(_JOIN, [user_sessions(session.user_id)], place)
+        gone = [id.decode() for id in ended] if joined else [session_id]
+        await self._drop([*gone, *([instead_of] if joined and instead_of else [])])
+        return bool(joined)
+
+    async def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+        key = user_sessions(uid)
+        text, found = await self._redis.both(
+            ("GET", session_key(session_id)), ("HMGET", key, "epoch", "version", f"s:{session_id}")
+        )
+        if text is None or found[2] is None:
+            return None
+        return Kept(_session(text), _marks(key, found))
+
+    async def update(self, session_id: str, session: Session, now: datetime) -> None:
+        rest = _rest(session, now)
+        if rest > 0:
+            await self._redis.ask(("SET", session_key(session_id), session_to_json(session), "PX", rest, "XX"))
+
+    async def end(self, uid: str, session_id: str) -> None:
+        await self._redis.both(("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id)))
+
+    async def end_all(self, uid: str, but: str | None = None) -> int:
+        ended = await self._redis.run(_END_ALL, [user_sessions(uid)], [but or ""])
+        await self._drop([id.decode() for id in ended])
+        return len(ended)
+
+    async def changed(self, uid: str) -> None:
+        await self._redis.run(_CHANGED, [user_sessions(uid)])
+
+    async def all(self, uid: str, now: datetime) -> Sequence[tuple[str, Session]]:
+        fields = (await self._redis.ask(("HGETALL", user_sessions(uid))))[0]
+        places = sorted([(_place(value), id) for id, value in _sessions(fields)])
+        found = []
+        for _, id in places:
+            kept = await self.read(uid, id, now)
+            if kept is not None and kept.session.expires_at > now:
+                found.append((id, kept.session))
+        return found
+
+    async def _drop(self, session_ids: Sequence[str]) -> None:
+        """Deletes what is ended already; Redis would let it go when it expires."""
+        for id in session_ids:
+            await self._redis.ask(("DEL", session_key(id)))
+
+
+@lru_cache(maxsize=4096)
+def _session(text: bytes) -> Session:
+    """The session that a text holds: the same text is read again and again, and what it holds never changes."""
+    return session_from_json(text)
+
+
+def _rest(session: Session, now: datetime) -> int:
+    """Milliseconds until it expires."""
+    left = session.expires_at - now
+    return left.days * 86_400_000 + left.seconds * 1000 + left.microseconds // 1000
+
+
+def _marks(key: str, values: Sequence[Any]) -> Marks:
+    return Marks(count_from_text(key, values[0]) or 0, count_from_text(key, values[1]) or 0)
+
+
+def _sessions(fields: Any) -> list[tuple[str, bytes]]:
+    """The sessions of a hash; RESP2 gives it as a list, RESP3 as a map."""
+    pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
+    return [(name[2:].decode(), value) for name, value in pairs if name.startswith(b"s:")]
+
+
+def _place(value: bytes) -> int:
+    digits = value.partition(b":")[0]
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,141 @@
+"""What the store of quotas promises, check by check."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from tektree._async.conformance.samples import Check, Race, Together, fails, same
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.quotas import AsyncQuotaStore
+from tektree.models.quotas import Counter, Taken
+
+__all__ = ["CHECKS", "RACES"]
+
+_NOW: Final = datetime(2099, 12, 16, 12, tzinfo=UTC)
+_LIMIT: Final = 5
+
+
+def _store(backends: AsyncBackends) -> AsyncQuotaStore:
+    if backends.quotas is None:
+        fails("these storages have no quotas")
+    return backends.quotas
+
+
+def _counter(name: str, quota_type: str = "questions", period: str = "2099-12") -> Counter:
+    return Counter(f"usr_{name}", quota_type, period, _NOW + timedelta(days=30))
+
+
+async def _taken(store: AsyncQuotaStore, counter: Counter, *requests: str, n: int = 1) -> list[Taken]:
+    return [await store.take(counter, n, _LIMIT, 80, each, _NOW) for each in requests]
+
+
+async def a_counter_that_is_not_there_gives_nothing(backends: AsyncBackends) -> None:
+    """A missing counter is not a fresh budget: ``take`` and ``give`` do nothing, and say so."""
+    store, counter = _store(backends), _counter("missing")
+    same("what was taken", await _taken(store, counter, "a"), [Taken(False, False, 0)])
+    same("what was given back", await store.give(counter, 1, "b", _NOW), None)
+    same("what is read", list(await store.read([counter])), [None])
+
+
+async def a_counter_is_loaded_once(backends: AsyncBackends) -> None:
+    """``load`` makes a counter, and leaves one that is there as it is; ``put`` does not."""
+    store, counter = _store(backends), _counter("load")
+    same("the first", await store.load(counter, 3, _NOW), 3)
+    same("the second", await store.load(counter, 0, _NOW), 3)
+    same("what is read", list(await store.read([counter, _counter("load", "answers")])), [3, None])
+    await store.put(counter, 1, _NOW)
+    same("what was put", list(await store.read([counter])), [1])
+    await store.put(_counter("put"), 2, _NOW)
+    same("what was put where nothing was", list(await store.read([_counter("put")])), [2])
+
+
+async def no_more_is_taken_than_the_limit(backends: AsyncBackends) -> None:
+    """``take`` adds all units or none, and says what is used."""
+    store, counter = _store(backends), _counter("limit")
+    await store.load(counter, 0, _NOW)
+    found = [*await _taken(store, counter, "a", "b", n=2), *await _taken(store, counter, "c", n=2)]
+    same("twos", [(each.taken, each.used) for each in found], [(True, 2), (True, 4), (False, 4)])
+    found = await _taken(store, counter, "d", "e")
+    same("ones", [(each.taken, each.used) for each in found], [(True, 5), (False, 5)])
+
+
+async def without_a_limit_all_is_taken(backends: AsyncBackends) -> None:
+    """A limit of None is none; one of 0 lets nothing through."""
+    store, counter = _store(backends), _counter("none")
+    await store.load(counter, 10**9, _NOW)
+    same("None", await store.take(counter, 7, None, 80, "a", _NOW), Taken(True, True, 10**9 + 7))
+    await store.put(counter, 0, _NOW)
+    found = await store.take(counter, 1, 0, 80, "b", _NOW)
+    same("0", (found.taken, found.used, found.threshold), (False, 0, False))
+
+
+async def one_call_counts_once(backends: AsyncBackends) -> None:
+    """The same ``request`` again changes nothing, of ``take`` as of ``give``."""
+    store, counter = _store(backends), _counter("once")
+    await store.load(counter, 0, _NOW)
+    found = await _taken(store, counter, "a", "a", "b", "a")
+    same("what was used", [(each.taken, each.used) for each in found], [(True, 1), (True, 1), (True, 2), (True, 2)])
+    same("what was given back", [await store.give(counter, 1, "c", _NOW) for _ in range(2)], [1, 1])
+
+
+async def what_is_given_back_may_be_taken_again(backends: AsyncBackends) -> None:
+    """``give`` takes units off, and never below 0."""
+    store, counter = _store(backends), _counter("give")
+    await store.load(counter, 5, _NOW)
+    same("a refusal", (await _taken(store, counter, "a"))[0].taken, False)
+    same("what is used", await store.give(counter, 2, "b", _NOW), 3)
+    same("again", (await _taken(store, counter, "a"))[0][:3], (True, True, 4))
+    same("more than there is", await store.give(counter, 9, "c", _NOW), 0)
+
+
+async def threshold_and_excess_are_told_once(backends: AsyncBackends) -> None:
+    """Once in a period, also when units are given back and taken again."""
+    store, counter = _store(backends), _counter("told")
+    await store.load(counter, 0, _NOW)
+    found = await _taken(store, counter, *"abcdefg")
+    same("the threshold", [each.threshold for each in found], [False, False, False, True, False, False, False])
+    same("the excess", [each.exceeded for each in found], [False, False, False, False, False, True, False])
+    await store.give(counter, 5, "back", _NOW)
+    found = await _taken(store, counter, *"hijklmn")
+    same("after that", [each for each in found if each.threshold or each.exceeded], [])
+
+
+async def counters_are_apart(backends: AsyncBackends) -> None:
+    """A counter is its user, its type and its period."""
+    store = _store(backends)
+    pairs = [("a:b", "c"), ("a", "b:c"), ("a", "{c}"), ("a", "%7Bc%7D"), ("a", "c"), ("A", "c"), ("a", "c\x00")]
+    for at, pair in enumerate(pairs):
+        same(f"{pair}", await store.load(_counter(*pair), at, _NOW), at)
+    same("another period", list(await store.read([_counter("a", "c", "2100-01")])), [None])
+
+
+async def exactly_as_many_get_through_as_there_are_units(backends: AsyncBackends, together: Together) -> None:
+    """``take`` looks and counts in one step."""
+    store, counter = _store(backends), _counter("race")
+    await store.load(counter, 0, _NOW)
+    calls = [partial(store.take, counter, 1, 15, 80, f"r{at}", _NOW) for at in range(64)]
+    found: Any = await together(calls)
+    same("what was used", sorted([each.used for each in found if each.taken]), list(range(1, 16)))
+    same("how often the excess was told", len([each for each in found if each.exceeded]), 1)
+    same("how often the threshold was told", len([each for each in found if each.threshold]), 1)
+
+
+async def many_load_the_same(backends: AsyncBackends, together: Together) -> None:
+    """Of many that load a counter one makes it, and all are told what it counts."""
+    store, counter = _store(backends), _counter("loads")
+    found: Any = await together([partial(store.load, counter, at, _NOW) for at in range(16)])
+    same("what they were told", len(set(found)), 1)
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    a_counter_that_is_not_there_gives_nothing,
+    a_counter_is_loaded_once,
+    no_more_is_taken_than_the_limit,
+    without_a_limit_all_is_taken,
+    one_call_counts_once,
+    what_is_given_back_may_be_taken_again,
+    threshold_and_excess_are_told_once,
+    counters_are_apart,
+)
+
+RACES: Final[tuple[Race, ...]] = (exactly_as_many_get_through_as_there_are_units, many_load_the_same)

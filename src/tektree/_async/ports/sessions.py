@@ -1,0 +1,66 @@
+"""What sessions need from storage, and from whoever keeps the accounts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from tektree.models.sessions import Account, Kept, Marks, Session
+
+__all__ = ["AsyncAccountsReader", "AsyncSessionStore"]
+
+
+class AsyncSessionStore(Protocol):
+    """Sessions by the digest of their secret. One that is ended is gone for good, whoever writes it at the same time.
+
+    All raise `Unavailable` when the store does not answer in time: then nobody is let in.
+    """
+
+    async def marks(self, uid: str) -> Marks:
+        """The user's marks; zeros for one that was never marked."""
+        ...
+
+    async def open(
+        self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
+    ) -> bool:
+        """Keeps a session until it expires, if the user's epoch is still this one; in place of another, if that is
+           still there.
+
+        In the same step the oldest of the user's sessions beyond ``most`` are ended. Says whether it was kept.
+        """
+        ...
+
+    async def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+        """The user's session; None when there is none. Raises `InvalidSession` for one that cannot be read to the
+        letter. Writes nothing.
+        """
+        ...
+
+    async def update(self, session_id: str, session: Session, now: datetime) -> None:
+        """Writes a session that is still there. One that is not stays gone."""
+        ...
+
+    async def end(self, uid: str, session_id: str) -> None:
+        """Ends a session. Again: nothing happens."""
+        ...
+
+    async def end_all(self, uid: str, but: str | None = None) -> int:
+        """Ends all of the user's sessions but one, also those that are being opened, and raises the epoch. Says how
+        many.
+        """
+        ...
+
+    async def changed(self, uid: str) -> None:
+        """Raises the version: role or tier are not what they were."""
+        ...
+
+    async def all(self, uid: str, now: datetime) -> Sequence[tuple[str, Session]]:
+        """The user's sessions with what they are stored under, the oldest first."""
+        ...
+
+
+class AsyncAccountsReader(Protocol):
+    """Who a user is now. Sessions ask when they are opened, and when role or tier have changed."""
+
+    async def account(self, uid: str) -> Account | None:
+        """The account; None where there is none any more."""
+        ...

@@ -1,0 +1,186 @@
+"""Quotas: how much a user may consume in a billing period."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
+from tektree._flavour import async_call
+from tektree.clock import Clock, read
+from tektree.errors import ConfigurationError, QuotaExhausted
+from tektree.ids import Ids
+from tektree.models.accounts import Principal
+from tektree.models.quotas import Counter, Period, Taken, Usage
+from tektree.policy import Policy
+from tektree.rules import inputs, quotas
+
+if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
+    from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
+
+__all__ = ["Anchors", "AsyncQuotas", "Tell"]
+
+Anchors = Callable[[str], Awaitable[datetime | None]]
+"""When the billing of the user with this id began; None for the calendar month."""
+
+Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
+"""Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
+
+
+class _Asked(NamedTuple):
+    """Whose quota it is, in which period, and where it is counted."""
+
+    user: Principal
+    limit: int | None
+    period: Period
+    counter: Counter
+    now: datetime
+
+
+class AsyncQuotas:
+    """Units that a tier may consume in a month, from the subscription's own day on, or of the calendar in UTC.
+
+    A change of tier in mid-period changes the limit; what is used stays. What is used is counted in a store that may
+    lose it; then it is loaded from ``created``, which counts what is there. A type that is not counted there begins
+    anew.
+    """
+
+    def __init__(
+        self,
+        store: AsyncQuotaStore,
+        policy: Policy,
+        clock: Clock,
+        ids: Ids,
+        created: AsyncUsageReader | None = None,
+        anchors: Anchors | None = None,
+        tell: Tell | None = None,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._ids = ids
+        self._created = created
+        self._anchors = anchors
+        self._tell = tell
+
+    async def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
+        """Uses ``n`` units (1 to a billion), or none of them: of any number of callers no more get through than there
+           are units.
+
+        Raises `InvalidInput`; `QuotaExhausted` when fewer are left; `Unavailable`, and then the units may have been
+        taken, once: `reconcile` puts that right.
+        """
+        return await self._consume(await self._asked(principal, quota_type), quotas.checked_amount(n))
+
+    @asynccontextmanager
+    async def reserve(self, principal: Principal, quota_type: str, n: int = 1) -> AsyncIterator[Usage]:
+        """Uses ``n`` units for what happens inside, and gives them back, once, when that fails; to the period they
+        were taken from. Raises as `consume`.
+        """
+        amount = quotas.checked_amount(n)
+        asked = await self._asked(principal, quota_type)
+        usage = await self._consume(asked, amount)
+        try:
+            yield usage
+        except BaseException:
+            await self._give(asked, amount)
+            raise
+
+    async def usage(self, principal: Principal, quota_type: str) -> Usage:
+        """What is used and what remains. Raises `InvalidInput`, `Unavailable`."""
+        asked = await self._asked(principal, quota_type)
+        used = (await self._store.read([asked.counter]))[0]
+        return self._told(asked, await self._load(asked) if used is None else used)
+
+    async def refund(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
+        """Gives ``n`` units of the present period back; what is used never falls below 0. Raises as `usage`."""
+        amount = quotas.checked_amount(n)
+        asked = await self._asked(principal, quota_type)
+        used = await self._give(asked, amount)
+        return self._told(asked, await self._load(asked) if used is None else used)
+
+    async def reconcile(self, principal: Principal, quota_type: str) -> Usage:
+        """Lets what is used be what was created in the period. What is being created meanwhile may be missed.
+
+        Raises `InvalidInput`; `ConfigurationError` for a type that nobody counts; `Unavailable`.
+        """
+        asked = await self._asked(principal, quota_type)
+        used = await self._count(asked)
+        if used is None:
+            raise ConfigurationError(
+                f"quotas.{quota_type}", "is counted nowhere else; give the storages a UsageReader that does"
+            )
+        await self._store.put(asked.counter, used, asked.now)
+        return self._told(asked, used)
+
+    async def _asked(self, principal: Principal, quota_type: str) -> _Asked:
+        id = inputs.principal(principal)
+        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
+        now = read(self._clock)
+        anchor = None if self._anchors is None else await self._anchors(id)
+        found = quotas.period(now, anchor)
+        return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
+
+    async def _consume(self, asked: _Asked, n: int) -> Usage:
+        request = self._ids()
+        taken = await self._take(asked, n, request)
+        if not taken.known:
+            await self._load(asked)
+            taken = await self._take(asked, n, request)
+        await self._make_known(asked, n, taken)
+        if not taken.taken:
+            raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
+        return self._told(asked, taken.used)
+
+    async def _take(self, asked: _Asked, n: int, request: str) -> Taken:
+        return await self._store.take(asked.counter, n, asked.limit, quotas.THRESHOLD, request, asked.now)
+
+    async def _give(self, asked: _Asked, n: int) -> int | None:
+        return await self._store.give(asked.counter, n, self._ids(), read(self._clock))
+
+    async def _load(self, asked: _Asked) -> int:
+        return await self._store.load(asked.counter, await self._count(asked) or 0, asked.now)
+
+    async def _count(self, asked: _Asked) -> int | None:
+        """What was created in the period; None for a type that nobody counts."""
+        if self._created is None:
+            return None
+        period = asked.period
+        return await self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
+
+    async def _make_known(self, asked: _Asked, n: int, taken: Taken) -> None:
+        if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):
+            return
+        from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
+
+        user, counter, limit = asked.user, asked.counter, asked.limit
+        if taken.threshold:
+            percent = taken.used * 100 // limit
+            await async_call(
+                self._tell,
+                QuotaThresholdReached(
+                    user_id=user.uid,
+                    quota_type=counter.quota_type,
+                    period=counter.period,
+                    used=taken.used,
+                    limit=limit,
+                    percent=percent,
+                ),
+            )
+        if taken.exceeded:
+            await async_call(
+                self._tell,
+                QuotaExceeded(
+                    user_id=user.uid,
+                    quota_type=counter.quota_type,
+                    period=counter.period,
+                    used=taken.used,
+                    limit=limit,
+                    tier=user.tier,
+                    resets_at=asked.period.end,
+                    upgrade_tier=quotas.upgrade(self._policy, user.tier, counter.quota_type, taken.used + n),
+                ),
+            )
+
+    def _told(self, asked: _Asked, used: int) -> Usage:
+        return quotas.usage(used, asked.limit, asked.counter.quota_type, asked.period)

@@ -1,0 +1,102 @@
+"""Rate limits: how often a user, or a source without one, may call an endpoint."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, cast, get_args
+
+from tektree._async.ports.rate_limits import AsyncRateLimitStore
+from tektree.clock import Clock, read
+from tektree.errors import InvalidInput, Unavailable
+from tektree.models.accounts import Tier
+from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.policy import Policy, RateLimit
+from tektree.rules import rate_limits as rules
+
+__all__ = ["AsyncRateLimits"]
+
+Call = Callable[[Sequence[Bucket], int], Awaitable[Sequence[Fill]]]
+
+_TIERS: Final = frozenset(get_args(Tier))
+
+
+class AsyncRateLimits:
+    """Exact sliding windows: in none, wherever it begins, do more hits pass than the policy allows.
+
+    A subject is a uid, or ``ip:`` and an address; an IPv6 address counts as its /64. Tiers are those of the policy;
+    without one, the limits of ``free`` hold. Each endpoint has a window of its own. The time is that of the store, so
+    clocks of callers may differ. Where the store cannot be reached in time, the policy's ``away`` decides: ``open``
+    gives a decision whose ``counted`` is false, ``closed`` raises `Unavailable`.
+    """
+
+    def __init__(self, store: AsyncRateLimitStore, policy: Policy, clock: Clock) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+
+    async def hit(self, subject: str, endpoint: str, cost: int = 1, tier: str | None = None) -> Decision:
+        """Counts ``cost`` hits (1 to 10,000) if all of them have room, else none. One round trip.
+
+        Raises `InvalidInput`, also for a cost above the limit, which could never pass; `Forbidden` where the limit
+        is 0; `Unavailable`.
+        """
+        return await self._one(self._store.take, subject, endpoint, cost, tier)
+
+    async def peek(self, subject: str, endpoint: str, cost: int = 1, tier: str | None = None) -> Decision:
+        """What `hit` would say, counting nothing. Raises as `hit`."""
+        return await self._one(self._store.look, subject, endpoint, cost, tier)
+
+    async def reset(self, subject: str, endpoint: str) -> None:
+        """Forgets the hits of a subject on an endpoint. Raises `InvalidInput`, `Unavailable`."""
+        bucket = Bucket(rules.checked_subject(subject), rules.checked_endpoint(endpoint), 1, 1)
+        await self._store.clear((bucket,))
+
+    async def login(self, account: str, source: str | None = None) -> Decision:
+        """Counts one log-in, per account and, if it is known, per ``source`` (an address): in both or in neither.
+
+        ``account`` is what the caller typed to name it, 1 to 320 characters; it is kept as a digest only. To be called
+        before any password is hashed. Raises `InvalidInput`, `Forbidden`, `Unavailable`.
+        """
+        if type(account) is not str or not 0 < len(account) <= 320:
+            raise InvalidInput("account", "must be a text of 1 to 320 characters")
+        policy = self._policy.rate_limits
+        asked = [(rules.login_subject(account), policy.login_per_account)]
+        if source is not None:
+            if type(source) is not str:
+                raise InvalidInput("source", "must be an address such as '192.0.2.7', or None")
+            subject = rules.checked_subject(source if source.startswith("ip:") else f"ip:{source}")
+            asked.append((subject, policy.login_per_source))
+        buckets = [rules.bucket(subject, rules.LOGIN, limit) for subject, limit in asked]
+        return await self._decided(self._store.take, buckets, [limit for _, limit in asked], 1, "closed")
+
+    async def forget_login(self, account: str) -> None:
+        """Gives an account its whole number of guesses back, as after a log-in that went well. The source's stay."""
+        await self._store.clear((Bucket(rules.login_subject(account), rules.LOGIN, 1, 1),))
+
+    async def _one(self, call: Call, subject: str, endpoint: str, cost: int, tier: str | None) -> Decision:
+        subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
+        limit = self._limit(endpoint, tier)
+        rules.checked_cost(cost, None if limit is None else limit.limit)
+        if limit is None:
+            return rules.uncounted(read(self._clock), None)
+        return await self._decided(call, (rules.bucket(subject, endpoint, limit),), (limit,), cost)
+
+    async def _decided(
+        self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
+    ) -> Decision:
+        try:
+            fills = await call(buckets, cost)
+        except Unavailable:
+            if any((each.away or away) == "closed" for each in limits):
+                raise
+            return rules.uncounted(read(self._clock), limits[0])
+        if len(buckets) == 1:
+            return rules.decision(buckets[0], fills[0])
+        return rules.tightest([rules.decision(*each) for each in zip(buckets, fills, strict=True)])
+
+    def _limit(self, endpoint: str, tier: str | None) -> RateLimit | None:
+        """The limit that applies; None where there is none."""
+        if tier is None:
+            tier = "free"
+        elif tier not in _TIERS:
+            raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
+        limits: Mapping[str, RateLimit] | None = self._policy.rate_limits.tiers.get(cast(Tier, tier))
+        return None if limits is None else rules.limit_for(limits, endpoint)

@@ -1,0 +1,199 @@
+"""Sessions: who calls, proven by a token."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from tektree._async.ports.gamification import AsyncGamificationRepository
+from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
+from tektree.clock import Clock, read
+from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, InvalidSession, NotFound, Unavailable
+from tektree.ids import hex_id, uid_of
+from tektree.models.accounts import Actor, Principal, resolved
+from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession
+from tektree.policy import Policy
+from tektree.rules import inputs, sessions
+
+__all__ = ["AsyncSessions", "enrolled"]
+
+Uids = Callable[[str], Awaitable[str | None]]
+"""Finds the uid of a user by its id."""
+
+Listed = list[OpenSession]
+
+_ATTEMPTS: Final = 3
+
+
+def _secret() -> str:
+    """256 bits from the operating system."""
+    return secrets.token_urlsafe(32)
+
+
+def enrolled(profiles: AsyncGamificationRepository) -> Uids:
+    """Finds the uid of a user in its profile."""
+
+    async def uid(user_id: str) -> str | None:
+        profile = await profiles.profile(user_id)
+        return None if profile is None else profile.uid
+
+    return uid
+
+
+class AsyncSessions:
+    """Log-ins. A token is told once, when its session is opened; what is stored is a digest of its secret.
+
+    A session lasts as long as the policy says, and never longer, whatever is done with it. Whatever is wrong with a
+    token or with what is stored for it is one error, `InvalidSession`; a store that is away is `Unavailable`, and
+    nobody is let in. Role and tier are those of the account as it is now: `changed` has to be told when they are
+    others.
+    """
+
+    def __init__(
+        self,
+        store: AsyncSessionStore,
+        policy: Policy,
+        clock: Clock,
+        uids: Uids,
+        accounts: AsyncAccountsReader | None = None,
+        secret: Callable[[], str] = _secret,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._uids = uids
+        self._accounts = accounts
+        self._secret = secret
+
+    async def open(self, user: Principal, remember_me: bool = False) -> OpenedSession:
+        """A session for a user who has proven who it is. The oldest one beyond the policy's ``per_user`` is ended.
+
+        The token is always a new one. Raises `InvalidInput`; `InvalidCredentials` when the password was changed since
+        ``user`` was read, `Forbidden` when the account is disabled, `Unavailable`.
+        """
+        inputs.principal(user)
+        if type(remember_me) is not bool:
+            raise InvalidInput("remember_me", "must be True or False")
+        for _ in range(_ATTEMPTS):
+            marks = await self._store.marks(user.uid)
+            account = await self._account(user)
+            now = read(self._clock)
+            session = sessions.opened(account, marks.version, remember_me, self._policy, now)
+            secret = self._secret()
+            ticket = sessions.ticket(sessions.token(user.uid, secret))
+            most = self._policy.sessions.per_user
+            if await self._store.open(ticket.session_id, session, marks.epoch, most, now):
+                return OpenedSession(sessions.token(user.uid, secret), session)
+        raise Unavailable("sessions", "of this user are being ended all the time")
+
+    async def resolve(self, token: str) -> Actor:
+        """Who the token speaks for, on which tier and in which role by now. One round trip; nothing is written, unless
+           sessions end by rest, or role and tier have changed.
+
+        Raises `InvalidSession`, `Unavailable`.
+        """
+        ticket, kept, now = await self._found(token)
+        session = kept.session
+        if self._policy.sessions.idle is not None:
+            session = sessions.touched(session, now)
+        if self._accounts is not None and session.version != kept.marks.version:
+            try:
+                session = sessions.refreshed(session, await self._accounts.account(ticket.uid), kept.marks)
+            except InvalidSession:
+                await self._store.end(ticket.uid, ticket.session_id)
+                raise
+        if session is not kept.session:
+            await self._store.update(ticket.session_id, session, now)
+        return resolved(
+            id=session.id or "",
+            uid=session.user_id,
+            tier=session.tier,
+            role=session.role,
+            session_id=ticket.session_id,
+        )
+
+    async def rotate(self, token: str) -> OpenedSession:
+        """The same session under a new token; the old one is dead at once. It lasts no longer than it would have.
+
+        Of several that rotate one token, one gets through. Raises `InvalidSession`, `Unavailable`.
+        """
+        ticket, kept, now = await self._found(token)
+        secret = self._secret()
+        fresh = sessions.ticket(sessions.token(ticket.uid, secret))
+        most = self._policy.sessions.per_user
+        if not await self._store.open(
+            fresh.session_id, kept.session, kept.marks.epoch, most, now, instead_of=ticket.session_id
+        ):
+            raise InvalidSession
+        return OpenedSession(sessions.token(ticket.uid, secret), kept.session)
+
+    async def revoke(self, token: str) -> None:
+        """Ends the session of a token: logs out. Again, and for a token that is none: nothing happens.
+
+        Raises `Unavailable`; then call it again.
+        """
+        try:
+            ticket = sessions.ticket(token)
+        except InvalidSession:
+            return
+        await self._store.end(ticket.uid, ticket.session_id)
+
+    async def revoke_all(self, user_id: str, but: Principal | None = None) -> int:
+        """Ends all sessions of a user, also those that are being opened; all but that of the actor ``but``, if given.
+
+        ``user_id`` is the user's id; its uid does as well. Says how many were ended. Raises `InvalidInput`, `NotFound`
+        for an id that nobody has, `Unavailable`.
+        """
+        return await self._store.end_all(await self._uid(user_id), None if but is None else _session_id(but))
+
+    async def changed(self, user_id: str) -> None:
+        """Says that the role or tier of a user changed: the very next `resolve` reads them. Raises as `revoke_all`."""
+        await self._store.changed(await self._uid(user_id))
+
+    async def list(self, actor: Principal) -> Listed:
+        """The actor's own sessions, the oldest first, without tokens. Raises `InvalidInput`, `Unavailable`."""
+        current, now = _session_id(actor), read(self._clock)
+        found = await self._store.all(actor.uid, now)
+        return [
+            OpenSession(id, session, id == current)
+            for id, session in found
+            if not sessions.is_over(session, self._policy, now)
+        ]
+
+    async def _found(self, token: object) -> tuple[sessions.Ticket, Kept, datetime]:
+        ticket, now = sessions.ticket(token), read(self._clock)
+        kept = await self._store.read(ticket.uid, ticket.session_id, now)
+        if kept is None or kept.session.user_id != ticket.uid or kept.session.id is None:
+            raise InvalidSession
+        if sessions.is_over(kept.session, self._policy, now):
+            await self._store.end(ticket.uid, ticket.session_id)  # else a clock that goes back would revive it
+            raise InvalidSession
+        return ticket, kept, now
+
+    async def _account(self, user: Principal) -> Account:
+        known: int | None = getattr(user, "epoch", None)
+        if self._accounts is None:
+            return Account(user.id, user.uid, user.tier, user.role, known or 0)
+        account = await self._accounts.account(user.uid)
+        if account is None or account.id != user.id or (known is not None and known != account.epoch):
+            raise InvalidCredentials
+        if not account.enabled:
+            raise Forbidden("logging in to an account that is disabled")
+        return account
+
+    async def _uid(self, user_id: str) -> str:
+        if type(user_id) is str and user_id.startswith("usr_"):
+            return uid_of(user_id)
+        hex_id(user_id, "user_id")
+        uid = await self._uids(user_id)
+        if uid is None:
+            raise NotFound("user", user_id)
+        return uid
+
+
+def _session_id(actor: Principal) -> str:
+    """The session of an actor. Raises `InvalidInput` for a mere `Principal`."""
+    found = getattr(actor, "session_id", None)
+    if not isinstance(found, str):
+        raise InvalidInput("actor", "must come from sessions.resolve")
+    return found

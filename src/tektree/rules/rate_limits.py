@@ -1,0 +1,171 @@
+"""Rate limits: which one applies, whose it is, and what a full window means.
+
+The law: in no window, wherever it begins, does a bucket let more than its limit through. A window is half open: a hit
+at t counts at every instant before t + window and at none after, so who is refused and comes back after the wait fits.
+What is refused consumes nothing.
+
+Stores keep the log of hits in their own way; `take` is the same in the fewest words, and what they are compared with.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from tektree.errors import Forbidden, InvalidInput
+from tektree.ids import derived_id
+from tektree.models.base import plain
+from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.policy import RateLimit
+
+__all__ = [
+    "LOGIN",
+    "bucket",
+    "checked_cost",
+    "checked_endpoint",
+    "checked_subject",
+    "decision",
+    "limit_for",
+    "login_subject",
+    "take",
+    "tightest",
+    "uncounted",
+]
+
+LOGIN: Final = "login"
+"""The endpoint that log-ins are counted on."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = 1_000_000
+_UID: Final = re.compile(r"usr_[A-Za-z0-9_\-]{1,60}")
+_LONGEST: Final = 65_536
+_DEAREST: Final = 10_000
+"""Each hit of a call is an entry of the log."""
+
+
+def take(log: tuple[int, ...], now: int, limit: int, window: int, cost: int) -> tuple[tuple[int, ...], Fill]:
+    """The log after ``cost`` hits at ``now`` were asked for, and what is said of them.
+
+    ``log`` holds the instants of hits in microseconds, in order, ``window`` is in seconds. A clock that goes back does
+    not: the hit counts as one at the newest instant there is.
+    """
+    width = window * _MICRO
+    kept = tuple([at for at in log if at > now - width])
+    over = len(kept) + cost - limit
+    if over > 0:
+        return kept, Fill(len(kept), now, kept[-1] if kept else now, kept[over - 1] + width - now if kept else 0)
+    newest = max(now, kept[-1]) if kept else now
+    return (*kept, *[newest] * cost), Fill(len(kept) + cost, now, newest, 0)
+
+
+def decision(bucket: Bucket, fill: Fill) -> Decision:
+    """What a bucket's fill means to the one who asked."""
+    after = fill.newest + bucket.window * _MICRO - fill.now if fill.used else 0
+    return Decision(
+        fill.wait == 0,
+        bucket.limit,
+        bucket.limit - fill.used if bucket.limit > fill.used else 0,
+        _EPOCH + timedelta(microseconds=fill.now + after),
+        fill.wait / _MICRO,
+        bucket.window,
+        after / _MICRO,
+    )
+
+
+def tightest(decisions: list[Decision]) -> Decision:
+    """The one of several that a caller has to know: whose wait is longest, or else who has least left."""
+    return min(decisions, key=lambda each: (each.allowed, -each.retry_after, each.remaining or 0))
+
+
+def uncounted(now: datetime, found: RateLimit | None) -> Decision:
+    """What is said where nothing is counted: there is no limit, or its store is away."""
+    if found is None:
+        return Decision(True, None, None, now, 0.0, counted=False)
+    return Decision(True, found.limit, found.limit, now, 0.0, found.window_seconds, counted=False)
+
+
+def bucket(subject: str, endpoint: str, found: RateLimit) -> Bucket:
+    """The bucket of a limit. Raises `Forbidden` for a limit of 0, which nobody's waiting would change."""
+    if found.limit == 0:
+        raise Forbidden(f"any request to {endpoint[:200]!r} on this tier")
+    return Bucket(subject, endpoint, found.limit, found.window_seconds)
+
+
+def limit_for(limits: Mapping[str, RateLimit], endpoint: str) -> RateLimit | None:
+    """The limit of an endpoint: named as it is, or by the pattern that spells out most of it. None: no limit is set.
+
+    In a pattern ``*`` stands for any characters, also none, and nothing else is special. Of two patterns that spell
+    out as much, the one that comes first in the alphabet decides.
+    """
+    found = limits.get(endpoint)
+    if found is None:
+        for pattern, name in _patterns(tuple(limits)):
+            if name == "*" or pattern.fullmatch(endpoint):
+                return limits[name]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _patterns(names: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Those of the names that are patterns, the one that spells out most first."""
+    found = sorted([each for each in names if "*" in each], key=lambda each: (each.count("*") - len(each), each))
+    return tuple([(re.compile(".*".join(map(re.escape, each.split("*"))), re.DOTALL), each) for each in found])
+
+
+def checked_subject(value: object) -> str:
+    """Whose hits are counted: a uid, or ``ip:`` and an address, brought into the one form that a source has.
+
+    An IPv4 address inside IPv6 is that IPv4 address; of any other IPv6 address the first 64 bits count, because a
+    subscriber has all that follow. Raises `InvalidInput`.
+
+    >>> checked_subject("ip:2001:DB8::1"), checked_subject("ip:::ffff:192.0.2.7")
+    ('ip:2001:db8::', 'ip:192.0.2.7')
+    """
+    if type(value) is str and len(value) <= 64:
+        if _UID.fullmatch(value):
+            return value
+        if value.startswith("ip:"):
+            return _source(value[3:])
+    raise InvalidInput("subject", "must be a uid such as 'usr_ada', or 'ip:' and an address such as 'ip:192.0.2.7'")
+
+
+@lru_cache(maxsize=4096)
+def _source(address: str) -> str:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        raise InvalidInput("subject", "must name an IPv4 or IPv6 address behind 'ip:', without port") from None
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64)
+    return f"ip:{found}"
+
+
+def login_subject(account: str) -> str:
+    """The subject that guesses at an account are counted on: a digest, for what was typed may be a password.
+
+    Case and outer spaces make no difference: else each spelling had guesses of its own.
+    """
+    return f"account:{derived_id('login', account.strip().casefold())}"
+
+
+def checked_endpoint(value: object) -> str:
+    """The name of an endpoint: 1 to 65,536 characters, any but half of a surrogate pair. Raises `InvalidInput`."""
+    if type(value) is not str or not 0 < len(value) <= _LONGEST:
+        raise InvalidInput("endpoint", f"must be a text of 1 to {_LONGEST:,} characters")
+    if not value.isascii() and not plain(value.replace("\x00", "")):
+        raise InvalidInput("endpoint", "must not hold half of a surrogate pair")
+    return value
+
+
+def checked_cost(value: object, limit: int | None) -> int:
+    """How many hits a call counts as: from 1 to 10,000, and to the limit; more would never fit.
+
+    Raises `InvalidInput`.
+    """
+    if type(value) is not int or not 0 < value <= _DEAREST:
+        raise InvalidInput("cost", f"must be a whole number from 1 to {_DEAREST:,}")
+    if limit and value > limit:  # a limit of 0 is Forbidden
+        raise InvalidInput("cost", f"is more than the limit of {limit}, so it could never pass; ask for less at once")
+    return value

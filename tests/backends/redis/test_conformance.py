@@ -1,0 +1,17 @@
+"""Every promise of the ports that Redis serves, faked and real, in both flavours."""
+
+import pytest
+
+from tektree.testing import checks, run, run_async
+from tests.backends.redis.worlds import World
+
+
+@pytest.mark.parametrize("check", checks("quotas", "rate_limits", "sessions"))
+def test_promise(check: str, world: World) -> None:
+    async def asked(world: World) -> None:
+        if world.is_async:
+            await run_async(check, world.backends())
+        else:
+            run(check, world.backends())
+
+    world.run(asked)

@@ -1,0 +1,371 @@
+"""Rate limits on Redis: what is stored, whose clock counts, and what loss, restarts and floods do to it."""
+
+import asyncio
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio.retry
+import redis.retry
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.backoff import NoBackoff
+
+import tektree._async.backends.redis.rate_limits as async_module
+import tektree._sync.backends.redis.rate_limits as sync_module
+from tektree import Policy
+from tektree.errors import CorruptDocument, InvalidInput, Unavailable
+from tektree.models.rate_limits import Bucket, Fill
+from tektree.rules.rate_limits import take
+from tektree.testing import ManualClock
+from tektree.wire.keys import companion, ratelimit
+from tektree.wire.scripts import Script, script
+from tests.backends.redis.proxy import Proxy, Strike
+from tests.backends.redis.worlds import SERVERS, World
+from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC
+from tests.records import REDIS as MODEL
+from tests.servers import RedisServer, shared_redis
+
+ENDPOINT = "/api/v1/questions"
+KEY = f"ratelimit:usr_abc123:{ENDPOINT}"
+CLOSED = Policy(rate_limits={"tiers": {"free": {"*": {"limit": 60, "away": "closed"}}}})
+
+
+def test_what_is_stored_is_the_data_models(world: World) -> None:
+    async def hits(world: World) -> None:
+        for _ in range(5):
+            await world.tek().rate_limits.hit("usr_abc123", ENDPOINT)
+
+    world.run(hits)
+    assert KEY in MODEL["ratelimit"]["sample"]
+    assert int(world.look.get(KEY)) == MODEL["ratelimit"]["sample"][KEY] == 5
+    assert 0 < world.look.pttl(KEY) <= MODEL["ratelimit"]["ttl_seconds"] * 1000
+    log = companion(KEY, "log")
+    assert world.look.llen(log) == 5
+    assert 0 < world.look.pttl(log) <= 60_000
+    assert sorted(world.look.scan_iter()) == sorted([KEY, log])
+
+
+def test_a_refusal_and_a_look_write_nothing(world: World) -> None:
+    async def hits(world: World) -> list[Any]:
+        limits = world.tek().rate_limits
+        await limits.hit("usr_a", "/a", cost=60)
+        before = world.look.dump(ratelimit("usr_a", "/a"))
+        found = [await limits.hit("usr_a", "/a"), await limits.peek("usr_a", "/a"), await limits.peek("usr_a", "/b")]
+        with pytest.raises(InvalidInput):
+            await limits.hit("usr_a", "/a", cost=61)
+        assert world.look.dump(ratelimit("usr_a", "/a")) == before
+        return found
+
+    found = world.run(hits)
+    assert [each.allowed for each in found] == [False, False, True]
+    assert len(list(world.look.scan_iter())) == 2
+    assert world.look.llen(companion(ratelimit("usr_a", "/a"), "log")) == 60
+
+
+def test_reset_leaves_nothing(world: World) -> None:
+    async def hits(world: World) -> None:
+        await world.tek().rate_limits.hit("usr_a", "/a")
+        await world.tek().rate_limits.reset("usr_a", "/a")
+
+    world.run(hits)
+    assert list(world.look.scan_iter()) == []
+
+
+RETRIES: dict[bool, dict[str, Any]] = {
+    False: {"retry": redis.retry.Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]},
+    True: {"retry": redis.asyncio.retry.Retry(NoBackoff(), 3), "retry_on_error": [redis.ConnectionError]},
+}
+"""What redis-py 8 does unless it is told not to."""
+
+
+@contextmanager
+def told_time() -> Iterator[None]:
+    """The script reads the time from a key that the test writes, so windows pass without waiting."""
+    real = script("rate_limits_take")
+    text = real.text.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)")
+    assert text != real.text
+    told = Script("told", text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    async_module._TAKE = sync_module._TAKE = told  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        async_module._TAKE = sync_module._TAKE = real  # type: ignore[misc]
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(-1_000_000, 20_000_000), st.integers(1, 4), st.booleans()), max_size=40
+)
+
+
+@pytest.mark.lanes(FAKE, FAKE_ASYNC, *SERVERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(STEPS)
+def test_redis_says_what_the_rule_says(world: World, steps: list[tuple[str, int, int, bool]]) -> None:
+    """I6: in lock step with the rule, which is measured against a log of arrivals; whatever the server's clock does."""
+
+    async def compared(world: World) -> None:
+        store, now = world.store("rate_limits"), 1_765_893_600_000_000
+        logs: dict[str, tuple[int, ...]] = {"a": (), "b": ()}
+        for name, pause, cost, flushed in steps:
+            now += pause
+            world.look.delete("clock")
+            world.look.rpush("clock", now // 1_000_000, now % 1_000_000)
+            if flushed:
+                world.look.script_flush()
+            bucket = Bucket("usr_a", name, 5, 30)
+            logs[name], expected = take(logs[name], now, 5, 30, cost)
+            assert await store.take([bucket], cost) == [expected]
+            looked = take(logs[name], now, 5, 30, 5)[1]
+            assert (await store.look([bucket], 5))[0].wait == looked.wait
+            # The script is told the time, but keys expire by the real one: here none is meant to.
+            for key in world.look.keys("*log"):
+                world.look.persist(key)
+
+    world.look.flushall()
+    with told_time():
+        world.run(compared)
+
+
+@pytest.mark.lanes(*SERVERS)
+def test_clocks_of_callers_do_not_count(world: World) -> None:
+    """I7: two nodes, 30 s apart on either side."""
+
+    async def hits(world: World) -> list[bool]:
+        teks = [world.tek(clock=ManualClock(ManualClock().now + timedelta(seconds=off))) for off in (-30, 0, 30)]
+        return [(await teks[at % 3].rate_limits.hit("usr_a", "/a")).allowed for at in range(90)]
+
+    assert world.run(hits).count(True) == 60
+
+
+HAMMER = """
+import json, sys
+import redis
+from tektree._sync.backends.redis.connecting import with_redis
+from tektree._sync.sdk import memory_backends
+from tektree.models.rate_limits import Bucket
+store = with_redis(memory_backends(), sys.argv[1]).rate_limits
+passed, first, last = [], 0, 0
+while not first or last - first < 1_300_000:
+    fill = store.take([Bucket("usr_a", "/a", 100, 1)], 1)[0]
+    first, last = first or fill.now, fill.now
+    if not fill.wait:
+        passed.append(fill.newest)
+print(json.dumps(passed))
+"""
+
+
+@pytest.mark.lanes(REDIS)
+def test_eight_processes_pass_no_more_than_the_limit_in_any_window(world: World) -> None:
+    """I6: by the instants of the server at which hits passed; the script is flushed meanwhile."""
+    running = [
+        subprocess.Popen([sys.executable, "-c", HAMMER, world.uri], stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    while any(each.poll() is None for each in running[:1]):
+        world.look.script_flush()
+    passed = sorted([at for each in running for at in json.loads(each.communicate(timeout=60)[0])])
+    assert len(passed) >= 200
+    worst = max(sum(start <= at < start + 1_000_000 for at in passed[i : i + 200]) for i, start in enumerate(passed))
+    assert worst == 100
+
+
+@pytest.mark.lanes(REDIS)
+def test_who_waits_comes_through(world: World) -> None:
+    """I17: by the real clock, which the caller waits for by asking the server itself."""
+
+    async def waited(world: World) -> Fill:
+        store, bucket = world.store("rate_limits"), Bucket("usr_a", "/a", 2, 1)
+        await store.take([bucket], 2)
+        refused = (await store.take([bucket], 2))[0]
+        assert refused.wait
+        while True:
+            seconds, micros = world.look.time()
+            if seconds * 1_000_000 + micros >= refused.now + refused.wait:
+                return (await store.take([bucket], 2))[0]
+
+    assert world.run(waited).wait == 0
+
+
+def test_a_flush_of_scripts_is_survived(world: World) -> None:
+    async def hits(world: World) -> list[int]:
+        limits, found = world.tek().rate_limits, []
+        for _ in range(3):
+            world.look.script_flush()
+            found.append((await limits.hit("usr_a", "/a")).remaining)
+        return found
+
+    assert world.run(hits) == [59, 58, 57]
+
+
+@pytest.mark.lanes(*SERVERS)
+def test_a_restart_is_survived(world: World, tmp_path: Path) -> None:
+    """The log is read back, the scripts are gone, and every connection is broken."""
+    server = RedisServer(tmp_path).start()
+
+    async def hits(world: World) -> list[Any]:
+        limits = world.tek(world.client(server.uri), policy=CLOSED).rate_limits
+        found = [(await limits.hit("usr_a", "/a", cost=58)).remaining]
+        server.kill()
+        with pytest.raises(Unavailable):
+            await limits.hit("usr_a", "/a")
+        server.start()
+        return [*found, *[(await limits.hit("usr_a", "/a")).allowed for _ in range(3)]]
+
+    try:
+        assert world.run(hits) == [2, True, True, False]
+    finally:
+        server.stop()
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("strike", list(Strike))
+def test_a_lost_reply_never_counts_twice(world: World, strike: Strike) -> None:
+    """I5: though the client would try again."""
+    proxy = Proxy(shared_redis().port)
+
+    async def hits(world: World) -> None:
+        client = world.client(proxy.uri, **RETRIES[world.is_async])
+        limits = world.tek(client, deadline=0.5, policy=CLOSED).rate_limits
+        await limits.hit("usr_a", "/a")
+        proxy.arm(b"EVALSHA", strike)
+        with pytest.raises(Unavailable):
+            await limits.hit("usr_a", "/a")
+        assert proxy.seen == 1
+        counted = 1 if strike is Strike.BEFORE else 2
+        assert world.look.llen(companion(ratelimit("usr_a", "/a"), "log")) == counted
+        assert (await limits.hit("usr_a", "/a")).remaining == 59 - counted
+
+    try:
+        world.run(hits)
+    finally:
+        proxy.close()
+
+
+@pytest.mark.lanes(REDIS)
+def test_the_client_alone_would_count_twice(world: World) -> None:
+    """The control: the same proxy, and a command of redis-py as a host would give it."""
+    proxy = Proxy(shared_redis().port)
+    client = world.client(proxy.uri, **RETRIES[False])
+    client.incr("n")
+    proxy.arm(b"INCR", Strike.AFTER)
+    try:
+        client.incr("n")
+    finally:
+        proxy.close()
+        client.close()
+    assert int(world.look.get("n")) == 3
+
+
+@pytest.mark.lanes(*SERVERS)
+def test_a_hung_server_is_unavailable_within_the_deadline(world: World) -> None:
+    """I10, both policies; connections that are open, and ones that are not yet."""
+    server = RedisServer().start()
+
+    async def hits(world: World) -> None:
+        for opened in (True, False):
+            closed = world.tek(world.client(server.uri), deadline=0.3, policy=CLOSED).rate_limits
+            open = world.tek(world.client(server.uri), deadline=0.3).rate_limits
+            if opened:
+                await closed.hit("usr_a", "/a")
+                await open.hit("usr_a", "/a")
+            server.pause()
+            before = time.monotonic()
+            with pytest.raises(Unavailable):
+                await closed.hit("usr_a", "/a")
+            assert not (await open.hit("usr_a", "/a")).counted
+            assert time.monotonic() - before < 1.5
+            server.resume()
+            assert (await closed.hit("usr_a", "/a")).counted
+
+    try:
+        world.run(hits)
+    finally:
+        server.stop()
+
+
+@pytest.mark.lanes(*SERVERS)
+def test_a_full_server_is_unavailable(world: World) -> None:
+    """I12."""
+    server = RedisServer(None, "--maxmemory", "1", "--maxmemory-policy", "noeviction").start()
+
+    async def hits(world: World) -> None:
+        with pytest.raises(Unavailable, match="is full"):
+            await world.tek(world.client(server.uri), policy=CLOSED).rate_limits.hit("usr_a", "/a")
+
+    try:
+        world.run(hits)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("plant", ["hset", "words"])
+def test_what_is_no_log_is_corrupt(world: World, plant: str) -> None:
+    log = companion(ratelimit("usr_a", "/a"), "log")
+    if plant == "hset":
+        world.look.hset(log, "a", "b")
+    else:
+        world.look.rpush(log, "one", "two")
+
+    async def hit(world: World) -> None:
+        with pytest.raises(CorruptDocument) as raised:
+            await world.tek().rate_limits.hit("usr_a", "/a")
+        assert raised.value.id == ratelimit("usr_a", "/a")
+
+    world.run(hit)
+
+
+@pytest.mark.lanes(REDIS, REDIS_ASYNC)
+@pytest.mark.parametrize("many", [2_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_a_flood_of_endpoints_leaves_little_and_goes(world: World, many: int) -> None:
+    """I9: two kB for each at the most, and all of them expire."""
+
+    async def hits(world: World) -> None:
+        limits = world.tek().rate_limits
+        for at in range(many):
+            await limits.hit("usr_a", f"/{at}/{'{é' * 400}")
+
+    world.run(hits)
+    keys = list(world.look.scan_iter(count=1000))
+    assert len(keys) == 2 * many
+    pipe = world.look.pipeline(transaction=False)
+    for key in keys:
+        pipe.memory_usage(key)
+        pipe.pttl(key)
+    found = pipe.execute()
+    assert sum(found[::2]) / many < 2000
+    assert min(found[1::2]) > 0
+
+
+@pytest.mark.lanes(REDIS_ASYNC)
+def test_a_storm_of_cancellations_mixes_no_replies(world: World) -> None:
+    """C16: whoever is cancelled takes the reply along."""
+
+    async def storm(world: World) -> None:
+        store = world.store("rate_limits")
+
+        async def hit(at: int) -> None:
+            limit = 1 + at % 50
+            for _ in range(3):
+                fill = (await store.look([Bucket(f"usr_{limit}", "/a", limit, 60)], 1))[0]
+                assert fill.used == limit
+
+        for limit in range(1, 51):
+            await store.take([Bucket(f"usr_{limit}", "/a", limit, 60)], limit)
+        for at in range(40):
+            tasks = [asyncio.create_task(hit(each)) for each in range(50)]
+            for _ in range(at % 7):
+                await asyncio.sleep(0)
+            for each in tasks[::2]:
+                each.cancel()
+            for found in await asyncio.gather(*tasks, return_exceptions=True):
+                assert found is None or isinstance(found, asyncio.CancelledError), found
+
+    world.run(storm)

@@ -1,0 +1,122 @@
+"""Quotas in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.sdk import memory_backends
+from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
+from tektree.models.quotas import Counter, Taken
+from tektree.ports import AsyncBackends, Backends
+from tektree.testing import checks, run, run_async
+from tests.lanes import enter
+
+CHECKS = checks("quotas")
+
+
+def memory(store: type[MemoryQuotas] = MemoryQuotas) -> Backends:
+    return replace(memory_backends(), quotas=store())
+
+
+def async_memory() -> AsyncBackends:
+    return replace(async_memory_backends(), quotas=AsyncMemoryQuotas())
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_memory_keeps(check: str) -> None:
+    enter("memory")
+    run(check, memory)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_async_memory_keeps(check: str) -> None:
+    enter("memory")
+    asyncio.run(run_async(check, async_memory))
+
+
+class Fresh(MemoryQuotas):
+    """What is missing counts as zero."""
+
+    def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        self.load(counter, 0, now)
+        return super().take(counter, n, limit, percent, request, now)
+
+
+class LoadsAgain(MemoryQuotas):
+    def load(self, counter: Counter, used: int, now: datetime) -> int:
+        self.put(counter, used, now)
+        return used
+
+
+class PutsOnce(MemoryQuotas):
+    def put(self, counter: Counter, used: int, now: datetime) -> None:
+        self.load(counter, used, now)
+
+
+class OneMore(MemoryQuotas):
+    def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        return super().take(counter, n, None if limit is None else limit + 1, percent, request, now)
+
+
+class ZeroIsNoLimit(MemoryQuotas):
+    def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        return super().take(counter, n, limit or None, percent, request, now)
+
+
+class Forgetful(MemoryQuotas):
+    """It counts a call again."""
+
+    def _remember(self, request: str) -> None:
+        pass
+
+
+class BelowZero(MemoryQuotas):
+    def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
+        used = super().give(counter, n, request, now)
+        return None if used is None else used - max(0, n - 5)
+
+
+class TellsAlways(MemoryQuotas):
+    def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        found = super().take(counter, n, limit, percent, request, now)
+        return found._replace(exceeded=found.known and not found.taken)
+
+
+class Whispers(MemoryQuotas):
+    def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        return super().take(counter, n, limit, percent, request, now)._replace(threshold=False)
+
+
+class OfAllPeriods(MemoryQuotas):
+    def load(self, counter: Counter, used: int, now: datetime) -> int:
+        return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
+
+
+BROKEN = [
+    Fresh,
+    LoadsAgain,
+    PutsOnce,
+    OneMore,
+    ZeroIsNoLimit,
+    Forgetful,
+    BelowZero,
+    TellsAlways,
+    Whispers,
+    OfAllPeriods,
+]
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_store_that_breaks_a_promise_is_found(kind: type[MemoryQuotas]) -> None:
+    enter("memory")
+    broken = []
+    for check in CHECKS:
+        try:
+            run(check, lambda: memory(kind))
+        except AssertionError as error:
+            broken.append(str(error))
+    assert broken
+    assert all(len(each) > 10 for each in broken), "a check that fails says what is wrong"

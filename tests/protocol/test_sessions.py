@@ -1,0 +1,129 @@
+"""A revoked session never resolves again, whatever interleaves with the revocation, and whatever befalls it."""
+
+import itertools
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tektree import Policy, Principal
+from tektree._async.sdk import memory_backends
+from tektree._async.services.sessions import AsyncSessions
+from tektree.backends.memory import AsyncMemorySessions
+from tektree.errors import InvalidSession
+from tektree.ids import derived_id
+from tektree.models.sessions import Account, OpenedSession, Session
+from tektree.ports import AsyncBackends
+from tektree.rules.sessions import ticket
+from tektree.testing import ManualClock
+from tektree.testing.explorer import EVERY_STRIKE, End, digest, explore, stepping
+from tests.lanes import enter
+
+ADA = Principal(derived_id("ada"), "usr_ada", "pro", "user")
+TOKEN = "usr_ada." + "a" * 43
+
+Command = Callable[[AsyncSessions], Coroutine[Any, Any, object]]
+
+
+class Accounts:
+    async def account(self, uid: str) -> Account | None:
+        return Account(ADA.id, uid, "team", "admin")
+
+    async def uid(self, user_id: str) -> str | None:
+        return "usr_ada"
+
+
+def services(store: Any, secret: str = "a") -> AsyncSessions:
+    names = itertools.count()
+    policy = Policy(sessions={"idle": 3600})  # so that reading writes as well
+    return AsyncSessions(
+        store, policy, ManualClock(), Accounts().uid, Accounts(), secret=lambda: f"{secret}{next(names):042d}"
+    )
+
+
+class World:
+    """A session that is open, whose user's role has changed since, and workers who use and end it."""
+
+    def __init__(self, kind: type[AsyncMemorySessions], *commands: Command) -> None:
+        self.store = kind()
+        clock = ManualClock()
+        first = AsyncSessions(self.store, Policy(), clock, Accounts().uid, Accounts(), secret=lambda: "a" * 43)
+        done(first.open(ADA))
+        done(first.changed("usr_ada"))
+        bundle: AsyncBackends = replace(memory_backends(), sessions=self.store)
+        self.workers: Sequence[Coroutine[Any, Any, object]] = [
+            run(command, services(stepping(bundle).sessions, "bcdef"[at])) for at, command in enumerate(commands)
+        ]
+
+    def state(self) -> object:
+        return digest(self.store._users)
+
+    def judge(self, ends: Sequence[End]) -> Iterator[str]:
+        ended = ends[0]
+        if ended.struck or ended.error:
+            return  # then nobody was told that it is over
+        if resolves(self.store, TOKEN):
+            yield "the token that was revoked resolves"
+        opened = [end.value for end in ends[1:] if isinstance(end.value, OpenedSession)]
+        if len([each for each in opened if ticket(each.token) and resolves(self.store, each.token)]) > 1:
+            yield "two successors are open"
+
+
+def done(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("it waits")
+
+
+def resolves(store: AsyncMemorySessions, token: str) -> bool:
+    try:
+        done(services(store).resolve(token))
+    except InvalidSession:
+        return False
+    return True
+
+
+async def run(command: Command, sessions: AsyncSessions) -> object:
+    return await command(sessions)
+
+
+def revoke(sessions: AsyncSessions) -> Coroutine[Any, Any, object]:
+    return sessions.revoke(TOKEN)
+
+
+def revoke_all(sessions: AsyncSessions) -> Coroutine[Any, Any, object]:
+    return sessions.revoke_all("usr_ada")
+
+
+def resolve(sessions: AsyncSessions) -> Coroutine[Any, Any, object]:
+    return sessions.resolve(TOKEN)
+
+
+def rotate(sessions: AsyncSessions) -> Coroutine[Any, Any, object]:
+    return sessions.rotate(TOKEN)
+
+
+@pytest.mark.parametrize("ending", [revoke, revoke_all])
+@pytest.mark.parametrize("others", [(resolve, resolve), (resolve, rotate), (rotate, rotate)])
+def test_a_revoked_session_never_resolves_again(ending: Command, others: tuple[Command, ...]) -> None:
+    enter("memory")
+    found = explore(lambda: World(AsyncMemorySessions, ending, *others), EVERY_STRIKE, 1)
+    assert not found.violations, found.story()
+    assert found.schedules > 20, found.told()
+
+
+class WritesItBack(AsyncMemorySessions):
+    """The control: what was read is written, whether it is still there or not."""
+
+    async def update(self, session_id: str, session: Session, now: datetime) -> None:
+        self._users[session.user_id].open[session_id] = session
+
+
+def test_a_session_that_comes_back_is_found() -> None:
+    enter("memory")
+    found = explore(lambda: World(WritesItBack, revoke, resolve), (), 1)
+    assert any("resolves" in said for said, _ in found.violations)

@@ -1,0 +1,230 @@
+"""`tek.rate_limits`: what hosts call, in memory and in both flavours."""
+
+import asyncio
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tektree import AsyncTekTree, Policy, TekTree
+from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.sdk import memory_backends
+from tektree.backends.memory import MemoryRateLimits
+from tektree.errors import Forbidden, InvalidInput, Unavailable
+from tektree.models.rate_limits import Bucket, Decision
+from tektree.ports import AsyncBackends
+from tektree.rules.rate_limits import take
+from tektree.testing import Fault, Faulty, ManualClock
+from tests.lanes import enter
+
+ENDPOINT = "/api/v1/questions"
+
+
+class Flavour:
+    """A ``tek`` in memory whose calls are made in one flavour, and wait for their result."""
+
+    def __init__(self, is_async: bool, clock: ManualClock, policy: Policy | None = None) -> None:
+        enter("memory")
+        made: Any = AsyncTekTree if is_async else TekTree
+        self._limits = made.in_memory(policy, clock).rate_limits
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._limits, name)
+
+        def made(*args: Any, **options: Any) -> Any:
+            found = call(*args, **options)
+
+            async def awaited() -> Any:
+                return await found
+
+            return asyncio.run(awaited()) if inspect.isawaitable(found) else found
+
+        return made
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def limits(request: pytest.FixtureRequest, clock: ManualClock) -> Flavour:
+    return Flavour(request.param, clock)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def test_a_minute_holds_as_many_as_the_tier_allows(limits: Any, clock: ManualClock) -> None:
+    for tier, limit in (("free", 60), ("pro", 120), ("team", 300), ("enterprise", 600), (None, 60)):
+        subject = f"usr_{tier}"
+        found = [limits.hit(subject, ENDPOINT, tier=tier) for _ in range(limit + 1)]
+        assert [each.allowed for each in found] == [True] * limit + [False]
+        assert [each.remaining for each in found] == [*range(limit - 1, -1, -1), 0]
+        assert {each.limit for each in found} == {limit}
+        assert found[-1].retry_after == 60.0
+        assert found[-1].reset_at == clock.now + timedelta(seconds=60)
+
+
+def test_who_waits_comes_through(limits: Any, clock: ManualClock) -> None:
+    """I17."""
+    for _ in range(6):
+        limits.hit("usr_a", ENDPOINT, cost=10)
+        clock.advance(timedelta(seconds=1, microseconds=7))
+    refused = limits.hit("usr_a", ENDPOINT, cost=15)
+    assert not refused.allowed
+    clock.advance(timedelta(seconds=refused.retry_after) - timedelta(microseconds=1))
+    assert not limits.hit("usr_a", ENDPOINT, cost=15).allowed
+    clock.advance(timedelta(microseconds=1))
+    assert limits.hit("usr_a", ENDPOINT, cost=15).allowed
+
+
+def test_peek_counts_nothing_and_reset_forgets(limits: Any) -> None:
+    limits.hit("usr_a", ENDPOINT, cost=59)
+    for _ in range(3):
+        assert limits.peek("usr_a", ENDPOINT).allowed
+        assert not limits.peek("usr_a", ENDPOINT, cost=2).allowed
+    assert limits.hit("usr_a", ENDPOINT).allowed
+    assert not limits.peek("usr_a", ENDPOINT).allowed
+    assert limits.peek("usr_a", "/other").remaining == 60
+    limits.reset("usr_a", ENDPOINT)
+    assert limits.peek("usr_a", ENDPOINT).remaining == 60
+
+
+def test_a_cost_above_the_limit_is_refused_and_consumes_nothing(limits: Any) -> None:
+    """I18."""
+    with pytest.raises(InvalidInput, match="more than the limit of 60"):
+        limits.hit("usr_a", ENDPOINT, cost=61)
+    assert limits.peek("usr_a", ENDPOINT).remaining == 60
+
+
+@pytest.mark.parametrize("call", ["hit", "peek"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("ada", ENDPOINT),
+        ("usr_a", ""),
+        ("usr_a", ENDPOINT, 0),
+        ("usr_a", ENDPOINT, 1, "gold"),
+        ("usr_a", ENDPOINT, 1, 5),
+    ],
+)
+def test_bad_input_is_refused(limits: Any, call: str, wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        getattr(limits, call)(*wrong)
+
+
+def test_sources_are_counted_in_one_form(limits: Any) -> None:
+    """B13."""
+    for subject in ["ip:2001:DB8::1", "ip:2001:db8:0:0:0:0:0:1", "ip:2001:db8::ffff"]:
+        found = limits.hit(subject, ENDPOINT)
+    assert found.remaining == 57
+    limits.hit("ip:::ffff:1.2.3.4", ENDPOINT)
+    assert limits.hit("ip:1.2.3.4", ENDPOINT).remaining == 58
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_policy_names_limits_by_endpoint(is_async: bool, clock: ManualClock) -> None:
+    free = {"/search": {"limit": 1, "window_seconds": 5}, "/admin/*": {"limit": 0}}
+    policy = Policy(rate_limits={"tiers": {"free": free}})
+    limits: Any = Flavour(is_async, clock, policy)
+    assert limits.hit("usr_a", "/search").allowed
+    assert limits.hit("usr_a", "/search").retry_after == 5
+    for call in (limits.hit, limits.peek):
+        with pytest.raises(Forbidden):
+            call("usr_a", "/admin/users")
+    for tier, endpoint in (("free", "/else"), ("pro", "/search")):
+        found = limits.hit("usr_a", endpoint, tier=tier, cost=5)
+        assert (found.allowed, found.limit, found.remaining, found.counted) == (True, None, None, False)
+        with pytest.raises(InvalidInput):
+            limits.hit("usr_a", endpoint, cost=0, tier=tier)
+
+
+def test_log_ins_are_counted_per_account_and_per_source(limits: Any, clock: ManualClock) -> None:
+    """B10, B12: five guesses at an account, twenty from a source, in both or in neither."""
+    assert [limits.login("ada", "192.0.2.7").allowed for _ in range(6)] == [True] * 5 + [False]
+    assert not limits.login(" ADA", "192.0.2.8").allowed
+    assert not limits.login("ada").allowed
+    found = [limits.login(f"user{at}", "192.0.2.7") for at in range(16)]
+    assert [each.allowed for each in found] == [True] * 15 + [False]
+    assert limits.login("user15", "ip:192.0.2.9").allowed  # what was refused above took none of its five
+    assert [limits.login("user15").allowed for _ in range(5)] == [True] * 4 + [False]
+    limits.forget_login("ada")
+    assert limits.login("ada", "192.0.2.8").allowed
+    clock.advance(timedelta(seconds=60))
+    assert limits.login("user16", "192.0.2.7").allowed
+
+
+@pytest.mark.parametrize("wrong", [("",), ("a" * 321,), (5,), ("ada", "somewhere"), ("ada", 5)])
+def test_a_log_in_names_an_account_and_an_address(limits: Any, wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        limits.login(*wrong)
+
+
+def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualClock) -> None:
+    """I10."""
+    good = memory_backends()
+    closed = {"limit": 5, "away": "closed"}
+    policy = Policy(rate_limits={"tiers": {"free": {"*": {"limit": 5}, "/pay": closed}}})
+
+    def tek() -> TekTree:
+        backends = replace(good, rate_limits=MemoryRateLimits(clock))
+        return TekTree(Faulty(backends, 0, Fault.REFUSED).backends, policy, clock)
+
+    for call in ("hit", "peek"):
+        found = getattr(tek().rate_limits, call)("usr_a", "/a")
+        assert found == Decision(True, 5, 5, clock.now, 0.0, 60, counted=False)
+        with pytest.raises(Unavailable):
+            getattr(tek().rate_limits, call)("usr_a", "/pay")
+    for source in (None, "192.0.2.7"):
+        with pytest.raises(Unavailable):
+            tek().rate_limits.login("ada", source)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["usr_a", "usr_b"]), st.integers(0, 20_000_000), st.integers(1, 4)), max_size=50
+)
+
+
+@given(STEPS)
+def test_memory_says_what_the_rule_says(steps: list[tuple[str, int, int]]) -> None:
+    enter("memory")
+    clock = ManualClock()
+    logs: dict[str, tuple[int, ...]] = {"usr_a": (), "usr_b": ()}
+    store = MemoryRateLimits(clock)
+    for subject, pause, cost in steps:
+        clock.advance(timedelta(microseconds=pause - 1_000_000))
+        now = int(clock.now.timestamp()) * 1_000_000 + clock.now.microsecond
+        looked = store.look([Bucket(subject, "/a", 5, 30)], cost)
+        logs[subject], expected = take(logs[subject], now, 5, 30, cost)
+        assert looked[0].wait == expected.wait
+        assert store.take([Bucket(subject, "/a", 5, 30)], cost) == [expected]
+
+
+def test_threads_that_share_it_pass_as_many_as_the_limit() -> None:
+    """J19."""
+    enter("memory")
+    tek = TekTree.in_memory(Policy(rate_limits={"tiers": {"free": {"*": {"limit": 100, "window_seconds": 86_400}}}}))
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(lambda _: tek.rate_limits.hit("usr_a", ENDPOINT).allowed, range(3200)))
+    assert found.count(True) == 100
+
+
+def test_what_is_over_is_let_go(clock: ManualClock) -> None:
+    """I9: many endpoints of one attacker do not stay."""
+    store = MemoryRateLimits(clock)
+    for at in range(20_000):
+        store.take([Bucket("usr_a", f"/{at}", 5, 60)], 1)
+        clock.advance(timedelta(milliseconds=100))
+    assert len(store._logs) < 2500
+    assert store.take([Bucket("usr_a", "/19999", 5, 60)], 1)[0].used == 2
+
+
+def test_storages_of_a_host_need_no_rate_limits() -> None:
+    async def hit(backends: AsyncBackends) -> Decision:
+        return await AsyncTekTree(backends).rate_limits.hit("usr_a", ENDPOINT)
+
+    assert asyncio.run(hit(async_memory_backends())).allowed
+    assert TekTree(memory_backends()).rate_limits.hit("usr_a", ENDPOINT).allowed

