@@ -46,7 +46,7 @@ class RandomIds:
 def fresh_id(ids: Ids) -> str:
     """What ``ids`` gives next. Raises `ConfigurationError` when that is no id: two calls might be taken for one."""
     found = ids()
-    if is_hex_id(found):
+    if type(ids) is RandomIds or is_hex_id(found):
         return found
     raise ConfigurationError("ids", "must return 24 lowercase hex digits, fresh ones at each call")
 

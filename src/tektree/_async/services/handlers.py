@@ -256,7 +256,7 @@ class AsyncHandlers:
         if "stream" in first and await self._log.awaited(line, first.get("seq", 0)):
             return
         wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
-        blocked = set(await self._deliveries.blocked(wanted, line))
+        blocked = await self._deliveries.blocked(wanted, line)
         late: list[Delivery] = []
         for event, to in batch:
             for name in to:
@@ -270,7 +270,7 @@ class AsyncHandlers:
                     failed = self.failed(self.delivery(name, event).evolve(attempts=1), handler, error)
                     late.append(failed)
                     if failed.blocks != "nothing":
-                        blocked.add(name)
+                        blocked = {*blocked, name}
         if late:
             await self._deliveries.add(late)
         await self._log.delivered([event.event_id for event, _ in batch])

@@ -257,7 +257,7 @@ class Handlers:
         if "stream" in first and self._log.awaited(line, first.get("seq", 0)):
             return
         wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
-        blocked = set(self._deliveries.blocked(wanted, line))
+        blocked = self._deliveries.blocked(wanted, line)
         late: list[Delivery] = []
         for event, to in batch:
             for name in to:
@@ -271,7 +271,7 @@ class Handlers:
                     failed = self.failed(self.delivery(name, event).evolve(attempts=1), handler, error)
                     late.append(failed)
                     if failed.blocks != "nothing":
-                        blocked.add(name)
+                        blocked = {*blocked, name}
         if late:
             self._deliveries.add(late)
         self._log.delivered([event.event_id for event, _ in batch])

@@ -144,6 +144,8 @@ class AsyncMemoryEventLog:
                 del self._marked[stream]
 
     def _make(self) -> None:
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for told in waiting:
             for event in told:

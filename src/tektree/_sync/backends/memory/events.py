@@ -145,6 +145,8 @@ class MemoryEventLog:
                 del self._marked[stream]
 
     def _make(self) -> None:
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for told in waiting:
             for event in told:
