@@ -91,7 +91,7 @@ class Meeting:
 
         handlers.register(Registered("mail", "xp.awarded", mail))
         game = AsyncGamification(ports, POLICY, clock, ids, pause, handlers)
-        return AsyncRelay(ports, handlers, game.commits, game.settings, POLICY, clock, ids)
+        return AsyncRelay(ports, handlers, (game.commits, game.settings), POLICY, clock, ids)
 
     def state(self) -> object:
         return digest([self.data, self.calls])
