@@ -115,12 +115,12 @@ class AsyncAccounts:
             raise NotFound("user", handle)
         return await self._sought(await self._users.called(accounts.identifier(handle), handle), handle)
 
-    async def account(self, user: str) -> Account | None:
-        """What counts of a user, by uid or id, for who is let in: tier, role, epoch, and whether anybody is.
+    async def account(self, uid: str) -> Account | None:
+        """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
 
         A session of another ``epoch`` is over. None: there is no such user. One command. Raises `InvalidInput`.
         """
-        found = self._accounts.by_id(user) if is_hex_id(user) else self._accounts.by_uid(uid_of(user, "user"))
+        found = self._accounts.by_id(uid) if is_hex_id(uid) else self._accounts.by_uid(uid_of(uid))
         stored = await found
         if stored is None:
             return None

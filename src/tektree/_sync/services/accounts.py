@@ -116,12 +116,12 @@ class Accounts:
             raise NotFound("user", handle)
         return self._sought(self._users.called(accounts.identifier(handle), handle), handle)
 
-    def account(self, user: str) -> Account | None:
-        """What counts of a user, by uid or id, for who is let in: tier, role, epoch, and whether anybody is.
+    def account(self, uid: str) -> Account | None:
+        """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
 
         A session of another ``epoch`` is over. None: there is no such user. One command. Raises `InvalidInput`.
         """
-        found = self._accounts.by_id(user) if is_hex_id(user) else self._accounts.by_uid(uid_of(user, "user"))
+        found = self._accounts.by_id(uid) if is_hex_id(uid) else self._accounts.by_uid(uid_of(uid))
         stored = found
         if stored is None:
             return None
