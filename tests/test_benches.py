@@ -11,6 +11,7 @@ from tests.lanes import PYMONGO
 
 BENCHES = Path(__file__).resolve().parent.parent / "tools" / "bench"
 COLUMNS = {
+    "accounts": ["µs", "of it bcrypt", "authenticate, unknown", "the loop's lag"],
     "activity": ["figure", "what"],
     "awards": ["µs", "ratio", "tektree"],
     "boards": ["µs", "ratio", "users"],

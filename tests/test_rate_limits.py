@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import MemoryRateLimits
 from tektree.errors import Forbidden, InvalidInput, Unavailable
 from tektree.models.rate_limits import Bucket, Decision
-from tektree.ports import AsyncBackends, Backends
+from tektree.ports import AsyncBackends
 from tektree.rules.rate_limits import take
 from tektree.testing import Fault, Faulty, ManualClock
 from tests.lanes import enter
@@ -169,8 +170,7 @@ def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualCl
     policy = Policy(rate_limits={"tiers": {"free": {"*": {"limit": 5}, "/pay": closed}}})
 
     def tek() -> TekTree:
-        ports = good.gamification, good.ledger, good.leaderboards, good.events
-        backends = Backends(*ports, rate_limits=MemoryRateLimits(clock))
+        backends = replace(good, rate_limits=MemoryRateLimits(clock))
         return TekTree(Faulty(backends, 0, Fault.REFUSED).backends, policy, clock)
 
     for call in ("hit", "peek"):

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,14 +18,13 @@ from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.services.sessions import AsyncSessions
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.backends.memory import AsyncMemorySessions, MemorySessions
 from tektree.backends.redis import with_redis
 from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, InvalidSession, NotFound, Unavailable
 from tektree.ids import derived_id
 from tektree.models.sessions import Account
-from tektree.ports import Backends
 from tektree.rules import sessions as rules
 from tektree.testing import Fault, Faulty, ManualClock
 from tektree.wire.keys import session as session_key
@@ -395,9 +395,7 @@ def test_a_session_that_is_written_again_after_its_end_stays_ended() -> None:
 def test_nobody_is_let_in_while_the_store_is_away(call: str) -> None:
     """C19: at every command."""
     for at in range(4):
-        good = memory_backends()
-        ports = good.gamification, good.ledger, good.leaderboards, good.events
-        backends = Backends(*ports, sessions=MemorySessions())
+        backends = replace(memory_backends(), sessions=MemorySessions())
         token = TekTree(backends).sessions.open(ADA).token
         actor = TekTree(backends).sessions.resolve(token)
         faulty = Faulty(backends, at, Fault.REFUSED)

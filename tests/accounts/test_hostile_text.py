@@ -29,7 +29,7 @@ PARAMETERS: dict[str, Through] = {
     "get": lambda tek, user, text: tek.accounts.get(text),
     "by_uid": lambda tek, user, text: tek.accounts.by_uid(text),
     "by_handle": lambda tek, user, text: tek.accounts.by_handle(text),
-    "state": lambda tek, user, text: tek.accounts.state(text),
+    "account": lambda tek, user, text: tek.accounts.account(text),
     "first_name": lambda tek, user, text: tek.accounts.update_profile(user, first_name=text),
     "last_name": lambda tek, user, text: tek.accounts.update_profile(user, last_name=text),
     "bio": lambda tek, user, text: tek.accounts.update_profile(user, bio=text),

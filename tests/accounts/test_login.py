@@ -260,7 +260,7 @@ def test_a_change_takes_the_current_password(world: World) -> None:
         await refused(InvalidInput, tek.accounts.change_password(user, PASSWORD, "the_ada"))
         changed = await tek.accounts.change_password(user, current=PASSWORD, new="battery staple")
         assert changed.epoch == 1
-        assert (await tek.accounts.state(user.uid)).epoch == 1
+        assert (await tek.accounts.account(user.uid)).epoch == 1
         await refused(InvalidCredentials, tek.accounts.authenticate("the_ada", PASSWORD))
         assert (await tek.accounts.authenticate("the_ada", "battery staple")).last_login_at == world.clock()
 
@@ -343,7 +343,7 @@ def test_who_is_not_let_in_has_no_last_login(world: World) -> None:
         known._let_in = async_late if world.is_async else late
         await refused(InvalidCredentials, tek.accounts.authenticate("the_ada", PASSWORD))
         assert (await other.accounts.get(user.id)).last_login_at is None
-        assert not (await other.accounts.state(user.id)).enabled
+        assert not (await other.accounts.account(user.id)).enabled
 
     world.run(scenario)
 

@@ -185,17 +185,17 @@ def test_who_led_to_it_stands_on_the_event(world: World) -> None:
     world.run(scenario)
 
 
-def test_a_state_is_that_of_now(world: World) -> None:
+def test_an_account_is_that_of_now(world: World) -> None:
     """C13 B20: by id or uid."""
 
     async def scenario(world: World) -> None:
         tek = world.tek()
         user = await registered(tek)
-        assert await tek.accounts.state(user.id) == (user.id, user.uid, "free", "user", 0, True)
+        assert await tek.accounts.account(user.id) == (user.id, user.uid, "free", "user", 0, True)
         await tek.accounts.set_role(ROOT, user.id, "moderator")
         await tek.accounts.disable(ROOT, user.id)
-        assert await tek.accounts.state(user.uid) == (user.id, user.uid, "free", "moderator", 1, False)
-        assert await tek.accounts.state("usr_nobody") is None
-        await refused(InvalidInput, tek.accounts.state("ada"))
+        assert await tek.accounts.account(user.uid) == (user.id, user.uid, "free", "moderator", 1, False)
+        assert await tek.accounts.account("usr_nobody") is None
+        await refused(InvalidInput, tek.accounts.account("ada"))
 
     world.run(scenario)

@@ -120,7 +120,7 @@ def test_an_address_is_proved_once(world: World) -> None:
         assert (await tek.gamification.profile(user.id)).total_xp == 10
         await refused(InvalidToken, tek.accounts.verify_email(token))
         await refused(InvalidTransition, tek.accounts.request_email_verification(user.id))
-        assert (await tek.accounts.state(user.id)).epoch == 0
+        assert (await tek.accounts.account(user.id)).epoch == 0
 
     world.run(scenario)
 
@@ -168,7 +168,7 @@ def test_who_registered_anothers_address_loses_everything(world: World) -> None:
         pending = await tek.accounts.request_email_change(attacker, "evil@example.com", names("victim")["password"])
         token = await tek.accounts.request_password_reset("victim@example.com")
         await tek.accounts.reset_password(token, "battery staple")
-        assert (await tek.accounts.state(attacker.id)).epoch > attacker.epoch
+        assert (await tek.accounts.account(attacker.id)).epoch > attacker.epoch
         await refused(InvalidToken, tek.accounts.verify_email(pending))
         await refused(
             InvalidCredentials, tek.accounts.change_password(attacker, names("victim")["password"], "mine again")

@@ -20,7 +20,6 @@ from tektree.models.base import (
 from tektree.models.events import Posted
 
 __all__ = [
-    "AccountState",
     "Actor",
     "Digest",
     "HandleClaim",
@@ -222,17 +221,6 @@ class StoredUser(NamedTuple):
     user: User
     version: int
     left: tuple[Posted, ...] = ()
-
-
-class AccountState(NamedTuple):
-    """What counts of a user at this moment for who is let in: ``enabled`` says whether anybody is."""
-
-    id: str
-    uid: str
-    tier: Tier
-    role: Role
-    epoch: int
-    enabled: bool
 
 
 class RegistrationFields(TypedDict):

@@ -68,7 +68,7 @@ def test_a_life(world: World) -> None:
         user = await tek.accounts.update_profile(user, bio="é", avatar="https://example.com/a.png")
         assert await tek.accounts.update_profile(user, bio=None) == await tek.accounts.get(user.id)
         assert (await tek.accounts.disable(ROOT, user.id)).status == "disabled"
-        assert not (await tek.accounts.state(user.uid)).enabled
+        assert not (await tek.accounts.account(user.uid)).enabled
         assert (await tek.accounts.enable(ROOT, user.id)).status == "active"
         assert (await tek.accounts.set_role(ROOT, ben.id, "moderator")).role == "moderator"
         found = await tek.accounts.export(user, user.id)

@@ -3,6 +3,7 @@ order; what is due once, when nothing goes wrong. And it finds what is known to 
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -51,7 +52,7 @@ class Relays(Variant):
     def over(cls, data: Data, stepping: bool) -> AsyncBackends:
         mongo = Anywhere(Database(data, stepping))
         good = cls.ports(data, stepping)
-        return AsyncBackends(good.gamification, good.ledger, good.leaderboards, cls.log(mongo), cls.deliveries(mongo))
+        return replace(good, events=cls.log(mongo), deliveries=cls.deliveries(mongo))
 
 
 @cache
@@ -90,7 +91,7 @@ class Meeting:
 
         handlers.register(Registered("mail", "xp.awarded", mail))
         game = AsyncGamification(ports, POLICY, clock, ids, pause, handlers)
-        return AsyncRelay(ports, handlers, game.commits, game.settings, POLICY, clock, ids)
+        return AsyncRelay(ports, handlers, (game.commits, game.settings), POLICY, clock, ids)
 
     def state(self) -> object:
         return digest([self.data, self.calls])

@@ -34,7 +34,6 @@ from tektree.errors import (
 )
 from tektree.ids import Ids, fresh_id, hex_id, is_hex_id, uid_of
 from tektree.models.accounts import (
-    AccountState,
     Principal,
     ProfileFields,
     Purpose,
@@ -116,18 +115,18 @@ class AsyncAccounts:
             raise NotFound("user", handle)
         return await self._sought(await self._users.called(accounts.identifier(handle), handle), handle)
 
-    async def state(self, user: str) -> AccountState | None:
-        """What counts of a user for who is let in, by id or uid: tier, role, epoch, and whether anybody is.
+    async def account(self, uid: str) -> Account | None:
+        """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
 
         A session of another ``epoch`` is over. None: there is no such user. One command. Raises `InvalidInput`.
         """
-        read = self._accounts.by_id(user) if is_hex_id(user) else self._accounts.by_uid(uid_of(user, "user"))
-        stored = await read
+        found = self._accounts.by_id(uid) if is_hex_id(uid) else self._accounts.by_uid(uid_of(uid))
+        stored = await found
         if stored is None:
             return None
-        found = stored.user
-        enabled = accounts.admitted(found, self._policy.accounts)
-        return AccountState(found.id, found.uid, found.tier, found.role, found.epoch, enabled)
+        now = stored.user
+        enabled = accounts.admitted(now, self._policy.accounts)
+        return Account(now.id, now.uid, now.tier, now.role, now.epoch, enabled)
 
     async def account(self, uid: str) -> Account | None:
         """The same, as sessions ask for it."""
