@@ -1,4 +1,4 @@
-"""Leaderboards on Redis: what is stored, that no order of writes matters, what they cost, and how they are made anew."""
+"""Leaderboards on Redis: what is stored, that no order of writes matters, what they cost, how they are made anew."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
