@@ -169,7 +169,7 @@ def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualCl
     policy = Policy(rate_limits={"tiers": {"free": {"*": {"limit": 5}, "/pay": closed}}})
 
     def tek() -> TekTree:
-        ports = good.gamification, good.ledger, good.leaderboards, good.events
+        ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
         backends = Backends(*ports, rate_limits=MemoryRateLimits(clock))
         return TekTree(Faulty(backends, 0, Fault.REFUSED).backends, policy, clock)
 

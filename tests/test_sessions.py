@@ -396,7 +396,7 @@ def test_nobody_is_let_in_while_the_store_is_away(call: str) -> None:
     """C19: at every command."""
     for at in range(4):
         good = memory_backends()
-        ports = good.gamification, good.ledger, good.leaderboards, good.events
+        ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
         backends = Backends(*ports, sessions=MemorySessions())
         token = TekTree(backends).sessions.open(ADA).token
         actor = TekTree(backends).sessions.resolve(token)

@@ -1,5 +1,6 @@
 """What services need from storage, both flavours: the protocols that a storage of your own implements."""
 
+from tektree._async.ports.admissions import AsyncAdmissionStore
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
@@ -7,6 +8,7 @@ from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
+from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
@@ -18,6 +20,8 @@ from tektree._sync.ports.sessions import AccountsReader, SessionStore
 __all__ = [
     "AccountsReader",
     "AsyncAccountsReader",
+    "AdmissionStore",
+    "AsyncAdmissionStore",
     "AsyncBackends",
     "AsyncDeliveries",
     "AsyncEventLog",

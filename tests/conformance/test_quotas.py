@@ -18,12 +18,12 @@ CHECKS = checks("quotas")
 
 def memory(store: type[MemoryQuotas] = MemoryQuotas) -> Backends:
     good = memory_backends()
-    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, quotas=store())
+    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, quotas=store())
 
 
 def async_memory() -> AsyncBackends:
     good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events
+    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
     return AsyncBackends(*ports, quotas=AsyncMemoryQuotas())
 
 

@@ -22,13 +22,18 @@ CHECKS = checks("rate_limits")
 def memory(store: type[MemoryRateLimits] = MemoryRateLimits) -> Backends:
     good = memory_backends()
     return Backends(
-        good.gamification, good.ledger, good.leaderboards, good.events, rate_limits=store(lambda: datetime.now(UTC))
+        good.gamification,
+        good.ledger,
+        good.leaderboards,
+        good.events,
+        good.deliveries,
+        rate_limits=store(lambda: datetime.now(UTC)),
     )
 
 
 def async_memory() -> AsyncBackends:
     good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events
+    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
     return AsyncBackends(*ports, rate_limits=AsyncMemoryRateLimits(system_clock))
 
 

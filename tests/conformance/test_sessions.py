@@ -18,12 +18,12 @@ CHECKS = checks("sessions")
 
 def memory(store: type[MemorySessions] = MemorySessions) -> Backends:
     good = memory_backends()
-    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, sessions=store())
+    return Backends(good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries, sessions=store())
 
 
 def async_memory() -> AsyncBackends:
     good = async_memory_backends()
-    ports = good.gamification, good.ledger, good.leaderboards, good.events
+    ports = good.gamification, good.ledger, good.leaderboards, good.events, good.deliveries
     return AsyncBackends(*ports, sessions=AsyncMemorySessions())
 
 

@@ -10,6 +10,7 @@ from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.admissions import AsyncAdmissions
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -22,6 +23,7 @@ from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
+from tektree.models.admissions import Admission
 from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
@@ -86,6 +88,9 @@ class AsyncTekTree:
             created=backends.created,
             tell=handlers.say,
         )
+        self._admissions = AsyncAdmissions(
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, ids, backends.admissions
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -140,6 +145,17 @@ class AsyncTekTree:
         Nothing is written.
         """
         return [] if self._backends.on_check is None else list(await self._backends.on_check())
+
+    async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
+        """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+
+        One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
+        by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.
+        Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden` where the limit is 0;
+        `Unavailable`: what was asked for may have been counted, once.
+        """
+        return await self._admissions.admit(token, endpoint, quota, n)
 
     async def close(self) -> None:
         """Lets go of what was opened here. What was passed in stays open."""

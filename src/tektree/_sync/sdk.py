@@ -11,6 +11,7 @@ from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.admissions import Admissions
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -23,6 +24,7 @@ from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
+from tektree.models.admissions import Admission
 from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
@@ -87,6 +89,9 @@ class TekTree:
             created=backends.created,
             tell=handlers.say,
         )
+        self._admissions = Admissions(
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, ids, backends.admissions
+        )
 
     @classmethod
     def in_memory(cls, policy: Policy | None = None, clock: Clock | None = None, ids: Ids | None = None) -> Self:
@@ -141,6 +146,17 @@ class TekTree:
         Nothing is written.
         """
         return [] if self._backends.on_check is None else list(self._backends.on_check())
+
+    def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
+        """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+
+        One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
+        by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.
+        Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden` where the limit is 0;
+        `Unavailable`: what was asked for may have been counted, once.
+        """
+        return self._admissions.admit(token, endpoint, quota, n)
 
     def close(self) -> None:
         """Lets go of what was opened here. What was passed in stays open."""

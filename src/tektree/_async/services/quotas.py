@@ -62,6 +62,8 @@ class AsyncQuotas:
         self._created = created
         self._anchors = anchors
         self._tell = tell
+        self.by_calendar = anchors is None
+        """Whether periods are the months of the calendar, whoever asks."""
 
     async def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
         """Uses ``n`` units (1 to a billion), or none of them: of any number of callers no more get through than there
@@ -113,11 +115,17 @@ class AsyncQuotas:
         await self._store.put(asked.counter, used, asked.now)
         return self._told(asked, used)
 
+    async def settled(self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime) -> Usage:
+        """What comes of units that were asked for elsewhere, in the calendar's month. Raises `QuotaExhausted`."""
+        return await self._settled(self._of(principal, quota_type, now, None), n, taken)
+
     async def _asked(self, principal: Principal, quota_type: str) -> _Asked:
         id = inputs.principal(principal)
-        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         now = read(self._clock)
-        anchor = None if self._anchors is None else await self._anchors(id)
+        return self._of(principal, quota_type, now, None if self._anchors is None else await self._anchors(id))
+
+    def _of(self, principal: Principal, quota_type: str, now: datetime, anchor: datetime | None) -> _Asked:
+        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         found = quotas.period(now, anchor)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
@@ -127,6 +135,9 @@ class AsyncQuotas:
         if not taken.known:
             await self._load(asked)
             taken = await self._take(asked, n, request)
+        return await self._settled(asked, n, taken)
+
+    async def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
         await self._make_known(asked, n, taken)
         if not taken.taken:
             raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)

@@ -63,6 +63,8 @@ class Quotas:
         self._created = created
         self._anchors = anchors
         self._tell = tell
+        self.by_calendar = anchors is None
+        """Whether periods are the months of the calendar, whoever asks."""
 
     def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
         """Uses ``n`` units (1 to a billion), or none of them: of any number of callers no more get through than there
@@ -114,11 +116,17 @@ class Quotas:
         self._store.put(asked.counter, used, asked.now)
         return self._told(asked, used)
 
+    def settled(self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime) -> Usage:
+        """What comes of units that were asked for elsewhere, in the calendar's month. Raises `QuotaExhausted`."""
+        return self._settled(self._of(principal, quota_type, now, None), n, taken)
+
     def _asked(self, principal: Principal, quota_type: str) -> _Asked:
         id = inputs.principal(principal)
-        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         now = read(self._clock)
-        anchor = None if self._anchors is None else self._anchors(id)
+        return self._of(principal, quota_type, now, None if self._anchors is None else self._anchors(id))
+
+    def _of(self, principal: Principal, quota_type: str, now: datetime, anchor: datetime | None) -> _Asked:
+        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         found = quotas.period(now, anchor)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
@@ -128,6 +136,9 @@ class Quotas:
         if not taken.known:
             self._load(asked)
             taken = self._take(asked, n, request)
+        return self._settled(asked, n, taken)
+
+    def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
         self._make_known(asked, n, taken)
         if not taken.taken:
             raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
