@@ -89,7 +89,7 @@ class AsyncTekTree:
             tell=handlers.say,
         )
         self._admissions = AsyncAdmissions(
-            self.sessions, self.rate_limits, self.quotas, self.policy, clock, ids, backends.admissions
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
 
     @classmethod

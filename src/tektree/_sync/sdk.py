@@ -90,7 +90,7 @@ class TekTree:
             tell=handlers.say,
         )
         self._admissions = Admissions(
-            self.sessions, self.rate_limits, self.quotas, self.policy, clock, ids, backends.admissions
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
 
     @classmethod

@@ -35,8 +35,7 @@ class Terms(NamedTuple):
 class Request(NamedTuple):
     """What is asked for in one step: a session, a hit on an endpoint and, with a ``counter``, ``n`` units of a quota.
 
-    ``terms`` are those of each tier for which it can be decided in one step. ``name`` names the call: units are taken
-    once, however often it is made. ``percent`` is the threshold of the quota.
+    ``terms`` are those of each tier for which it can be decided in one step. ``percent`` is the threshold of the quota.
     """
 
     uid: str
@@ -46,7 +45,6 @@ class Request(NamedTuple):
     counter: Counter | None
     n: int
     percent: int
-    name: str
 
 
 class Admitted(NamedTuple):

@@ -9,7 +9,6 @@ from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.sessions import AsyncSessions, actor_of
 from tektree.clock import Clock, read
 from tektree.errors import RateLimited
-from tektree.ids import Ids
 from tektree.models.accounts import Tier
 from tektree.models.admissions import Admission, Request, Terms
 from tektree.models.rate_limits import Bucket, Decision
@@ -33,7 +32,6 @@ class AsyncAdmissions:
         quotas: AsyncQuotas,
         policy: Policy,
         clock: Clock,
-        ids: Ids,
         store: AsyncAdmissionStore | None = None,
     ) -> None:
         self._sessions = sessions
@@ -41,7 +39,6 @@ class AsyncAdmissions:
         self._quotas = quotas
         self._policy = policy
         self._clock = clock
-        self._ids = ids
         self._store = store if policy.sessions.idle is None else None
         self._terms = lru_cache(maxsize=1024)(self._terms_of)
 
@@ -61,10 +58,9 @@ class AsyncAdmissions:
         self, store: AsyncAdmissionStore, token: str, endpoint: str, quota: str | None, n: int
     ) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        terms, period = self._terms(endpoint, quota), quota_rules.period(now)
-        counter = None if quota is None else quota_rules.counter(ticket.uid, quota, period)
-        name = "" if counter is None else self._ids()
-        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD, name)
+        terms = self._terms(endpoint, quota)
+        counter = None if quota is None else quota_rules.counter(ticket.uid, quota, self._quotas.month(now))
+        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD)
         found = await store.admit(request, now)
         if found is None:
             return None

@@ -10,7 +10,6 @@ from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.sessions import Sessions, actor_of
 from tektree.clock import Clock, read
 from tektree.errors import RateLimited
-from tektree.ids import Ids
 from tektree.models.accounts import Tier
 from tektree.models.admissions import Admission, Request, Terms
 from tektree.models.rate_limits import Bucket, Decision
@@ -34,7 +33,6 @@ class Admissions:
         quotas: Quotas,
         policy: Policy,
         clock: Clock,
-        ids: Ids,
         store: AdmissionStore | None = None,
     ) -> None:
         self._sessions = sessions
@@ -42,7 +40,6 @@ class Admissions:
         self._quotas = quotas
         self._policy = policy
         self._clock = clock
-        self._ids = ids
         self._store = store if policy.sessions.idle is None else None
         self._terms = lru_cache(maxsize=1024)(self._terms_of)
 
@@ -60,10 +57,9 @@ class Admissions:
 
     def _at_once(self, store: AdmissionStore, token: str, endpoint: str, quota: str | None, n: int) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        terms, period = self._terms(endpoint, quota), quota_rules.period(now)
-        counter = None if quota is None else quota_rules.counter(ticket.uid, quota, period)
-        name = "" if counter is None else self._ids()
-        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD, name)
+        terms = self._terms(endpoint, quota)
+        counter = None if quota is None else quota_rules.counter(ticket.uid, quota, self._quotas.month(now))
+        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD)
         found = store.admit(request, now)
         if found is None:
             return None

@@ -65,6 +65,7 @@ class Quotas:
         self._tell = tell
         self.by_calendar = anchors is None
         """Whether periods are the months of the calendar, whoever asks."""
+        self._month = quotas.period(read(clock))
 
     def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
         """Uses ``n`` units (1 to a billion), or none of them: of any number of callers no more get through than there
@@ -116,6 +117,12 @@ class Quotas:
         self._store.put(asked.counter, used, asked.now)
         return self._told(asked, used)
 
+    def month(self, now: datetime) -> Period:
+        """The calendar's month, found once for all who ask in it."""
+        if not self._month.start <= now < self._month.end:
+            self._month = quotas.period(now)
+        return self._month
+
     def settled(self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime) -> Usage:
         """What comes of units that were asked for elsewhere, in the calendar's month. Raises `QuotaExhausted`."""
         return self._settled(self._of(principal, quota_type, now, None), n, taken)
@@ -127,7 +134,7 @@ class Quotas:
 
     def _of(self, principal: Principal, quota_type: str, now: datetime, anchor: datetime | None) -> _Asked:
         limit = quotas.limit_of(self._policy, principal.tier, quota_type)
-        found = quotas.period(now, anchor)
+        found = self.month(now) if anchor is None else quotas.period(now, anchor)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
     def _consume(self, asked: _Asked, n: int) -> Usage:

@@ -1,32 +1,32 @@
 -- Reads a session, takes units of a quota and counts a hit, or does none of it.
 -- KEYS: the session, the user's hash of sessions, the count and the log of the limit; and, where there is a quota, its
--- count, what was told of it, and its calls.
+-- count and what was told of it.
 -- ARGV: the uid, the session's id, what time it is for the caller in seconds since 1970; the units, the percent of the
--- threshold, the call's name, the milliseconds that the count lasts; then of each tier its name, limit, window
+-- threshold, the milliseconds that the count lasts; then of each tier its name, limit, window
 -- (microseconds) and quota; an empty text is no limit.
--- Gives a number: 0 there is no session, 1 it takes more than this (nothing was counted), 2 the quota
--- refused, 3 the limit refused, 4 admitted. With 2 to 4 come the session; used, threshold and
--- exceeded; then now, hits in the window, the newest of them, and the microseconds until there is room.
+-- Gives one text: a number: 0 there is no session, 1 it takes more than this (nothing was counted), 2 the quota refused,
+-- 3 the limit refused, 4 admitted; used, threshold and exceeded; now, hits in the window, the newest of them, and the
+-- microseconds until there is room; and the session.
 local text = redis.call('GET', KEYS[1])
 local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version')
-if not text or not marks[1] then return {0} end
+if not text or not marks[1] then return '0' end
 
 local read, session = pcall(cjson.decode, text)
 if not read or type(session) ~= 'table' or session.user_id ~= ARGV[1] or type(session.id) ~= 'string'
   or type(session.expires_at) ~= 'number' or session.expires_at <= tonumber(ARGV[3])
   or session.version ~= tonumber(marks[2] or '0') then
-  return {1}
+  return '1'
 end
 local limit, window, most
-for at = 8, #ARGV, 4 do
+for at = 7, #ARGV, 4 do
   if ARGV[at] == session.tier then
     limit, window, most = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   end
 end
-if not limit then return {1} end
+if not limit then return '1' end
 
-local quota, told, calls = KEYS[5], KEYS[6], KEYS[7]
-local n, lasts, used, again = tonumber(ARGV[4]), ARGV[7], 0, false
+local quota, told = KEYS[5], KEYS[6]
+local n, lasts, used = tonumber(ARGV[4]), ARGV[6], 0
 local function first(word)
   local fresh = redis.call('SADD', told, word)
   redis.call('PEXPIRE', told, lasts)
@@ -34,10 +34,10 @@ local function first(word)
 end
 if quota then
   local count = redis.call('GET', quota)
-  if not count or not string.match(count, '^%d+$') or #count > 15 then return {1} end
-  used, again = tonumber(count), redis.call('ZSCORE', calls, ARGV[6])
-  if most ~= '' and not again and used + n > tonumber(most) then
-    return {2, text, used, 0, first('exceeded'), '0', 0, '0', '0'}
+  if not count or not string.match(count, '^%d+$') or #count > 15 then return '1' end
+  used = tonumber(count)
+  if most ~= '' and used + n > tonumber(most) then
+    return string.format('2 %.0f 0 %d 0 0 0 0 ', used, first('exceeded')) .. text
   end
 end
 
@@ -70,15 +70,11 @@ if limit ~= '' then
 end
 
 local threshold = 0
-if quota and wait == 0 and not again then
+if quota and wait == 0 then
   used = used + n
   redis.call('SET', quota, string.format('%.0f', used), 'PX', lasts)
-  redis.call('ZREMRANGEBYSCORE', calls, '-inf', tonumber(time[1]) - 60)
-  redis.call('ZADD', calls, time[1], ARGV[6])
-  redis.call('EXPIRE', calls, 60)
   if most ~= '' and tonumber(most) > 0 and used * 100 >= tonumber(most) * tonumber(ARGV[5]) then
     threshold = first('threshold')
   end
 end
-local function written(number) return string.format('%.0f', number) end
-return {wait > 0 and 3 or 4, text, used, threshold, 0, written(now), hits, written(newest), written(wait)}
+return string.format('%d %.0f %d 0 %.0f %d %.0f %.0f ', wait > 0 and 3 or 4, used, threshold, now, hits, newest, wait) .. text

@@ -1,7 +1,8 @@
 """Admission on one Redis server, which has the keys of session, limit and quota: one script, one round trip."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas, quota_keys, quota_rest
@@ -34,40 +35,44 @@ class AsyncRedisAdmissions:
         self._quotas = AsyncRedisQuotas(redis)
 
     async def admit(self, request: Request, now: datetime) -> Admitted | None:
-        uid, session_id, endpoint, terms, counter, n, percent, name = request
+        uid, session_id, endpoint, terms, counter, n, percent = request
         keys = [session_key(session_id), user_sessions(uid), *limit_keys(uid, endpoint)]
-        arguments: list[str | int] = [uid, session_id, int(now.timestamp()), n, percent, name]
+        arguments: list[str | int] = [uid, session_id, int(now.timestamp()), n, percent]
         if counter is None:
             arguments.append(0)
         else:
-            keys += quota_keys(counter)
+            keys += quota_keys(counter)[:2]
             arguments.append(quota_rest(counter, now))
         for tier, (limit, window, most) in terms.items():
             arguments += [tier, "" if limit is None else limit, window * 1_000_000, "" if most is None else most]
-        said, *found = await self._redis.run(_ADMIT, keys, arguments)
+        reply: bytes = await self._redis.run(_ADMIT, keys, arguments)
+        numbers, text = reply.split(b" ", 8), b""
+        if len(numbers) > 1:
+            text = numbers.pop()
+        said, *found = map(int, numbers)
         if said == _NO_SESSION:
             raise InvalidSession
         if said == _MORE:
             return None
         try:
-            session = stored_session(found[0])
+            session = stored_session(text)
         except InvalidSession:  # the script reads less closely
             if said == _ADMITTED:
-                await self._give_back(request, int(found[6]), now)
+                await self._give_back(request, found[5], now)
             raise
         return _admitted(request, said, session, found)
 
     async def _give_back(self, request: Request, newest: int, now: datetime) -> None:
         await self._limits.give(Bucket(request.uid, request.endpoint, 1, 1), 1, newest)
         if request.counter is not None:
-            await self._quotas.give(request.counter, request.n, f"{request.name}-", now)
+            await self._quotas.give(request.counter, request.n, f"back {newest}", now)
 
 
-def _admitted(request: Request, said: int, session: Session, found: Any) -> Admitted:
-    _, used, threshold, exceeded, now, hits, newest, wait = found
+def _admitted(request: Request, said: int, session: Session, found: Sequence[int]) -> Admitted:
+    used, threshold, exceeded, now, hits, newest, wait = found
     taken = None
     if request.counter is not None:
         taken = Taken(True, said == _ADMITTED, used, bool(threshold), bool(exceeded))
     if said == _NO_QUOTA or request.terms[session.tier].limit is None:
         return Admitted(session, None, taken)
-    return Admitted(session, Fill(hits, int(now), int(newest), int(wait)), taken)
+    return Admitted(session, Fill(hits, now, newest, wait), taken)

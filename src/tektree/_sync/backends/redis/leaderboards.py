@@ -69,7 +69,8 @@ class RedisLeaderboards:
         if board.is_over(now):
             return []
         found = self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
-        return _standings(found[0], found[1:]) if found else []
+        before, *flat = found.split() or (0,)
+        return _standings(int(before), flat)
 
     def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
         """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
@@ -117,6 +118,6 @@ def _standings(before: int, found: Sequence[Any]) -> list[Standing]:
     """Places from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
     flat = [each for pair in found for each in pair] if found and isinstance(found[0], list) else found
     return [
-        Standing(rank, bytes(member[_DIGITS:]).decode(), -int(float(score)))
+        Standing(rank, member[_DIGITS:].decode(), -int(float(score)))
         for rank, (member, score) in enumerate(zip(flat[::2], flat[1::2], strict=True), start=before + 1)
     ]
