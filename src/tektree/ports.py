@@ -8,6 +8,7 @@ from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionStore
 from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
@@ -16,6 +17,7 @@ from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
+from tektree._sync.ports.subscriptions import SubscriptionStore
 
 __all__ = [
     "AccountsReader",
@@ -31,6 +33,7 @@ __all__ = [
     "AsyncQuotaStore",
     "AsyncRateLimitStore",
     "AsyncSessionStore",
+    "AsyncSubscriptionStore",
     "AsyncUsageReader",
     "Backends",
     "Deliveries",
@@ -41,5 +44,6 @@ __all__ = [
     "QuotaStore",
     "RateLimitStore",
     "SessionStore",
+    "SubscriptionStore",
     "UsageReader",
 ]

@@ -9,6 +9,7 @@ from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.admissions import AsyncAdmissions
 from tektree._async.services.events import AsyncEvents
@@ -20,6 +21,7 @@ from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
 from tektree._async.services.relay import AsyncRelay
 from tektree._async.services.sessions import AsyncSessions, enrolled
+from tektree._async.services.subscriptions import AsyncSubscriptions
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -80,12 +82,20 @@ class AsyncTekTree:
         self.sessions = AsyncSessions(
             backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
         )
+        self.subscriptions = AsyncSubscriptions(
+            backends.subscriptions or AsyncMemorySubscriptions(),
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.say,
+        )
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,
             clock,
             ids,
             created=backends.created,
+            anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
         self._admissions = AsyncAdmissions(

@@ -10,6 +10,7 @@ from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.admissions import Admissions
 from tektree._sync.services.events import Events
@@ -21,6 +22,7 @@ from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
 from tektree._sync.services.relay import Relay
 from tektree._sync.services.sessions import Sessions, enrolled
+from tektree._sync.services.subscriptions import Subscriptions
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -81,12 +83,20 @@ class TekTree:
         self.sessions = Sessions(
             backends.sessions or MemorySessions(), self.policy, clock, enrolled(backends.gamification)
         )
+        self.subscriptions = Subscriptions(
+            backends.subscriptions or MemorySubscriptions(),
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.say,
+        )
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,
             clock,
             ids,
             created=backends.created,
+            anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
         self._admissions = Admissions(

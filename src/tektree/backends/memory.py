@@ -6,12 +6,14 @@ from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 
 __all__ = [
     "AsyncMemoryDeliveries",
@@ -22,6 +24,7 @@ __all__ = [
     "AsyncMemoryQuotas",
     "AsyncMemoryRateLimits",
     "AsyncMemorySessions",
+    "AsyncMemorySubscriptions",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",
@@ -30,4 +33,5 @@ __all__ = [
     "MemoryQuotas",
     "MemoryRateLimits",
     "MemorySessions",
+    "MemorySubscriptions",
 ]

@@ -121,7 +121,8 @@ def test_one_server_needs_one_round_trip(world: World) -> None:
         backends = world.backends()
         tek = world.over_backends(backends, policy=POLICY)
         token = (await tek.sessions.open(ADA)).token
-        await tek.admit(token, "/a", "questions")  # sends the script, and loads the quota
+        await tek.admit(token, "/a", "questions")  # loads the quota, and learns the id of the user
+        await tek.admit(token, "/b")  # sends the script
         trips = trips_of(backends)
         await tek.admit(token, "/a", "questions")
         await tek.admit(token, "/a")

@@ -7,7 +7,16 @@ The functions' names are sentences. `CHECKS` take the storages alone, `RACES` al
 from collections.abc import Mapping
 from typing import Final
 
-from tektree._async.conformance import deliveries, events, gamification, leaderboards, quotas, rate_limits, sessions
+from tektree._async.conformance import (
+    deliveries,
+    events,
+    gamification,
+    leaderboards,
+    quotas,
+    rate_limits,
+    sessions,
+    subscriptions,
+)
 from tektree._async.conformance.samples import Check, Race, Together
 from tektree._async.ports.bundles import AsyncBackends
 
@@ -19,4 +28,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
+    "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
 }

@@ -10,6 +10,7 @@ from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
+from tektree._async.ports.subscriptions import AsyncSubscriptionStore
 
 __all__ = ["AsyncBackends"]
 
@@ -36,3 +37,4 @@ class AsyncBackends:
     quotas: AsyncQuotaStore | None = None
     created: AsyncUsageReader | None = None
     admissions: AsyncAdmissionStore | None = None
+    subscriptions: AsyncSubscriptionStore | None = None

@@ -116,24 +116,31 @@ class AsyncQuotas:
         await self._store.put(asked.counter, used, asked.now)
         return self._told(asked, used)
 
+    async def period_of(self, user_id: str, now: datetime) -> Period:
+        """The period that a user's units are counted in."""
+        anchor = None if self._anchors is None else await self._anchors(user_id)
+        return self.month(now) if anchor is None else quotas.period(now, anchor)
+
     def month(self, now: datetime) -> Period:
         """The calendar's month, found once for all who ask in it."""
         if not self._month.start <= now < self._month.end:
             self._month = quotas.period(now)
         return self._month
 
-    async def settled(self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime) -> Usage:
-        """What comes of units that were asked for elsewhere, in the calendar's month. Raises `QuotaExhausted`."""
-        return await self._settled(self._of(principal, quota_type, now, None), n, taken)
+    async def settled(
+        self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime, found: Period
+    ) -> Usage:
+        """What comes of units that were asked for elsewhere, in that period. Raises `QuotaExhausted`."""
+        return await self._settled(self._of(principal, quota_type, now, found), n, taken)
 
     async def _asked(self, principal: Principal, quota_type: str) -> _Asked:
         id = inputs.principal(principal)
         now = read(self._clock)
-        return self._of(principal, quota_type, now, None if self._anchors is None else await self._anchors(id))
+        quotas.limit_of(self._policy, principal.tier, quota_type)  # before anything is read
+        return self._of(principal, quota_type, now, await self.period_of(id, now))
 
-    def _of(self, principal: Principal, quota_type: str, now: datetime, anchor: datetime | None) -> _Asked:
+    def _of(self, principal: Principal, quota_type: str, now: datetime, found: Period) -> _Asked:
         limit = quotas.limit_of(self._policy, principal.tier, quota_type)
-        found = self.month(now) if anchor is None else quotas.period(now, anchor)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
     async def _consume(self, asked: _Asked, n: int) -> Usage:

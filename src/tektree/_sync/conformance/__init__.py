@@ -8,7 +8,16 @@ The functions' names are sentences. `CHECKS` take the storages alone, `RACES` al
 from collections.abc import Mapping
 from typing import Final
 
-from tektree._sync.conformance import deliveries, events, gamification, leaderboards, quotas, rate_limits, sessions
+from tektree._sync.conformance import (
+    deliveries,
+    events,
+    gamification,
+    leaderboards,
+    quotas,
+    rate_limits,
+    sessions,
+    subscriptions,
+)
 from tektree._sync.conformance.samples import Check, Race, Together
 from tektree._sync.ports.bundles import Backends
 
@@ -20,4 +29,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
+    "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
 }

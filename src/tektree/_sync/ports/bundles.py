@@ -11,6 +11,7 @@ from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
+from tektree._sync.ports.subscriptions import SubscriptionStore
 
 __all__ = ["Backends"]
 
@@ -37,3 +38,4 @@ class Backends:
     quotas: QuotaStore | None = None
     created: UsageReader | None = None
     admissions: AdmissionStore | None = None
+    subscriptions: SubscriptionStore | None = None

@@ -10,7 +10,7 @@ from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.sessions import Sessions, actor_of
 from tektree.clock import Clock, read
 from tektree.errors import RateLimited
-from tektree.models.accounts import Tier
+from tektree.models.accounts import Actor, Tier
 from tektree.models.admissions import Admission, Request, Terms
 from tektree.models.rate_limits import Bucket, Decision
 from tektree.policy import Policy
@@ -20,6 +20,7 @@ from tektree.rules import sessions as session_rules
 
 __all__ = ["Admissions"]
 
+_KNOWN: Final = 65_536
 _TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
 
@@ -41,6 +42,8 @@ class Admissions:
         self._policy = policy
         self._clock = clock
         self._store = store if policy.sessions.idle is None else None
+        self._ids: dict[str, str] = {}
+        """The ids of uids, which never change: the anchor of a quota's period is asked for by id."""
         self._terms = lru_cache(maxsize=1024)(self._terms_of)
 
     def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
@@ -49,7 +52,7 @@ class Admissions:
         amount = quota_rules.checked_amount(n)
         if quota is not None:
             quota_rules.checked_type(quota, self._policy)
-        if self._store is not None and (quota is None or self._quotas.by_calendar):
+        if self._store is not None:
             found = self._at_once(self._store, token, endpoint, quota, amount)
             if found is not None:
                 return found
@@ -57,8 +60,13 @@ class Admissions:
 
     def _at_once(self, store: AdmissionStore, token: str, endpoint: str, quota: str | None, n: int) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        terms = self._terms(endpoint, quota)
-        counter = None if quota is None else quota_rules.counter(ticket.uid, quota, self._quotas.month(now))
+        terms, counter, period = self._terms(endpoint, quota), None, self._quotas.month(now)
+        if quota is not None:
+            if not self._quotas.by_calendar:
+                if (id := self._ids.get(ticket.uid)) is None:
+                    return None
+                period = self._quotas.period_of(id, now)
+            counter = quota_rules.counter(ticket.uid, quota, period)
         request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD)
         found = store.admit(request, now)
         if found is None:
@@ -73,12 +81,13 @@ class Admissions:
         else:
             decision = limit_rules.uncounted(now, None)
         if found.taken is not None and quota is not None:
-            usage = self._quotas.settled(actor, quota, n, found.taken, now)
+            usage = self._quotas.settled(actor, quota, n, found.taken, now, period)
         return Admission(actor, decision, usage)
 
     def _in_steps(self, token: str, endpoint: str, quota: str | None, n: int) -> Admission:
         """In the order session, quota, limit; a quota is given back when the limit refuses or cannot be asked."""
         actor = self._sessions.resolve(token)
+        self._know(actor)
         limit = limit_rules.limit_for(self._policy.rate_limits.tiers.get(actor.tier) or {}, endpoint)
         if limit is not None:
             limit_rules.bucket(actor.uid, endpoint, limit)  # what is never allowed takes no units
@@ -86,6 +95,11 @@ class Admissions:
             return Admission(actor, self._hit(actor.uid, actor.tier, endpoint))
         with self._quotas.reserve(actor, quota, n) as usage:
             return Admission(actor, self._hit(actor.uid, actor.tier, endpoint), usage)
+
+    def _know(self, actor: Actor) -> None:
+        if len(self._ids) >= _KNOWN:
+            self._ids.clear()
+        self._ids[actor.uid] = actor.id
 
     def _hit(self, uid: str, tier: Tier, endpoint: str) -> Decision:
         decision = self._limits.hit(uid, endpoint, tier=tier)

@@ -11,6 +11,7 @@ from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
+from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_databases
@@ -50,6 +51,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
+        subscriptions=AsyncMongoSubscriptions(found),
     )
 
 

@@ -13,6 +13,7 @@ from tektree._sync.backends.mongo.events import MongoEventLog
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
 from tektree._sync.backends.mongo.leaderboards import MongoLeaderboards
 from tektree._sync.backends.mongo.setup import MongoSetup
+from tektree._sync.backends.mongo.subscriptions import MongoSubscriptions
 from tektree._sync.backends.mongo.uids import MongoUids
 from tektree._sync.ports.bundles import Backends
 from tektree.errors import ConfigurationError
@@ -51,6 +52,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
+        subscriptions=MongoSubscriptions(found),
     )
 
 

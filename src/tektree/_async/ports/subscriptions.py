@@ -1,0 +1,23 @@
+"""What subscriptions need from storage."""
+
+from typing import Protocol
+
+from tektree.models.subscriptions import Subscription
+
+__all__ = ["AsyncSubscriptionStore"]
+
+
+class AsyncSubscriptionStore(Protocol):
+    """One subscription for each user."""
+
+    async def get(self, user_id: str) -> Subscription | None:
+        """The user's subscription, as it was written last."""
+        ...
+
+    async def swap(self, old: Subscription | None, new: Subscription) -> None:
+        """Writes ``new`` in place of ``old``, or as the user's first. Its version is one more than that of ``old``.
+
+        Raises `Stale`, and nothing was written, when the stored one is not of the version of ``old``, or is there
+        although ``old`` is None.
+        """
+        ...
