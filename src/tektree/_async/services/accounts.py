@@ -128,11 +128,6 @@ class AsyncAccounts:
         enabled = accounts.admitted(now, self._policy.accounts)
         return Account(now.id, now.uid, now.tier, now.role, now.epoch, enabled)
 
-    async def account(self, uid: str) -> Account | None:
-        """The same, as sessions ask for it."""
-        found = await self.state(uid)
-        return None if found is None else Account(*found)
-
     async def update_profile(self, /, actor: Principal | User, **given: Unpack[ProfileFields]) -> User:
         """Sets what is given of one's own ``first_name``, ``last_name``, ``bio`` and ``avatar`` (an https URL).
 

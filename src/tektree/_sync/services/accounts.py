@@ -129,11 +129,6 @@ class Accounts:
         enabled = accounts.admitted(now, self._policy.accounts)
         return Account(now.id, now.uid, now.tier, now.role, now.epoch, enabled)
 
-    def account(self, uid: str) -> Account | None:
-        """The same, as sessions ask for it."""
-        found = self.state(uid)
-        return None if found is None else Account(*found)
-
     def update_profile(self, /, actor: Principal | User, **given: Unpack[ProfileFields]) -> User:
         """Sets what is given of one's own ``first_name``, ``last_name``, ``bio`` and ``avatar`` (an https URL).
 
