@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.services.sessions import AsyncSessions
-from tektree._sync.sdk import memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.backends.memory import AsyncMemorySessions, MemorySessions
 from tektree.backends.redis import with_redis

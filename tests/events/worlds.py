@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
+from tektree._async.backends.memory.bundle import memory_backends
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.sdk import memory_backends
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, IdempotencyConflict, Outcome, OutcomeUnknown, Principal, TekTree, Unavailable
-from tektree._async.sdk import memory_backends as async_memory
+from tektree._async.backends.memory.bundle import memory_backends as async_memory
 from tektree._async.services.gamification import AsyncGamification
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.conformance.samples import Story, enrolled
-from tektree._sync.sdk import memory_backends
 from tektree._sync.services import commits
 from tektree._sync.services.gamification import Gamification
 from tektree.errors import BackendError, Conflict

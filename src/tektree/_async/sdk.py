@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._async.backends.memory.bundles import memory_backends
+from tektree._async.backends.memory.bundle import memory_backends
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
@@ -17,6 +17,7 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
 from tektree._async.services.relay import AsyncRelay
+from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
@@ -64,8 +65,13 @@ class AsyncTekTree:
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
         self.sessions = AsyncSessions(
-            backends.sessions or AsyncMemorySessions(), self.policy, clock, enrolled(backends.gamification)
+            backends.sessions or AsyncMemorySessions(),
+            self.policy,
+            clock,
+            enrolled(backends.gamification),
+            self.accounts,
         )
+        AsyncRevocations(self.sessions, handlers, self.policy)
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,

@@ -4,7 +4,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._sync.backends.memory.bundles import memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
@@ -18,6 +18,7 @@ from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
 from tektree._sync.services.relay import Relay
+from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
@@ -65,8 +66,13 @@ class TekTree:
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
         self.sessions = Sessions(
-            backends.sessions or MemorySessions(), self.policy, clock, enrolled(backends.gamification)
+            backends.sessions or MemorySessions(),
+            self.policy,
+            clock,
+            enrolled(backends.gamification),
+            self.accounts,
         )
+        Revocations(self.sessions, handlers, self.policy)
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,

@@ -11,9 +11,9 @@ import redis
 import redis.asyncio
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.backends.redis.connecting import connected
-from tektree._sync.sdk import memory_backends
 from tektree.backends.redis import async_with_redis, with_redis
 from tektree.errors import ConfigurationError, Unavailable
 from tests.backends.redis.worlds import SERVERS, World

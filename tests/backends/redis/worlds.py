@@ -14,10 +14,10 @@ import redis
 import redis.asyncio
 
 from tektree import AsyncTekTree, TekTree
+from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
 from tektree._async.backends.redis.connecting import with_redis as async_with_redis
-from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundle import memory_backends
 from tektree._sync.backends.redis.connecting import with_redis
-from tektree._sync.sdk import memory_backends
 from tektree.testing import ManualClock
 from tests.backends.mongo.worlds import Awaited
 from tests.lanes import CLUSTER, CLUSTER_ASYNC, FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, close, enter

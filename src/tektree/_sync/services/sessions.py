@@ -98,8 +98,9 @@ class Sessions:
         if self._policy.sessions.idle is not None:
             session = sessions.touched(session, now)
         if self._accounts is not None and session.version != kept.marks.version:
-            try:
-                session = sessions.refreshed(session, self._accounts.account(ticket.uid), kept.marks)
+            account = self._accounts.account(ticket.uid)
+            try:  # of a user whom the host keeps, it knows best
+                session = session if account is None else sessions.refreshed(session, account, kept.marks)
             except InvalidSession:
                 self._store.end(ticket.uid, ticket.session_id)
                 raise
@@ -173,10 +174,10 @@ class Sessions:
 
     def _account(self, user: Principal) -> Account:
         known: int | None = getattr(user, "epoch", None)
-        if self._accounts is None:
+        account = None if self._accounts is None else self._accounts.account(user.uid)
+        if account is None:  # a user whom the host keeps: it says who that is
             return Account(user.id, user.uid, user.tier, user.role, known or 0)
-        account = self._accounts.account(user.uid)
-        if account is None or account.id != user.id or (known is not None and known != account.epoch):
+        if account.id != user.id or (known is not None and known != account.epoch):
             raise InvalidCredentials
         if not account.enabled:
             raise Forbidden("logging in to an account that is disabled")

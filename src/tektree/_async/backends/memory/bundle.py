@@ -1,4 +1,4 @@
-"""All storages in memory, in one value."""
+"""All storage in memory, as one bundle."""
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
