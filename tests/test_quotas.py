@@ -12,7 +12,7 @@ import pytest
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.services.quotas import AsyncQuotas
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.services.quotas import Quotas
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.backends.redis import with_redis

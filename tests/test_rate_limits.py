@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import MemoryRateLimits
 from tektree.errors import Forbidden, InvalidInput, Unavailable
 from tektree.models.rate_limits import Bucket, Decision

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.sdk import memory_backends
 from tektree._async.services import accounts, users
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.users import AsyncUsers
-from tektree.backends.memory import async_memory_backends
 from tektree.errors import BackendError, Conflict, Denied, TekTreeError
 from tektree.models.accounts import PasswordHash, StoredUser, User
 from tektree.rules import passwords
@@ -65,7 +65,7 @@ class Meeting:
     @cached_property
     def begun(self) -> tuple[AsyncBackends, Any]:
         """Storage after what was before, and what that gave; made in a test, where hashing is quick."""
-        base = async_memory_backends()
+        base = memory_backends()
         return base, done(self.before(services(base, 99)))
 
     def __call__(self) -> "Played":

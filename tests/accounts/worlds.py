@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import pytest
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.models.accounts import User
 from tektree.testing import ManualClock, SeededIds, yielding
 from tests.lanes import enter

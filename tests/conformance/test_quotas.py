@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.models.quotas import Counter, Taken
 from tektree.ports import AsyncBackends, Backends

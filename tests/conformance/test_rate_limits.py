@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import AsyncMemoryRateLimits, MemoryRateLimits
 from tektree.clock import system_clock
 from tektree.errors import ConfigurationError

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.cli import main
 from tektree.ports import AsyncBackends
 from tektree.testing import Call, Crash, Fault, Faulty, ManualClock, SeededIds

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends
 from tektree.testing import Call, SeededIds
 from tektree.testing.faults import around
 from tektree.wire.collections import DELIVERIES

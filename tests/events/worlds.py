@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
-from tektree._async.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification

@@ -28,8 +28,8 @@ from tektree import (
     TekTree,
     TekTreeError,
 )
-from tektree._async.backends.memory.bundle import memory_backends as async_memory
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.models.areas import AreaDraft
 from tektree.models.gamification import Outcome, Reason
 from tektree.testing import ManualClock, SeededIds

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tektree import Board, ConfigurationError, EntityRef, IdempotencyConflict, Outcome, Policy, Principal, TekTree
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.testing import ManualClock
 from tests.lanes import enter
 

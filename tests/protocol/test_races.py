@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, IdempotencyConflict, Outcome, OutcomeUnknown, Principal, TekTree, Unavailable
-from tektree._async.backends.memory.bundle import memory_backends as async_memory
+from tektree._async.backends.memory.bundles import memory_backends as async_memory
 from tektree._async.services.gamification import AsyncGamification
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.conformance.samples import Story, enrolled
 from tektree._sync.services import commits
 from tektree._sync.services.gamification import Gamification

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tektree import Board, EntityRef, NotFound, TekTree
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.testing.faults import Call, around
 from tests.lanes import enter
 

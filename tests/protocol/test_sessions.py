@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tektree import Policy, Principal
-from tektree._async.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.services.sessions import AsyncSessions
 from tektree.backends.memory import AsyncMemorySessions
 from tektree.errors import InvalidSession

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tektree._async.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.leaderboards import AsyncLeaderboards

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 import tektree.models
 from tektree import AsyncTekTree, Outcome, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.errors import ConfigurationError, OutcomeUnknown, TekTreeError, Unavailable
 from tektree.models.accounts import Actor
 from tektree.models.base import Value, checked

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._async.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions

@@ -4,7 +4,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions

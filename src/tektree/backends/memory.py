@@ -5,7 +5,7 @@
 """
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
@@ -14,7 +14,7 @@ from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._sync.backends.memory.accounts import MemoryAccounts
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards

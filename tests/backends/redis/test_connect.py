@@ -11,8 +11,8 @@ import redis
 import redis.asyncio
 
 from tektree import AsyncTekTree, Policy, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.redis.connecting import connected
 from tektree.backends.redis import async_with_redis, with_redis
 from tektree.errors import ConfigurationError, Unavailable

@@ -150,7 +150,7 @@ HAMMER = """
 import json, sys
 import redis
 from tektree._sync.backends.redis.connecting import with_redis
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.models.rate_limits import Bucket
 store = with_redis(memory_backends(), sys.argv[1]).rate_limits
 passed, first, last = [], 0, 0

@@ -14,9 +14,9 @@ import redis
 import redis.asyncio
 
 from tektree import AsyncTekTree, TekTree
-from tektree._async.backends.memory.bundle import memory_backends as async_memory_backends
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._async.backends.redis.connecting import with_redis as async_with_redis
-from tektree._sync.backends.memory.bundle import memory_backends
+from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.redis.connecting import with_redis
 from tektree.testing import ManualClock
 from tests.backends.mongo.worlds import Awaited

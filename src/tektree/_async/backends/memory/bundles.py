@@ -1,4 +1,4 @@
-"""All storage in memory, as one bundle."""
+"""All storages in memory, in one value."""
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
