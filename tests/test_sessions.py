@@ -285,10 +285,10 @@ def test_who_may_not_log_in_gets_no_session(world: Any) -> None:
     world.accounts.change("usr_ada", enabled=False)
     with pytest.raises(Forbidden):
         world.open(ADA)
-    del world.accounts.known["usr_ada"]
-    assert world.open(ADA).session.user_id == "usr_ada", "a user whom the host keeps is who the host says"
     with pytest.raises(InvalidCredentials):
         world.open(Principal(derived_id("other"), "usr_ben"))
+    del world.accounts.known["usr_ada"]
+    assert world.open(ADA).session.user_id == "usr_ada"  # a user whom the host keeps
     for wrong in (None, "usr_ada", 5):
         with pytest.raises(InvalidInput):
             world.open(wrong)

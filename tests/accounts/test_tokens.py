@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from tektree.errors import InvalidCredentials, InvalidInput, InvalidToken, InvalidTransition, Taken
+from tektree.errors import (
+    InvalidCredentials,
+    InvalidInput,
+    InvalidSession,
+    InvalidToken,
+    InvalidTransition,
+    Taken,
+)
 from tests.accounts.worlds import POLICY, ROOT, Hasher, World, names, refused, registered
 
 PASSWORD = names()["password"]
@@ -173,6 +180,39 @@ def test_who_registered_anothers_address_loses_everything(world: World) -> None:
         await refused(
             InvalidCredentials, tek.accounts.change_password(attacker, names("victim")["password"], "mine again")
         )
+
+    world.run(scenario)
+
+
+def test_sessions_end_with_what_they_were_opened_with(world: World) -> None:
+    """B16 B20 C6: by a new password, a reset, another address, disabling and erasure; a proof of the address and a
+    new role leave them.
+    """
+
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        ends: dict[str, Any] = {
+            "password": lambda user: tek.accounts.change_password(user, names("a")["password"], "battery staple"),
+            "disabled": lambda user: tek.accounts.disable(ROOT, user.id),
+            "erased": lambda user: tek.accounts.erase(ROOT, user.id),
+        }
+        for what, act in ends.items():
+            user = await registered(tek, "a", email=f"{what}@example.com", handle=f"the_{what}")
+            token = (await tek.sessions.open(user)).token
+            assert (await tek.sessions.resolve(token)).id == user.id
+            await act(user)
+            await refused(InvalidSession, tek.sessions.resolve(token))
+        user = await registered(tek)
+        token = (await tek.sessions.open(user)).token
+        await tek.accounts.verify_email(await tek.accounts.request_email_verification(user.id))
+        await tek.accounts.set_role(ROOT, user.id, "moderator")
+        assert (await tek.sessions.resolve(token)).role == "moderator"
+        change = await tek.accounts.request_email_change(user, "new@example.com", PASSWORD)
+        await tek.accounts.verify_email(change)
+        await refused(InvalidSession, tek.sessions.resolve(token))
+        token = (await tek.sessions.open(await tek.accounts.get(user.id))).token
+        await tek.accounts.reset_password(await tek.accounts.request_password_reset("new@example.com"), "another one")
+        await refused(InvalidSession, tek.sessions.resolve(token))
 
     world.run(scenario)
 

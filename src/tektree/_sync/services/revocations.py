@@ -12,7 +12,8 @@ from tektree.policy import Policy
 __all__ = ["Revocations"]
 
 _END = ("user.password_changed", "user.suspended", "user.deleted", "user.erased")
-_CHANGE = ("user.role_changed", "user.tier_changed")
+_CHANGE = ("user.role_changed", "user.tier_changed", "user.email_verified")
+"""Another address ends sessions too, by its epoch; one that is proved for the first time does not."""
 
 
 class Revocations:
