@@ -215,6 +215,28 @@ def test_a_webhook_that_is_not_signed_changes_nothing(world: World) -> None:
     assert SECRET not in str(raised.value) + repr(world.tek.subscriptions)
 
 
+def test_what_was_cut_off_is_told_once_by_whoever_comes_next(world: World) -> None:
+    subscriptions, ada = world.tek.subscriptions, world.ada
+    tell, left = subscriptions._tell, [True]
+    assert tell is not None
+
+    def breaks(*said: Any) -> object:
+        if said[0].__class__.__name__ == "SubscriptionTrialStarted" and left:
+            left.pop()
+            raise KeyboardInterrupt
+        return tell(*said)
+
+    subscriptions._tell = breaks
+    with pytest.raises(KeyboardInterrupt):
+        subscriptions.start(ada, "pro", trial_days=14)
+    assert world.told() == ["created"]
+    assert subscriptions.get(ada.id).status == "trialing"
+    assert subscriptions.advance(ada.id).untold == ()
+    assert world.told() == ["created", "trial_started"]
+    assert subscriptions.advance(ada.id) == subscriptions.advance(ada.id)
+    assert world.told() == ["created", "trial_started"]
+
+
 def test_whoever_changed_it_in_between_is_seen(world: World) -> None:
     """The present state decides, not the one that was read first; in the end it is `Stale`."""
     subscriptions = world.tek.subscriptions
@@ -231,7 +253,7 @@ def test_whoever_changed_it_in_between_is_seen(world: World) -> None:
         swap(old, new)
 
     store.swap = others_first  # type: ignore[method-assign]
-    assert subscriptions.change(world.ada, tier="team").version == 5
+    assert subscriptions.change(world.ada, tier="team").version == 7
     store.swap = lambda old, new: (_ for _ in ()).throw(Stale("subscription", "x"))  # type: ignore[method-assign]
     with pytest.raises(Stale):
         subscriptions.cancel(world.ada)

@@ -80,7 +80,7 @@ class AsyncTekTree:
             backends.gamification,
             self.policy,
             clock,
-            handlers.say,
+            handlers.tell,
         )
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),

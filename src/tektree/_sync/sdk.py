@@ -81,7 +81,7 @@ class TekTree:
             backends.gamification,
             self.policy,
             clock,
-            handlers.say,
+            handlers.tell,
         )
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),

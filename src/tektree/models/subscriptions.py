@@ -17,7 +17,7 @@ class Subscription(Record):
     What follows ``updated_at`` is ours. ``anchor``: whose day and time the periods keep. ``pending_tier`` and
     ``pending_cycle``: what holds from the next period on. ``past_due_at``: since when a payment is missing.
     ``provider_created_at`` and ``provider_at``: when whoever bills made the subscription, and last changed what we know
-    of it. ``version`` rises with every write.
+    of it. ``version`` rises with every write. ``untold``: what is still to be made known of earlier writes.
     """
 
     id: HexId
@@ -40,3 +40,4 @@ class Subscription(Record):
     provider_created_at: Instant | None = None
     provider_at: Instant | None = None
     version: Count | None = None
+    untold: tuple[Annotated[str, Text(4_000)], ...] = ()

@@ -20,6 +20,7 @@ from tektree.policy import Policy
 from tektree.rules import inputs, quotas
 
 __all__ = [
+    "Said",
     "announced",
     "as_of",
     "canceled",
@@ -29,9 +30,14 @@ __all__ = [
     "checked_tier",
     "free",
     "is_entitled",
+    "kept",
     "period",
+    "restored",
     "started",
 ]
+
+Said = told._Subscription
+"""What is told of a subscription."""
 
 _TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 _CYCLES: Final[tuple[BillingCycle, ...]] = get_args(BillingCycle)
@@ -203,7 +209,7 @@ def is_entitled(old: Subscription, policy: Policy, now: datetime) -> bool:
     return not silent or now < cast(datetime, old.current_period_end) + grace
 
 
-def announced(old: Subscription | None, new: Subscription, uid: str) -> Iterator[told._Subscription]:
+def announced(old: Subscription | None, new: Subscription, uid: str) -> Iterator[Said]:
     """What has to be told of a change, in the order in which it makes sense."""
     said = {
         "user_id": uid,
@@ -240,6 +246,20 @@ def announced(old: Subscription | None, new: Subscription, uid: str) -> Iterator
         yield told.SubscriptionCanceled.model_validate(said | {"cancel_at": new.cancel_at})
     elif old is not None and old.cancel_at is not None and old.status != "canceled" and new.cancel_at is None:
         yield told.SubscriptionUncanceled.model_validate(said)
+
+
+def kept(said: Said, id: str) -> str:
+    """What is to be told, with the id that it is told under once, as it stands on the subscription until then."""
+    return f"{id} {type(said).__name__} {said.model_dump_json()}"
+
+
+def restored(text: str) -> tuple[str, Said]:
+    """The id and what is to be told. Raises ``ValueError`` for what `kept` did not write."""
+    id, name, fields = text.split(" ", 2)
+    if name not in told.__all__:
+        raise ValueError("is not told of subscriptions")
+    model: type[Said] = getattr(told, name)
+    return id, model.model_validate_json(fields)
 
 
 def _renewed(old: Subscription, new: Subscription) -> bool:

@@ -10,12 +10,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
-from tektree.errors import Forbidden, InvalidInput, InvalidSession, QuotaExhausted, RateLimited, TekTreeError
+from tektree.errors import (
+    Forbidden,
+    InvalidInput,
+    InvalidSession,
+    QuotaExhausted,
+    RateLimited,
+    TekTreeError,
+    Unavailable,
+)
 from tektree.models.admissions import Admitted
 from tektree.wire.keys import companion, quota, ratelimit
 from tektree.wire.keys import session as session_key
-from tests.backends.redis.worlds import CLUSTERS, World
+from tests.backends.redis.proxy import Proxy, Strike
+from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, enter
+from tests.servers import shared_redis
 
 ONE_SERVER = (FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC)
 ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
@@ -207,6 +217,30 @@ def test_of_many_at_once_no_more_get_in_than_there_is_room(world: World, endpoin
         assert (await tek.rate_limits.peek("usr_ada", endpoint)).remaining == {"/a": 1, "/wide": 96}[endpoint]
 
     world.run(raced)
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("strike", list(Strike))
+def test_a_lost_reply_never_counts_twice(world: World, strike: Strike) -> None:
+    """I5."""
+    proxy = Proxy(shared_redis().port)
+
+    async def asked(world: World) -> None:
+        tek = world.tek(world.client(proxy.uri), deadline=0.5, policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a", "questions")
+        await tek.admit(token, "/b")
+        proxy.arm(b"EVALSHA", strike)
+        with pytest.raises(Unavailable):
+            await tek.admit(token, "/a", "questions")
+        counted = 1 if strike is Strike.BEFORE else 2
+        found = await tek.admit(token, "/a", "questions")
+        assert (found.decision.remaining, found.usage.used) == (4 - counted, counted + 1)
+
+    try:
+        world.run(asked)
+    finally:
+        proxy.close()
 
 
 @pytest.mark.lanes(*ONE_SERVER)

@@ -16,13 +16,15 @@ import tektree._async.backends.redis.leaderboards as async_module
 import tektree._sync.backends.redis.leaderboards as sync_module
 from tektree import Board, EntityRef, Principal, TekTree
 from tektree.backends.memory import MemoryLeaderboards
-from tektree.errors import CorruptDocument
+from tektree.errors import CorruptDocument, Unavailable
 from tektree.models.leaderboards import BoardEntry, Standing
 from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import Script, script
-from tests.backends.redis.worlds import World
+from tests.backends.redis.proxy import Proxy, Strike
+from tests.backends.redis.worlds import SERVERS, World
 from tests.lanes import FAKE, MOCK, REDIS, REDIS_ASYNC, enter
 from tests.records import REDIS as MODEL
+from tests.servers import shared_redis
 
 NOW = datetime(2025, 12, 16, 14, tzinfo=UTC)
 WEEK = Board.weekly(NOW)
@@ -366,6 +368,51 @@ def test_protocols_make_no_difference(world: World) -> None:
             assert (await boards.rank(Board.GLOBAL, "usr_a", NOW)).score == 2**53
 
     world.run(asked)
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("strike", [Strike.BEFORE, Strike.AFTER])
+def test_a_write_whose_connection_breaks_is_made_again(world: World, strike: Strike) -> None:
+    """It does no harm twice, so the award goes through, and counts once."""
+    proxy = Proxy(shared_redis().port)
+
+    async def awarded(world: World) -> None:
+        tek = world.tek(world.client(proxy.uri), deadline=5)
+        ada = (await tek.gamification.enroll(uid="usr_ada")).user_id
+        await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "1"))
+        proxy.arm(b"EVALSHA", strike)
+        await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "2"))
+        assert plainly(await tek.leaderboards.top(Board.GLOBAL)) == [(1, "usr_ada", 20)]
+        assert await tek.gamification.verify(ada)
+
+    try:
+        world.run(awarded)
+    finally:
+        proxy.close()
+
+
+def test_an_award_that_finds_redis_away_is_finished_by_the_next(world: World) -> None:
+    """The row is there; the same key again, or any other award, brings the boards up to it."""
+
+    async def awarded(world: World) -> None:
+        backends = world.backends()
+        tek = world.over_backends(backends)
+        ada = (await tek.gamification.enroll(uid="usr_ada")).user_id
+        await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "1"))
+        nodes = backends.leaderboards._redis._nodes
+        exchange, nodes.exchange = nodes.exchange, away
+        with pytest.raises(Unavailable):
+            await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "2"))
+        nodes.exchange = exchange
+        assert (await tek.gamification.award(ada, "answer_posted", EntityRef("answer", "2"))).outcome == "duplicate"
+        for board in (Board.GLOBAL, Board.weekly(world.clock())):
+            assert plainly(await tek.leaderboards.top(board)) == [(1, "usr_ada", 20)]
+        assert await tek.gamification.verify(ada)
+
+    def away(*_: object) -> Any:
+        raise OSError
+
+    world.run(awarded)
 
 
 def test_connect_takes_these_in_place_of_those_of_mongodb() -> None:

@@ -1,6 +1,6 @@
 """Subscriptions: which tier a user has, until when, and what comes with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +9,7 @@ from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, InvalidInput, NotFound, Stale
-from tektree.ids import hex_id
+from tektree.ids import derived_id, hex_id
 from tektree.models.accounts import Principal
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
@@ -18,11 +18,12 @@ from tektree.rules import inputs
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.base import Payload
     from tektree.rules.entitlements import Entitlements
+    from tektree.rules.subscriptions import Said
 
 __all__ = ["AsyncSubscriptions", "Follow", "Tell"]
 
-Tell = Callable[["Payload"], object]
-"""Is told what has to be made known."""
+Tell = Callable[["Payload", str, datetime, datetime], object]
+"""Is told what has to be made known, under which id, when it happened, and what time it is."""
 
 Follow = Callable[[str, str, str], object]
 """Is told the user's id, the tier in force and the subscription's id, when the tier is another one."""
@@ -38,8 +39,8 @@ class AsyncSubscriptions:
 
     Time changes them by itself: trials end, periods follow each other, what was canceled is over. That is seen by
     whoever looks, and written and told with the next change, or by `advance`. What is billed by Polar is changed there,
-    and `apply_webhook` tells us. Each change is one guarded write; it is told behind that, so a process that dies in
-    between has changed it in silence.
+    and `apply_webhook` tells us. Each change is one guarded write that carries what has to be told. Where the process
+    dies before it is told, the next change does it, or `advance`.
     """
 
     def __init__(
@@ -185,36 +186,53 @@ class AsyncSubscriptions:
             present = None if stored is None else subscriptions.as_of(stored, now)
             new = change(present, now)
             if new is stored or new == stored:
-                return new
+                return await self._told(new)
             version = 1 if stored is None else (stored.version or 0) + 1
-            new = new.evolve(version=version, updated_at=now)
+            fresh = self._announced(stored, present, new, uid)
+            untold = [subscriptions.kept(each, derived_id(new.id, str(version), str(at))) for at, each in fresh]
+            new = new.evolve(version=version, updated_at=now, untold=(*new.untold, *untold))
             try:
                 await self._store.swap(stored, new)
             except Stale:
                 continue
-            await self._told(stored, present, new, uid, now)
-            return new
+            await self._followed(stored, new, now)
+            return await self._told(new)
         raise Stale("subscription", user_id)
 
-    async def _told(
-        self,
-        stored: Subscription | None,
-        present: Subscription | None,
-        new: Subscription,
-        uid: str | None,
-        now: datetime,
-    ) -> None:
-        from tektree.rules import entitlements, subscriptions
+    def _announced(
+        self, stored: Subscription | None, present: Subscription | None, new: Subscription, uid: str | None
+    ) -> Iterator[tuple[int, "Said"]]:
+        """What time has made of it, then what was asked for."""
+        from tektree.rules import subscriptions
+
+        if self._tell is None or uid is None:
+            return iter(())
+        steps = () if stored is None or present is None else subscriptions.announced(stored, present, uid)
+        return enumerate([*steps, *subscriptions.announced(present, new, uid)])
+
+    async def _followed(self, stored: Subscription | None, new: Subscription, now: datetime) -> None:
+        from tektree.rules import entitlements
 
         before = entitlements.entitlements(stored, self._policy, stored.updated_at if stored else now)
         after = entitlements.entitlements(new, self._policy, now)
         if self._follow is not None and before.tier != after.tier:
             await async_call(self._follow, new.user_id, after.tier, new.id)
-        if self._tell is None or uid is None:
-            return
-        steps = [] if stored is None or present is None else list(subscriptions.announced(stored, present, uid))
-        for payload in [*steps, *subscriptions.announced(present, new, uid)]:
-            await async_call(self._tell, payload)
+
+    async def _told(self, found: Subscription) -> Subscription:
+        """Tells what is untold, and takes it off. Done again, nothing is told twice: each has an id of its own."""
+        from tektree.rules import subscriptions
+
+        if self._tell is None or not found.untold:
+            return found
+        for text in found.untold:
+            id, payload = subscriptions.restored(text)
+            await async_call(self._tell, payload, id, found.updated_at, read(self._clock))
+        done = found.evolve(untold=(), version=(found.version or 0) + 1)
+        try:
+            await self._store.swap(found, done)
+        except Stale:  # who was faster tells it again, in vain, and takes it off
+            return found
+        return done
 
     async def _whose(self, user: str) -> tuple[str, str | None]:
         """The id and uid of a user by either of them."""
