@@ -4,6 +4,7 @@
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from tektree._sync.ports.gamification import GamificationRepository
@@ -189,13 +190,13 @@ class Sessions:
 
 def actor_of(ticket: sessions.Ticket, session: Session) -> Actor:
     """Who a session speaks for."""
-    return resolved(
-        id=session.id or "",
-        uid=session.user_id,
-        tier=session.tier,
-        role=session.role,
-        session_id=ticket.session_id,
-    )
+    return _actor(session.id or "", session.user_id, session.tier, session.role, ticket.session_id)
+
+
+@lru_cache(maxsize=4096)
+def _actor(id: str, uid: str, tier: str, role: str, session_id: str) -> Actor:
+    """The same session speaks for the same actor, which nobody can change: making one takes as long as a script."""
+    return resolved(id=id, uid=uid, tier=tier, role=role, session_id=session_id)
 
 
 def _session_id(actor: Principal) -> str:
