@@ -39,6 +39,7 @@ __all__ = [
     "Sessions",
     "Source",
     "Streaks",
+    "Subscriptions",
     "XP",
 ]
 
@@ -371,6 +372,15 @@ class Sessions(Setting):
     per_user: Positive = 20
 
 
+class Subscriptions(Setting):
+    """For so many days after a payment failed, or should have been told of, a tier stays what it was. ``products`` says
+    which tier a product of whoever bills is for, by its id.
+    """
+
+    grace_days: Annotated[int, Field(ge=0, le=90)] = 7
+    products: Annotated[Mapping[Label, Tier], FREEZE] = Frozen()
+
+
 class Passwords(Setting):
     """``min_length`` in characters.
 
@@ -543,6 +553,7 @@ class Policy(Setting):
     """Units that a tier may consume in a billing month; None: no limit."""
     rate_limits: RateLimits = RateLimits()
     sessions: Sessions = Sessions()
+    subscriptions: Subscriptions = Subscriptions()
     passwords: Passwords = Passwords()
     accounts: Accounts = Accounts()
     reactions: Annotated[Mapping[Label, Annotated[tuple[Reaction, ...], BeforeValidator(_reactions)]], FREEZE] = (

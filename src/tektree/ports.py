@@ -1,6 +1,7 @@
 """What services need from storage, both flavours: the protocols that a storage of your own implements."""
 
 from tektree._async.ports.accounts import AsyncAccountRepository
+from tektree._async.ports.admissions import AsyncAdmissionStore
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
@@ -10,6 +11,7 @@ from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._sync.ports.accounts import AccountRepository
+from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
@@ -22,8 +24,10 @@ from tektree._sync.ports.subscriptions import SubscriptionRepository
 __all__ = [
     "AccountRepository",
     "AccountsReader",
+    "AdmissionStore",
     "AsyncAccountRepository",
     "AsyncAccountsReader",
+    "AsyncAdmissionStore",
     "AsyncBackends",
     "AsyncDeliveries",
     "AsyncEventLog",

@@ -112,7 +112,7 @@ class Played:
         for user in self.users():
             if done(self.store.gamification.profile(user.id)) is None:
                 yield "a user has no profile"
-            if done(self.store.subscriptions.subscription(user.id)) is None:
+            if done(self.store.subscriptions.get(user.id)) is None:
                 yield "a user has no subscription"
             numbers = [each.metadata["seq"] for each in self.told(user)]
             if numbers != list(range(1, len(numbers) + 1)):

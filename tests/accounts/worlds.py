@@ -152,7 +152,7 @@ async def whole(world: World, *users: User) -> list[str]:
             continue
         profile, subscription = (
             await store.gamification.profile(user.id),
-            await store.subscriptions.subscription(user.id),
+            await store.subscriptions.get(user.id),
         )
         if profile is None or profile.uid != user.uid:
             found.append(f"{user.handle} has no profile")

@@ -187,7 +187,6 @@ def test_more_threads_with_services_of_their_own(repetition: int, hasty_threads:
     "variant",
     [
         variants.NO_UNIQUE_SEQ,
-        variants.EVENTS_BEFORE,
         variants.NEVER_TOLD,
     ],
     ids=lambda variant: variant.name,

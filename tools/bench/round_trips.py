@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -21,10 +22,12 @@ import redis
 import redis.asyncio
 from measuring import Work, arguments, optional, show
 
-from tektree import AsyncTekTree, Policy, Principal, TekTree
+from tektree import AsyncTekTree, Board, Policy, Principal, TekTree
 from tektree._async.sdk import memory_backends as async_memory_backends
 from tektree._sync.sdk import memory_backends
 from tektree.backends.redis import async_with_redis, with_redis
+from tektree.models.leaderboards import BoardEntry
+from tektree.ports import Backends
 
 ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
 POLICY = Policy.from_toml(
@@ -44,14 +47,18 @@ def main() -> None:
 
 def _sync(port: int, rounds: int, calls: int) -> None:
     client: Any = redis.Redis(port=port) if port else optional("fakeredis").FakeRedis()
-    tek = TekTree(with_redis(memory_backends(), client), POLICY)
+    backends = with_redis(memory_backends(), client)
+    tek = TekTree(backends, POLICY)
     client.set("bench", "v" * 200)
     token, turn = tek.sessions.open(ADA).token, count()
+    _crowd(backends, 100_000 if rounds > 3 else 100)
     works: dict[str, Work] = {
         "GET of redis-py": lambda: client.get("bench"),
         "rate_limits.hit, with headers": lambda: tek.rate_limits.hit(f"usr_{next(turn) % 50}", "/api").headers,
         "sessions.resolve": lambda: tek.sessions.resolve(token),
         "quotas.consume": lambda: tek.quotas.consume(ADA, "questions"),
+        "admit: session, limit and quota": lambda: tek.admit(token, f"/api/{next(turn) % 50}", "questions"),
+        "leaderboards.around, 25 of 100,000": lambda: tek.leaderboards.around(Board.GLOBAL, "usr_50000", 12),
     }
     taken = _tenths(works, rounds, calls)
     least = next(iter(taken.values()))
@@ -62,6 +69,15 @@ def _sync(port: int, rounds: int, calls: int) -> None:
         show("what a limit holds", ("bytes", "limit"), rows)
     tek.close()
     client.close()
+
+
+def _crowd(backends: Backends, members: int) -> None:
+    """A board of many, with a user in its middle that the bench asks for."""
+    now, page = datetime.now(UTC), 1_000
+    for first in range(0, members, page):
+        uids = [f"usr_{50_000 - members // 2 + at}" for at in range(first, min(first + page, members))]
+        said = [BoardEntry(Board.GLOBAL, uid, int(uid[4:]) * 7919 % 10**6 + 1, now, 1) for uid in uids]
+        backends.leaderboards.put(said, now)
 
 
 def _tenths(works: dict[str, Work], rounds: int, calls: int) -> dict[str, float]:

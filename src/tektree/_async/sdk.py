@@ -9,6 +9,7 @@ from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
+from tektree._async.services.admissions import AsyncAdmissions
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -19,9 +20,11 @@ from tektree._async.services.reactions import AsyncReactions
 from tektree._async.services.relay import AsyncRelay
 from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
+from tektree._async.services.subscriptions import AsyncSubscriptions
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
+from tektree.models.admissions import Admission
 from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
@@ -72,13 +75,24 @@ class AsyncTekTree:
             self.accounts,
         )
         AsyncRevocations(self.sessions, handlers, self.policy)
+        self.subscriptions = AsyncSubscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+        )
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,
             clock,
             ids,
             created=backends.created,
+            anchors=self.subscriptions.anchor,
             tell=handlers.say,
+        )
+        self._admissions = AsyncAdmissions(
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
 
     @classmethod
@@ -101,8 +115,9 @@ class AsyncTekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
-        it.
+        sessions, quotas) is kept there, and so are the leaderboards: those that are not there yet are made by
+        ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other processes do not see it,
+        and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client
@@ -133,6 +148,17 @@ class AsyncTekTree:
         Nothing is written.
         """
         return [] if self._backends.on_check is None else list(await self._backends.on_check())
+
+    async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
+        """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+
+        One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
+        by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.
+        Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden` where the limit is 0;
+        `Unavailable`: what was asked for may have been counted, once.
+        """
+        return await self._admissions.admit(token, endpoint, quota, n)
 
     async def close(self) -> None:
         """Lets go of what was opened here. What was passed in stays open."""

@@ -10,6 +10,7 @@ from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
+from tektree._sync.services.admissions import Admissions
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -20,9 +21,11 @@ from tektree._sync.services.reactions import Reactions
 from tektree._sync.services.relay import Relay
 from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
+from tektree._sync.services.subscriptions import Subscriptions
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
+from tektree.models.admissions import Admission
 from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 
@@ -73,13 +76,24 @@ class TekTree:
             self.accounts,
         )
         Revocations(self.sessions, handlers, self.policy)
+        self.subscriptions = Subscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+        )
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,
             clock,
             ids,
             created=backends.created,
+            anchors=self.subscriptions.anchor,
             tell=handlers.say,
+        )
+        self._admissions = Admissions(
+            self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
 
     @classmethod
@@ -102,8 +116,9 @@ class TekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there. Without it that is in this process's memory, where other processes do not see
-        it.
+        sessions, quotas) is kept there, and so are the leaderboards: those that are not there yet are made by
+        ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other processes do not see it,
+        and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
@@ -134,6 +149,17 @@ class TekTree:
         Nothing is written.
         """
         return [] if self._backends.on_check is None else list(self._backends.on_check())
+
+    def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
+        """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+
+        One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
+        by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.
+        Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden` where the limit is 0;
+        `Unavailable`: what was asked for may have been counted, once.
+        """
+        return self._admissions.admit(token, endpoint, quota, n)
 
     def close(self) -> None:
         """Lets go of what was opened here. What was passed in stays open."""

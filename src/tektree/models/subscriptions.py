@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from tektree.models.accounts import Tier
-from tektree.models.base import HexId, Instant, Record, Text
+from tektree.models.base import Count, HexId, Instant, Record, Text
 
 __all__ = ["BillingCycle", "Subscription", "SubscriptionStatus"]
 
@@ -12,7 +12,13 @@ BillingCycle = Literal["monthly", "annual"]
 
 
 class Subscription(Record):
-    """A user's one subscription. Its period is half open: at ``current_period_end`` the next one has begun."""
+    """A user's one subscription. Its period is half open: at ``current_period_end`` the next one has begun.
+
+    What follows ``updated_at`` is ours. ``anchor``: whose day and time the periods keep. ``pending_tier`` and
+    ``pending_cycle``: what holds from the next period on. ``past_due_at``: since when a payment is missing.
+    ``provider_created_at`` and ``provider_at``: when whoever bills made the subscription, and last changed what we know
+    of it. ``version`` rises with every write. ``untold``: what is still to be made known of earlier writes.
+    """
 
     id: HexId
     user_id: HexId
@@ -27,3 +33,11 @@ class Subscription(Record):
     canceled_at: Instant | None = None
     created_at: Instant
     updated_at: Instant
+    anchor: Instant | None = None
+    pending_tier: Tier | None = None
+    pending_cycle: BillingCycle | None = None
+    past_due_at: Instant | None = None
+    provider_created_at: Instant | None = None
+    provider_at: Instant | None = None
+    version: Count | None = None
+    untold: tuple[Annotated[str, Text(4_000)], ...] = ()

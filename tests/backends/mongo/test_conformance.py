@@ -9,7 +9,7 @@ from tests.backends.mongo.boards import fed
 from tests.backends.mongo.worlds import World
 
 
-@pytest.mark.parametrize("check", checks())
+@pytest.mark.parametrize("check", [*checks(), *checks("subscriptions")])
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:
         backends = replace(

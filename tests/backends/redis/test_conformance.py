@@ -2,11 +2,14 @@
 
 import pytest
 
+from tektree._async.conformance.leaderboards import CHECKS, RACES
 from tektree.testing import checks, run, run_async
 from tests.backends.redis.worlds import World
 
+BOARDS = [each.__name__ for each in (*CHECKS, *RACES)]
 
-@pytest.mark.parametrize("check", checks("quotas", "rate_limits", "sessions"))
+
+@pytest.mark.parametrize("check", [*BOARDS, *checks("quotas", "rate_limits", "sessions")])
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:
         if world.is_async:

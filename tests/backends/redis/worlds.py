@@ -119,6 +119,9 @@ class World:
 
     def tek(self, client: Any = None, deadline: float = 10.0, **options: Any) -> Any:
         """A ``tek`` whose calls are awaited whatever the flavour."""
-        backends = self.backends(client, deadline)
+        return self.over_backends(self.backends(client, deadline), **options)
+
+    def over_backends(self, backends: Any, **options: Any) -> Any:
+        """The same over storages that were made before."""
         options = {"clock": self.clock, **options}
         return AsyncTekTree(backends, **options) if self.is_async else Awaited(TekTree(backends, **options))

@@ -16,6 +16,7 @@ from tektree._async.conformance import (
     quotas,
     rate_limits,
     sessions,
+    subscriptions,
 )
 from tektree._async.conformance.samples import Check, Race, Together
 from tektree._async.ports.bundles import AsyncBackends
@@ -40,4 +41,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
+    "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
 }

@@ -325,8 +325,8 @@ async def a_user_has_one_subscription(backends: AsyncBackends) -> None:
     first = _subscription("uma", "free")
     same("the first", await backends.subscriptions.start(first), first)
     same("a second", await backends.subscriptions.start(_subscription("uma", "pro")), first)
-    same("stored", await backends.subscriptions.subscription(first.user_id), first)
-    same("of nobody", await backends.subscriptions.subscription(derived_id("user", "nobody")), None)
+    same("stored", await backends.subscriptions.get(first.user_id), first)
+    same("of nobody", await backends.subscriptions.get(derived_id("user", "nobody")), None)
 
 
 def _subscription(name: str, tier: Any) -> Subscription:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tektree._async.ports.accounts import AsyncAccountRepository
+from tektree._async.ports.admissions import AsyncAdmissionStore
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
@@ -20,7 +21,8 @@ class AsyncBackends:
     """One implementation of every port, and what has to happen around their use: once before, and at the end.
 
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
-    ``created``, which counts what exists, quotas that are lost begin anew.
+    ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
+    quotas as one, where one step can look at all three.
     """
 
     gamification: AsyncGamificationRepository
@@ -37,3 +39,4 @@ class AsyncBackends:
     sessions: AsyncSessionStore | None = None
     quotas: AsyncQuotaStore | None = None
     created: AsyncUsageReader | None = None
+    admissions: AsyncAdmissionStore | None = None

@@ -62,6 +62,9 @@ class AsyncQuotas:
         self._created = created
         self._anchors = anchors
         self._tell = tell
+        self.by_calendar = anchors is None
+        """Whether periods are the months of the calendar, whoever asks."""
+        self._month = quotas.period(read(clock))
 
     async def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
         """Uses ``n`` units (1 to a billion), or none of them: of any number of callers no more get through than there
@@ -113,12 +116,31 @@ class AsyncQuotas:
         await self._store.put(asked.counter, used, asked.now)
         return self._told(asked, used)
 
+    async def period_of(self, user_id: str, now: datetime) -> Period:
+        """The period that a user's units are counted in."""
+        anchor = None if self._anchors is None else await self._anchors(user_id)
+        return self.month(now) if anchor is None else quotas.period(now, anchor)
+
+    def month(self, now: datetime) -> Period:
+        """The calendar's month, found once for all who ask in it."""
+        if not self._month.start <= now < self._month.end:
+            self._month = quotas.period(now)
+        return self._month
+
+    async def settled(
+        self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime, found: Period
+    ) -> Usage:
+        """What comes of units that were asked for elsewhere, in that period. Raises `QuotaExhausted`."""
+        return await self._settled(self._of(principal, quota_type, now, found), n, taken)
+
     async def _asked(self, principal: Principal, quota_type: str) -> _Asked:
         id = inputs.principal(principal)
-        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         now = read(self._clock)
-        anchor = None if self._anchors is None else await self._anchors(id)
-        found = quotas.period(now, anchor)
+        quotas.limit_of(self._policy, principal.tier, quota_type)  # before anything is read
+        return self._of(principal, quota_type, now, await self.period_of(id, now))
+
+    def _of(self, principal: Principal, quota_type: str, now: datetime, found: Period) -> _Asked:
+        limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
     async def _consume(self, asked: _Asked, n: int) -> Usage:
@@ -127,6 +149,9 @@ class AsyncQuotas:
         if not taken.known:
             await self._load(asked)
             taken = await self._take(asked, n, request)
+        return await self._settled(asked, n, taken)
+
+    async def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
         await self._make_known(asked, n, taken)
         if not taken.taken:
             raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)

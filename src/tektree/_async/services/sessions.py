@@ -11,11 +11,11 @@ from tektree.clock import Clock, read
 from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, InvalidSession, NotFound, Unavailable
 from tektree.ids import hex_id, uid_of
 from tektree.models.accounts import Actor, Principal, resolved
-from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession
+from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession, Session
 from tektree.policy import Policy
 from tektree.rules import inputs, sessions
 
-__all__ = ["AsyncSessions", "enrolled"]
+__all__ = ["AsyncSessions", "actor_of", "enrolled"]
 
 Uids = Callable[[str], Awaitable[str | None]]
 """Finds the uid of a user by its id."""
@@ -105,13 +105,7 @@ class AsyncSessions:
                 raise
         if session is not kept.session:
             await self._store.update(ticket.session_id, session, now)
-        return resolved(
-            id=session.id or "",
-            uid=session.user_id,
-            tier=session.tier,
-            role=session.role,
-            session_id=ticket.session_id,
-        )
+        return actor_of(ticket, session)
 
     async def rotate(self, token: str) -> OpenedSession:
         """The same session under a new token; the old one is dead at once. It lasts no longer than it would have.
@@ -190,6 +184,17 @@ class AsyncSessions:
         if uid is None:
             raise NotFound("user", user_id)
         return uid
+
+
+def actor_of(ticket: sessions.Ticket, session: Session) -> Actor:
+    """Who a session speaks for."""
+    return resolved(
+        id=session.id or "",
+        uid=session.user_id,
+        tier=session.tier,
+        role=session.role,
+        session_id=ticket.session_id,
+    )
 
 
 def _session_id(actor: Principal) -> str:

@@ -17,6 +17,7 @@ from tektree._sync.conformance import (
     quotas,
     rate_limits,
     sessions,
+    subscriptions,
 )
 from tektree._sync.conformance.samples import Check, Race, Together
 from tektree._sync.ports.bundles import Backends
@@ -41,4 +42,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
+    "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
 }

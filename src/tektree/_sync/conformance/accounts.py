@@ -326,8 +326,8 @@ def a_user_has_one_subscription(backends: Backends) -> None:
     first = _subscription("uma", "free")
     same("the first", backends.subscriptions.start(first), first)
     same("a second", backends.subscriptions.start(_subscription("uma", "pro")), first)
-    same("stored", backends.subscriptions.subscription(first.user_id), first)
-    same("of nobody", backends.subscriptions.subscription(derived_id("user", "nobody")), None)
+    same("stored", backends.subscriptions.get(first.user_id), first)
+    same("of nobody", backends.subscriptions.get(derived_id("user", "nobody")), None)
 
 
 def _subscription(name: str, tier: Any) -> Subscription:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tektree._sync.ports.accounts import AccountRepository
+from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -21,7 +22,8 @@ class Backends:
     """One implementation of every port, and what has to happen around their use: once before, and at the end.
 
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
-    ``created``, which counts what exists, quotas that are lost begin anew.
+    ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
+    quotas as one, where one step can look at all three.
     """
 
     gamification: GamificationRepository
@@ -38,3 +40,4 @@ class Backends:
     sessions: SessionStore | None = None
     quotas: QuotaStore | None = None
     created: UsageReader | None = None
+    admissions: AdmissionStore | None = None

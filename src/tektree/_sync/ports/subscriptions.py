@@ -9,12 +9,20 @@ __all__ = ["SubscriptionRepository"]
 
 
 class SubscriptionRepository(Protocol):
-    """Subscriptions: one per user."""
+    """One subscription for each user."""
+
+    def get(self, user_id: str) -> Subscription | None:
+        """The user's subscription, as it was written last."""
+        ...
 
     def start(self, subscription: Subscription) -> Subscription:
         """Stores ``subscription`` unless its user has one. Gives back the stored one either way."""
         ...
 
-    def subscription(self, user_id: str) -> Subscription | None:
-        """The stored subscription of a user."""
+    def swap(self, old: Subscription | None, new: Subscription) -> None:
+        """Writes ``new`` in place of ``old``, or as the user's first. Its version is one more than that of ``old``.
+
+        Raises `Stale`, and nothing was written, when the stored one is not of the version of ``old``, or is there
+        although ``old`` is None.
+        """
         ...

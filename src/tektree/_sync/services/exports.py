@@ -25,7 +25,7 @@ class Exports:
     def of(self, user: User) -> dict[str, Any]:
         """The account without hash and tokens, profile, subscription, ledger and events, each newest first."""
         profile = self._profiles.profile(user.id)
-        subscription = self._subscriptions.subscription(user.id)
+        subscription = self._subscriptions.get(user.id)
         return {
             "user": user.model_dump(mode="json"),
             "profile": None if profile is None else profile.model_dump(mode="json"),

@@ -12,11 +12,11 @@ from tektree.clock import Clock, read
 from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, InvalidSession, NotFound, Unavailable
 from tektree.ids import hex_id, uid_of
 from tektree.models.accounts import Actor, Principal, resolved
-from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession
+from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession, Session
 from tektree.policy import Policy
 from tektree.rules import inputs, sessions
 
-__all__ = ["Sessions", "enrolled"]
+__all__ = ["Sessions", "actor_of", "enrolled"]
 
 Uids = Callable[[str], str | None]
 """Finds the uid of a user by its id."""
@@ -106,13 +106,7 @@ class Sessions:
                 raise
         if session is not kept.session:
             self._store.update(ticket.session_id, session, now)
-        return resolved(
-            id=session.id or "",
-            uid=session.user_id,
-            tier=session.tier,
-            role=session.role,
-            session_id=ticket.session_id,
-        )
+        return actor_of(ticket, session)
 
     def rotate(self, token: str) -> OpenedSession:
         """The same session under a new token; the old one is dead at once. It lasts no longer than it would have.
@@ -191,6 +185,17 @@ class Sessions:
         if uid is None:
             raise NotFound("user", user_id)
         return uid
+
+
+def actor_of(ticket: sessions.Ticket, session: Session) -> Actor:
+    """Who a session speaks for."""
+    return resolved(
+        id=session.id or "",
+        uid=session.user_id,
+        tier=session.tier,
+        role=session.role,
+        session_id=ticket.session_id,
+    )
 
 
 def _session_id(actor: Principal) -> str:

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from tektree._async.backends.redis.admissions import AsyncRedisAdmissions
 from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of, stranger
+from tektree._async.backends.redis.leaderboards import AsyncRedisLeaderboards
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
 from tektree._async.backends.redis.sessions import AsyncRedisSessions
@@ -34,7 +36,7 @@ def connected(redis: Any, deadline: float = DEADLINE) -> AsyncRedis:
 
 
 def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) -> AsyncBackends:
-    """``backends`` with what is kept for a while on Redis. Raises `ConfigurationError`."""
+    """``backends`` with the leaderboards and what is kept for a while on Redis. Raises `ConfigurationError`."""
     found = connected(redis, deadline)
     inner = backends.on_close
 
@@ -47,9 +49,11 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
 
     return replace(
         backends,
+        leaderboards=AsyncRedisLeaderboards(found),
         rate_limits=AsyncRedisRateLimits(found),
         sessions=AsyncRedisSessions(found),
         quotas=AsyncRedisQuotas(found),
+        admissions=None if found.is_cluster else AsyncRedisAdmissions(found),
         on_close=close,
     )
 

@@ -16,7 +16,7 @@ from tektree.wire.keys import user_sessions
 from tektree.wire.scripts import script
 from tektree.wire.values import count_from_text, session_from_json, session_to_json
 
-__all__ = ["AsyncRedisSessions"]
+__all__ = ["AsyncRedisSessions", "stored_session"]
 
 _JOIN: Final = script("sessions_join")
 _END_ALL: Final = script("sessions_end_all")
@@ -56,7 +56,7 @@ class AsyncRedisSessions:
         )
         if text is None or found[2] is None:
             return None
-        return Kept(_session(text), _marks(key, found))
+        return Kept(stored_session(text), _marks(key, found))
 
     async def update(self, session_id: str, session: Session, now: datetime) -> None:
         rest = _rest(session, now)
@@ -91,7 +91,7 @@ class AsyncRedisSessions:
 
 
 @lru_cache(maxsize=4096)
-def _session(text: bytes) -> Session:
+def stored_session(text: bytes) -> Session:
     """The session that a text holds: the same text is read again and again, and what it holds never changes."""
     return session_from_json(text)
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from tektree._flavour import sync_redis
+from tektree._sync.backends.redis.admissions import RedisAdmissions
 from tektree._sync.backends.redis.driver import DEADLINE, Redis, client_of, stranger
+from tektree._sync.backends.redis.leaderboards import RedisLeaderboards
 from tektree._sync.backends.redis.quotas import RedisQuotas
 from tektree._sync.backends.redis.rate_limits import RedisRateLimits
 from tektree._sync.backends.redis.sessions import RedisSessions
@@ -35,7 +37,7 @@ def connected(redis: Any, deadline: float = DEADLINE) -> Redis:
 
 
 def with_redis(backends: Backends, redis: Any, deadline: float = DEADLINE) -> Backends:
-    """``backends`` with what is kept for a while on Redis. Raises `ConfigurationError`."""
+    """``backends`` with the leaderboards and what is kept for a while on Redis. Raises `ConfigurationError`."""
     found = connected(redis, deadline)
     inner = backends.on_close
 
@@ -48,9 +50,11 @@ def with_redis(backends: Backends, redis: Any, deadline: float = DEADLINE) -> Ba
 
     return replace(
         backends,
+        leaderboards=RedisLeaderboards(found),
         rate_limits=RedisRateLimits(found),
         sessions=RedisSessions(found),
         quotas=RedisQuotas(found),
+        admissions=None if found.is_cluster else RedisAdmissions(found),
         on_close=close,
     )
 

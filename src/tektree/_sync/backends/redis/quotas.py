@@ -12,7 +12,7 @@ from tektree.wire.keys import companion, quota
 from tektree.wire.scripts import script
 from tektree.wire.values import count_from_text, count_to_text
 
-__all__ = ["RedisQuotas"]
+__all__ = ["RedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
 
@@ -37,12 +37,12 @@ class RedisQuotas:
 
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         key = _key(counter)
-        self._redis.ask(("SET", key, count_to_text(used), "PX", _rest(counter, now), "NX"))
+        self._redis.ask(("SET", key, count_to_text(used), "PX", quota_rest(counter, now), "NX"))
         found = count_from_text(key, (self._redis.ask(("GET", key)))[0])
         return used if found is None else found
 
     def put(self, counter: Counter, used: int, now: datetime) -> None:
-        self._redis.ask(("SET", _key(counter), count_to_text(used), "PX", _rest(counter, now)))
+        self._redis.ask(("SET", _key(counter), count_to_text(used), "PX", quota_rest(counter, now)))
 
     def read(self, counters: Sequence[Counter]) -> Sequence[int | None]:
         found = []
@@ -54,19 +54,26 @@ class RedisQuotas:
     def _change(
         self, counter: Counter, n: int, limit: int | str, percent: int, request: str, now: datetime
     ) -> list[int]:
-        key = _key(counter)
-        keys = [key, companion(key, "told"), companion(key, "calls")]
-        reply: list[int] = self._redis.run(_CHANGE, keys, [n, limit, percent, request, _rest(counter, now)], again=True)
+        keys = quota_keys(counter)
+        reply: list[int] = self._redis.run(
+            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now)], again=True
+        )
         if reply[0] == -2:
-            raise CorruptDocument("redis", key, "(value)", "must be a whole number")
+            raise CorruptDocument("redis", keys[0], "(value)", "must be a whole number")
         return reply
+
+
+def quota_keys(counter: Counter) -> list[str]:
+    """The count of a quota, what was told of it, and the calls of the last minute."""
+    key = _key(counter)
+    return [key, companion(key, "told"), companion(key, "calls")]
 
 
 def _key(counter: Counter) -> str:
     return quota(counter.uid, counter.quota_type, counter.period)
 
 
-def _rest(counter: Counter, now: datetime) -> int:
+def quota_rest(counter: Counter, now: datetime) -> int:
     """Milliseconds that it lasts; one at the least, so that what is over goes."""
     left = counter.lasts - now
     return max(1, left.days * 86_400_000 + left.seconds * 1000 + left.microseconds // 1000)

@@ -9,7 +9,7 @@ from tektree.models.rate_limits import Bucket, Fill
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import script
 
-__all__ = ["RedisRateLimits"]
+__all__ = ["RedisRateLimits", "limit_keys"]
 
 _TAKE: Final = script("rate_limits_take")
 _GIVE: Final = script("rate_limits_give")
@@ -38,6 +38,10 @@ class RedisRateLimits:
         for each in buckets:
             self._redis.ask(("DEL", *_keys(each)))
 
+    def give(self, bucket: Bucket, cost: int, newest: int) -> None:
+        """Gives hits back that were counted at that instant."""
+        self._redis.run(_GIVE, _keys(bucket), [cost, newest])
+
     def _each(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         """One after the other, all callers in the same order, so that none is refused for what another gives back."""
         fills: dict[Bucket, Fill] = {}
@@ -47,7 +51,7 @@ class RedisRateLimits:
             if fills[each].wait and not refused:
                 refused = True
                 for earlier in list(fills)[:-1]:
-                    self._redis.run(_GIVE, _keys(earlier), [cost, fills[earlier].newest])
+                    self.give(earlier, cost, fills[earlier].newest)
                     fills[earlier] = fills[earlier]._replace(used=fills[earlier].used - cost)
         return [fills[each] for each in buckets]
 
@@ -59,5 +63,10 @@ class RedisRateLimits:
 
 
 def _keys(bucket: Bucket) -> tuple[str, str]:
-    count = ratelimit(bucket.subject, bucket.endpoint)
+    return limit_keys(bucket.subject, bucket.endpoint)
+
+
+def limit_keys(subject: str, endpoint: str) -> tuple[str, str]:
+    """The count of a limit and its log."""
+    count = ratelimit(subject, endpoint)
     return count, companion(count, "log")

@@ -1,0 +1,122 @@
+"""Leaderboards on Redis: the data model's sorted set, and beside it the order that decides and the rows it was made of.
+
+The sorted set is for readers: uids with their XP. Its ties are not ours, and no score can hold them exactly, so a
+second one has the order: the score below zero, and members that begin with when it was reached. A hash remembers for
+each uid the newest row and the newest settings, so what comes late, twice or in any order changes nothing.
+
+Settings are kept with each board, because boards share no slot. They are written to all that can be alive: that of all
+time, and those of the past eight weeks, this one and the next.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tektree._async.backends.redis.driver import AsyncRedis
+from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.wire.keys import companion, leaderboard
+from tektree.wire.scripts import script
+
+__all__ = ["AsyncRedisLeaderboards"]
+
+_PUT: Final = script("leaderboards_put")
+_RANK: Final = script("leaderboards_rank")
+_AROUND: Final = script("leaderboards_around")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
+_BEFORE: Final = 1 << 56
+"""Microseconds that are added to instants, so that those before 1970 have no sign: more than there are since year 1."""
+_DIGITS: Final = 15
+_BACK: Final = 9
+"""Weeks back to the oldest board that may be alive, with one to spare: the clocks of callers differ."""
+
+
+class AsyncRedisLeaderboards:
+    """Boards on Redis; each is one step of one script. Redis lets a week's board go when its time is over."""
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        self._redis = redis
+
+    async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
+        boards: dict[Board, list[BoardEntry]] = {}
+        for each in entries:
+            boards.setdefault(each.board, []).append(each)
+        alive = {board: said for board, said in boards.items() if not board.is_over(now)}
+        news = await self._write(alive, now)
+        news += [each for board, said in boards.items() if board not in alive for each in said]
+        for entry in _spread(news, alive.get(Board.GLOBAL, ())):
+            await self.hide(entry.uid, entry.settings_version, entry.hidden, now)
+
+    async def hide(self, uid: str, settings_version: int, hidden: bool, now: datetime) -> None:
+        said = BoardEntry(Board.GLOBAL, uid, 0, None, -1, settings_version, hidden)
+        await self._write({board: [said] for board in _alive(now)}, now)
+
+    async def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
+        if board.is_over(now):
+            return []
+        found = (await self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1, "WITHSCORES")))[0]
+        return _standings(0, found)
+
+    async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
+        if board.is_over(now):
+            return None
+        found = await self._redis.run(_RANK, _keys(board), [uid], again=True)
+        return Standing(found[0] + 1, uid, int(float(found[1]))) if found else None
+
+    async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
+        if board.is_over(now):
+            return []
+        found = await self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
+        before, *flat = found.split() or (0,)
+        return _standings(int(before), flat)
+
+    async def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
+        """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
+        were news.
+        """
+        calls = [(_keys(board), _arguments(board, said, now)) for board, said in boards.items()]
+        replies = await self._redis.run_each(_PUT, calls) if calls else []
+        return [
+            entry
+            for said, news in zip(boards.values(), replies, strict=True)
+            for entry, new in zip(said, news, strict=True)
+            if new
+        ]
+
+
+def _keys(board: Board) -> tuple[str, str, str]:
+    key = leaderboard(board)
+    return key, companion(key, "order"), companion(key, "rows")
+
+
+def _alive(now: datetime) -> list[Board]:
+    weeks = [Board.weekly(now + timedelta(weeks=number)) for number in range(-_BACK, 2)]
+    return [Board.GLOBAL, *[each for each in weeks if not each.is_over(now)]]
+
+
+def _arguments(board: Board, entries: Iterable[BoardEntry], now: datetime) -> list[str | int]:
+    arguments: list[str | int] = ["" if board.over_at is None else max(1, (board.over_at - now) // (1000 * _MICRO))]
+    for _, uid, score, reached, seq, version, hidden in entries:
+        instant = _BEFORE + (0 if reached is None else (reached - _EPOCH) // _MICRO)
+        arguments += [uid, seq, score, f"{instant:0{_DIGITS}x}", version, int(hidden)]
+    return arguments
+
+
+def _spread(news: Sequence[BoardEntry], everywhere: Sequence[BoardEntry]) -> list[BoardEntry]:
+    """Those of the news that other boards may not know yet. What the board of all time knew before, all of them do."""
+    known = {(each.uid, each.settings_version) for each in everywhere}
+    known -= {(each.uid, each.settings_version) for each in news if each.board == Board.GLOBAL}
+    newest = {each.uid: each for each in sorted(news, key=lambda each: each.settings_version)}
+    return [
+        each for each in newest.values() if each.settings_version and (each.uid, each.settings_version) not in known
+    ]
+
+
+def _standings(before: int, found: Sequence[Any]) -> list[Standing]:
+    """Places from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
+    flat = [each for pair in found for each in pair] if found and isinstance(found[0], list) else found
+    return [
+        Standing(rank, member[_DIGITS:].decode(), -int(float(score)))
+        for rank, (member, score) in enumerate(zip(flat[::2], flat[1::2], strict=True), start=before + 1)
+    ]

@@ -1,0 +1,126 @@
+"""Admission: session, limit and quota of a request in one call."""
+
+from functools import lru_cache
+from typing import Final, get_args
+
+from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.rate_limits import AsyncRateLimits
+from tektree._async.services.sessions import AsyncSessions, actor_of
+from tektree.clock import Clock, read
+from tektree.errors import RateLimited
+from tektree.models.accounts import Actor, Tier
+from tektree.models.admissions import Admission, Request, Terms
+from tektree.models.rate_limits import Bucket, Decision
+from tektree.policy import Policy
+from tektree.rules import quotas as quota_rules
+from tektree.rules import rate_limits as limit_rules
+from tektree.rules import sessions as session_rules
+
+__all__ = ["AsyncAdmissions"]
+
+_KNOWN: Final = 65_536
+_TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+
+
+class AsyncAdmissions:
+    """Says whether requests may go on."""
+
+    def __init__(
+        self,
+        sessions: AsyncSessions,
+        limits: AsyncRateLimits,
+        quotas: AsyncQuotas,
+        policy: Policy,
+        clock: Clock,
+        store: AsyncAdmissionStore | None = None,
+    ) -> None:
+        self._sessions = sessions
+        self._limits = limits
+        self._quotas = quotas
+        self._policy = policy
+        self._clock = clock
+        self._store = store if policy.sessions.idle is None else None
+        self._ids: dict[str, str] = {}
+        """The ids of uids, which never change: the anchor of a quota's period is asked for by id."""
+        self._terms = lru_cache(maxsize=1024)(self._terms_of)
+
+    async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
+        """Who asks, with one hit on the endpoint counted and ``n`` units of the quota taken; or nothing counted."""
+        limit_rules.checked_endpoint(endpoint)
+        amount = quota_rules.checked_amount(n)
+        if quota is not None:
+            quota_rules.checked_type(quota, self._policy)
+        if self._store is not None:
+            found = await self._at_once(self._store, token, endpoint, quota, amount)
+            if found is not None:
+                return found
+        return await self._in_steps(token, endpoint, quota, amount)
+
+    async def _at_once(
+        self, store: AsyncAdmissionStore, token: str, endpoint: str, quota: str | None, n: int
+    ) -> Admission | None:
+        ticket, now = session_rules.ticket(token), read(self._clock)
+        terms, counter, period = self._terms(endpoint, quota), None, self._quotas.month(now)
+        if quota is not None:
+            if not self._quotas.by_calendar:
+                if (id := self._ids.get(ticket.uid)) is None:
+                    return None
+                period = await self._quotas.period_of(id, now)
+            counter = quota_rules.counter(ticket.uid, quota, period)
+        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD)
+        found = await store.admit(request, now)
+        if found is None:
+            return None
+        actor = actor_of(ticket, found.session)
+        usage = None
+        limit, window, _ = terms[actor.tier]
+        if found.fill is not None and limit is not None:
+            decision = limit_rules.decision(Bucket(ticket.uid, endpoint, limit, window), found.fill)
+            if not decision.allowed:
+                raise RateLimited(endpoint, decision.retry_after)
+        else:
+            decision = limit_rules.uncounted(now, None)
+        if found.taken is not None and quota is not None:
+            usage = await self._quotas.settled(actor, quota, n, found.taken, now, period)
+        return Admission(actor, decision, usage)
+
+    async def _in_steps(self, token: str, endpoint: str, quota: str | None, n: int) -> Admission:
+        """In the order session, quota, limit; a quota is given back when the limit refuses or cannot be asked."""
+        actor = await self._sessions.resolve(token)
+        self._know(actor)
+        limit = limit_rules.limit_for(self._policy.rate_limits.tiers.get(actor.tier) or {}, endpoint)
+        if limit is not None:
+            limit_rules.bucket(actor.uid, endpoint, limit)  # what is never allowed takes no units
+        if quota is None:
+            return Admission(actor, await self._hit(actor.uid, actor.tier, endpoint))
+        async with self._quotas.reserve(actor, quota, n) as usage:
+            return Admission(actor, await self._hit(actor.uid, actor.tier, endpoint), usage)
+
+    def _know(self, actor: Actor) -> None:
+        if len(self._ids) >= _KNOWN:
+            self._ids.clear()
+        self._ids[actor.uid] = actor.id
+
+    async def _hit(self, uid: str, tier: Tier, endpoint: str) -> Decision:
+        decision = await self._limits.hit(uid, endpoint, tier=tier)
+        if not decision.allowed:
+            raise RateLimited(endpoint, decision.retry_after)
+        return decision
+
+    def _terms_of(self, endpoint: str, quota: str | None) -> dict[str, Terms]:
+        """What holds for each tier; a tier that has no quota, or is never allowed, has none."""
+        found: dict[str, Terms] = {}
+        for tier in _TIERS:
+            limits = self._policy.rate_limits.tiers.get(tier)
+            limit = None if limits is None else limit_rules.limit_for(limits, endpoint)
+            allowed = None
+            if quota is not None:
+                if quota not in self._policy.quotas.get(tier, {}):
+                    continue
+                allowed = self._policy.quotas[tier][quota]
+            if limit is None:
+                found[tier] = Terms(None, 0, allowed)
+            elif limit.limit:
+                found[tier] = Terms(limit.limit, limit.window_seconds, allowed)
+        return found

@@ -1,0 +1,254 @@
+"""Subscriptions: which tier a user has, until when, and what comes with it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from tektree._async.ports.gamification import AsyncGamificationRepository
+from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._flavour import async_call
+from tektree.clock import Clock, read
+from tektree.errors import ConfigurationError, InvalidInput, NotFound, Stale
+from tektree.ids import derived_id, hex_id
+from tektree.models.accounts import Principal
+from tektree.models.subscriptions import Subscription
+from tektree.policy import Policy
+from tektree.rules import inputs
+
+if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
+    from tektree.models.payloads.base import Payload
+    from tektree.rules.entitlements import Entitlements
+    from tektree.rules.subscriptions import Said
+
+__all__ = ["AsyncSubscriptions", "Follow", "Tell"]
+
+Tell = Callable[["Payload", str, datetime, datetime], object]
+"""Is told what has to be made known, under which id, when it happened, and what time it is."""
+
+Follow = Callable[[str, str, str], object]
+"""Is told the user's id, the tier in force and the subscription's id, when the tier is another one."""
+
+Change = Callable[[Subscription | None, datetime], Subscription]
+"""The subscription that is to be, of the present one as of now; that one itself when there is nothing to change."""
+
+_ATTEMPTS: Final = 20
+
+
+class AsyncSubscriptions:
+    """One subscription for each user; who has none is free.
+
+    Time changes them by itself: trials end, periods follow each other, what was canceled is over. That is seen by
+    whoever looks, and written and told with the next change, or by `advance`. What is billed by Polar is changed there,
+    and `apply_webhook` tells us. Each change is one guarded write that carries what has to be told. Where the process
+    dies before it is told, the next change does it, or `advance`.
+    """
+
+    def __init__(
+        self,
+        store: AsyncSubscriptionRepository,
+        profiles: AsyncGamificationRepository,
+        policy: Policy,
+        clock: Clock,
+        tell: Tell | None = None,
+        follow: Follow | None = None,
+    ) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._policy = policy
+        self._clock = clock
+        self._tell = tell
+        self._follow = follow
+        self._keys: tuple[bytes, ...] = ()
+
+    def trust(self, *secrets: str) -> None:
+        """Says with which secrets webhooks are signed: more than one while they are being changed.
+
+        Each is ``whsec_…`` or what Polar shows. Raises `ConfigurationError`, which does not repeat it.
+        """
+        from tektree.rules import webhooks
+
+        self._keys = tuple([webhooks.key_of(each) for each in secrets])
+
+    async def start(self, principal: Principal, tier: str, cycle: str = "monthly", trial_days: int = 0) -> Subscription:
+        """Puts the user on a tier above free, from now on; with a trial of so many days (0 to 365) first.
+
+        It renews itself by the ``monthly`` or ``annual`` cycle until it is canceled. Raises `InvalidInput`;
+        `InvalidTransition` when one is in force, or for a second trial.
+        """
+        from tektree.rules import subscriptions
+
+        user_id = inputs.principal(principal)
+        settled, by = subscriptions.checked_paid_tier(tier), subscriptions.checked_cycle(cycle)
+
+        def change(old: Subscription | None, now: datetime) -> Subscription:
+            return subscriptions.started(old, user_id, settled, by, trial_days, now)
+
+        return await self._change(user_id, principal.uid, change)
+
+    async def change(self, principal: Principal, tier: str | None = None, cycle: str | None = None) -> Subscription:
+        """Another tier or cycle. More, and a longer cycle, begin at once; less begins with the next period. None leaves
+        it as it is. What was going to end goes on.
+
+        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for one that is over, or that Polar bills.
+        """
+        from tektree.rules import subscriptions
+
+        user_id = inputs.principal(principal)
+        settled = None if tier is None else subscriptions.checked_paid_tier(tier)
+        by = None if cycle is None else subscriptions.checked_cycle(cycle)
+
+        def change(old: Subscription | None, now: datetime) -> Subscription:
+            present = _there(old, user_id)
+            return subscriptions.changed(
+                present,
+                settled or present.pending_tier or present.tier,
+                by or present.pending_cycle or present.billing_cycle,
+                now,
+            )
+
+        return await self._change(user_id, principal.uid, change)
+
+    async def cancel(self, principal: Principal, at_period_end: bool = True) -> Subscription:
+        """Ends it with its period, or at once. Again: nothing happens.
+
+        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for the free one, or one that Polar bills.
+        """
+        from tektree.rules import subscriptions
+
+        user_id = inputs.principal(principal)
+        inputs.flag(at_period_end, "at_period_end")
+
+        def change(old: Subscription | None, now: datetime) -> Subscription:
+            return subscriptions.canceled(_there(old, user_id), at_period_end, now)
+
+        return await self._change(user_id, principal.uid, change)
+
+    async def get(self, user_id: str) -> Subscription:
+        """The user's subscription as of now. Nothing is written. Raises `InvalidInput`, `NotFound`."""
+        from tektree.rules import subscriptions
+
+        hex_id(user_id, "user_id")
+        return subscriptions.as_of(_there(await self._store.get(user_id), user_id), read(self._clock))
+
+    async def entitlements(self, principal: Principal) -> "Entitlements":
+        """Which tier is in force now, and the quotas that come with it. Nothing is written. Raises `InvalidInput`."""
+        from tektree.rules import entitlements
+
+        found = await self._store.get(inputs.principal(principal))
+        return entitlements.entitlements(found, self._policy, read(self._clock))
+
+    async def advance(self, user_id: str) -> Subscription:
+        """Writes and tells what time has made of it. Again: nothing happens. Raises `InvalidInput`, `NotFound`."""
+        hex_id(user_id, "user_id")
+        profile = await self._profiles.profile(user_id)
+        uid = None if profile is None else profile.uid
+        return await self._change(user_id, uid, lambda old, now: _there(old, user_id))
+
+    async def apply_webhook(self, headers: Mapping[str, str], body: bytes | str) -> Subscription | None:
+        """Takes what Polar says of a subscription. ``body`` is as it came, to the byte: it is signed.
+
+        Whose it is, is the customer's external id: a user's id or uid. Messages may come twice, late and in any order:
+        the latest state counts. None: it is about something else, or nothing was paid yet. Raises `Forbidden` for a
+        signature that is missing, wrong, or more than five minutes away; `InvalidInput` for a message that cannot be
+        understood, `NotFound` for a user that is not there, `ConfigurationError` before `trust`.
+        """
+        from tektree.rules import polar, subscriptions, webhooks
+
+        if not self._keys:
+            raise ConfigurationError("subscriptions", "must be told first which secret to trust; call trust(secret)")
+        now = read(self._clock)
+        said = polar.snapshot(webhooks.verified(headers, body, self._keys, now).body, self._policy)
+        if said is None:
+            return None
+        user_id, uid = await self._whose(said.user)
+
+        def change(old: Subscription | None, now: datetime) -> Subscription:
+            return polar.applied(old or subscriptions.free(user_id, now), said, now)
+
+        return await self._change(user_id, uid, change)
+
+    async def anchor(self, user_id: str) -> datetime | None:
+        """From which day on the user's months are counted; None for those of the calendar."""
+        from tektree.rules import subscriptions
+
+        found = await self._store.get(user_id)
+        if found is None or found.tier == "free":
+            return None
+        present = subscriptions.as_of(found, read(self._clock))
+        return None if present.status == "canceled" else present.anchor or present.current_period_start
+
+    async def _change(self, user_id: str, uid: str | None, change: Change) -> Subscription:
+        """Changes it as it is now; whoever changed it in between makes us read again."""
+        from tektree.rules import subscriptions
+
+        for _ in range(_ATTEMPTS):
+            now, stored = read(self._clock), await self._store.get(user_id)
+            present = None if stored is None else subscriptions.as_of(stored, now)
+            new = change(present, now)
+            if new is stored or new == stored:
+                return await self._told(new)
+            version = 1 if stored is None else (stored.version or 0) + 1
+            fresh = self._announced(stored, present, new, uid)
+            untold = [subscriptions.kept(each, derived_id(new.id, str(version), str(at))) for at, each in fresh]
+            new = new.evolve(version=version, updated_at=now, untold=(*new.untold, *untold))
+            try:
+                await self._store.swap(stored, new)
+            except Stale:
+                continue
+            await self._followed(stored, new, now)
+            return await self._told(new)
+        raise Stale("subscription", user_id)
+
+    def _announced(
+        self, stored: Subscription | None, present: Subscription | None, new: Subscription, uid: str | None
+    ) -> Iterator[tuple[int, "Said"]]:
+        """What time has made of it, then what was asked for."""
+        from tektree.rules import subscriptions
+
+        if self._tell is None or uid is None:
+            return iter(())
+        steps = () if stored is None or present is None else subscriptions.announced(stored, present, uid)
+        return enumerate([*steps, *subscriptions.announced(present, new, uid)])
+
+    async def _followed(self, stored: Subscription | None, new: Subscription, now: datetime) -> None:
+        from tektree.rules import entitlements
+
+        before = entitlements.entitlements(stored, self._policy, stored.updated_at if stored else now)
+        after = entitlements.entitlements(new, self._policy, now)
+        if self._follow is not None and before.tier != after.tier:
+            await async_call(self._follow, new.user_id, after.tier, new.id)
+
+    async def _told(self, found: Subscription) -> Subscription:
+        """Tells what is untold, and takes it off. Done again, nothing is told twice: each has an id of its own."""
+        from tektree.rules import subscriptions
+
+        if self._tell is None or not found.untold:
+            return found
+        for text in found.untold:
+            id, payload = subscriptions.restored(text)
+            await async_call(self._tell, payload, id, found.updated_at, read(self._clock))
+        done = found.evolve(untold=(), version=(found.version or 0) + 1)
+        try:
+            await self._store.swap(found, done)
+        except Stale:  # who was faster tells it again, in vain, and takes it off
+            return found
+        return done
+
+    async def _whose(self, user: str) -> tuple[str, str | None]:
+        """The id and uid of a user by either of them."""
+        if user.startswith("usr_"):
+            profile = await self._profiles.by_uid(user)
+        else:
+            try:
+                profile = await self._profiles.profile(hex_id(user, "user_id"))
+            except InvalidInput:
+                raise InvalidInput("body", "must name the user by id or uid, as the customer's external id") from None
+        if profile is None:
+            raise NotFound("user", user)
+        return profile.user_id, profile.uid
+
+
+def _there(found: Subscription | None, user_id: str) -> Subscription:
+    if found is None:
+        raise NotFound("subscription", user_id)
+    return found

@@ -1,0 +1,155 @@
+"""Polar: what its messages say of a subscription, in our terms.
+
+The law: a message holds the whole state and when it was last changed. Of all states the latest counts; where two are as
+late, a total order decides. So messages may come twice, late and in any order, and end in the same subscription.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from tektree.errors import InvalidInput
+from tektree.models.accounts import Tier
+from tektree.models.subscriptions import BillingCycle, Subscription, SubscriptionStatus
+from tektree.policy import Policy
+from tektree.rules import subscriptions
+
+__all__ = ["Snapshot", "applied", "snapshot"]
+
+_STATUS: Final[Mapping[str, SubscriptionStatus | None]] = {
+    "trialing": "trialing",
+    "active": "active",
+    "past_due": "past_due",
+    "unpaid": "past_due",
+    "canceled": "canceled",
+    "incomplete": None,
+    "incomplete_expired": None,
+}
+"""None: nothing was paid yet, so there is nothing in force."""
+
+_RANK: Final = ("trialing", "active", "past_due", "canceled")
+_CYCLE: Final[Mapping[str, BillingCycle]] = {"month": "monthly", "year": "annual"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Snapshot(NamedTuple):
+    """The state of a subscription at Polar. ``user`` is what we told them of whose it is: an id or a uid."""
+
+    user: str
+    polar_id: str
+    created_at: datetime
+    modified_at: datetime
+    tier: Tier
+    status: SubscriptionStatus
+    cycle: BillingCycle
+    period_start: datetime
+    period_end: datetime | None
+    trial_ends_at: datetime | None
+    cancel_at: datetime | None
+    canceled_at: datetime | None
+
+
+def snapshot(body: bytes, policy: Policy) -> Snapshot | None:
+    """What a message says; None for one of another type, or of a subscription that nobody has paid for yet.
+
+    Raises `InvalidInput` for one that cannot be understood.
+    """
+    try:
+        message = json.loads(body)
+        type_, data = message["type"], message["data"]
+        if not isinstance(type_, str) or not type_.startswith("subscription."):
+            return None
+        status = _STATUS[data["status"]]
+        return None if status is None else _snapshot(data, status, policy)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InvalidInput("body", "is no message of Polar about a subscription") from None
+
+
+def _snapshot(data: Mapping[str, Any], status: SubscriptionStatus, policy: Policy) -> Snapshot:
+    created = _required(data, "created_at")
+    customer, metadata = data.get("customer") or {}, data.get("metadata") or {}
+    user = customer.get("external_id") or metadata.get("user_id")
+    if type(user) is not str or type(data["id"]) is not str or not 0 < len(data["id"]) <= 200:
+        raise ValueError("names nobody")
+    period_end, ended = _instant(data, "current_period_end"), _instant(data, "ended_at")
+    cancel_at = _instant(data, "ends_at") or (period_end if data.get("cancel_at_period_end") is True else None)
+    return Snapshot(
+        user,
+        data["id"],
+        created,
+        _instant(data, "modified_at") or created,
+        _tier(data, policy),
+        status,
+        _CYCLE[data["recurring_interval"]],
+        _required(data, "current_period_start"),
+        period_end,
+        _instant(data, "trial_end"),
+        (ended or cancel_at) if status == "canceled" else cancel_at,
+        _instant(data, "canceled_at"),
+    )
+
+
+def _tier(data: Mapping[str, Any], policy: Policy) -> Tier:
+    """By the policy's ``products``, else by what the product says of itself."""
+    product = data.get("product") or {}
+    known = policy.subscriptions.products.get(data.get("product_id") or product.get("id") or "")
+    if known is not None:
+        return known
+    said = (product.get("metadata") or {}).get("tier")
+    try:
+        return subscriptions.checked_paid_tier(said)
+    except InvalidInput:
+        raise InvalidInput("body", "is about a product that policy.subscriptions.products does not name") from None
+
+
+def _required(data: Mapping[str, Any], name: str) -> datetime:
+    found = _instant(data, name)
+    if found is None:
+        raise ValueError("is missing")
+    return found
+
+
+def _instant(data: Mapping[str, Any], name: str) -> datetime | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    found = datetime.fromisoformat(value)
+    if found.utcoffset() is None:
+        raise ValueError("has no zone")
+    found = found.astimezone(UTC)
+    return found.replace(microsecond=found.microsecond // 1000 * 1000)
+
+
+def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
+    """``old`` with what a message says, or itself when it knows better."""
+    new = old.evolve(
+        tier=said.tier,
+        status=said.status,
+        billing_cycle=said.cycle,
+        polar_subscription_id=said.polar_id,
+        current_period_start=said.period_start,
+        current_period_end=said.period_end,
+        trial_ends_at=said.trial_ends_at,
+        cancel_at=said.cancel_at,
+        canceled_at=said.canceled_at,
+        anchor=said.trial_ends_at or said.created_at,
+        pending_tier=None,
+        pending_cycle=None,
+        past_due_at=said.period_start if said.status == "past_due" else None,
+        provider_created_at=said.created_at,
+        provider_at=said.modified_at,
+    )
+    return new.evolve(updated_at=now) if _order(new) > _order(old) else old
+
+
+def _order(of: Subscription) -> tuple[object, ...]:
+    """Of two states the greater one counts: of the later subscription, the later change of it, the further status."""
+    return (
+        of.provider_created_at or _EPOCH,
+        of.polar_subscription_id or "",
+        of.provider_at or _EPOCH,
+        _RANK.index(of.status),
+        [of.tier, of.billing_cycle],
+        [str(each) for each in (of.current_period_start, of.current_period_end, of.cancel_at, of.canceled_at)],
+    )

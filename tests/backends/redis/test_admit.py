@@ -1,0 +1,345 @@
+"""`tek.admit`: session, limit and quota of a request, all or nothing; in memory, on one server, on a cluster."""
+
+import asyncio
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tektree import AsyncTekTree, Policy, Principal, TekTree
+from tektree.errors import (
+    Forbidden,
+    InvalidInput,
+    InvalidSession,
+    QuotaExhausted,
+    RateLimited,
+    TekTreeError,
+    Unavailable,
+)
+from tektree.models.admissions import Admitted
+from tektree.wire.keys import companion, quota, ratelimit
+from tektree.wire.keys import session as session_key
+from tests.backends.redis.proxy import Proxy, Strike
+from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
+from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, enter
+from tests.servers import shared_redis
+
+ONE_SERVER = (FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC)
+ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
+BEN = Principal("64b0c0ffee64b0c0ffee64b1", "usr_ben", tier="pro")
+POLICY = Policy.from_toml("""
+rate_limits.tiers.free = { "*" = { limit = 5 }, "/never" = { limit = 0 }, "/wide" = { limit = 100 } }
+rate_limits.tiers.pro = {}
+quotas.free = { questions = 4, areas = 0 }
+quotas.pro = { questions = "unlimited", areas = 30 }
+""")
+
+
+def counted(world: World) -> dict[str, Any]:
+    """All that is used: hits and units."""
+    keys = [*world.look.scan_iter("ratelimit:*"), *world.look.scan_iter("quota:*")]
+    return {key: int(world.look.get(key)) for key in keys}
+
+
+def test_all_three_are_counted_by_who_asks(world: World) -> None:
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        for turn in range(1, 4):
+            actor, decision, usage = await tek.admit(token, "/a", "questions")
+            assert (actor.id, actor.uid, actor.tier) == (ADA.id, ADA.uid, "free")
+            assert actor.genuine
+            assert (decision.allowed, decision.remaining, usage.used, usage.remaining) == (
+                True,
+                5 - turn,
+                turn,
+                4 - turn,
+            )
+            assert decision.headers["RateLimit-Policy"] == '"default";q=5;w=60'
+        found = await tek.admit(token, "/b")
+        assert (found.decision.remaining, found.usage) == (4, None)
+        ben = await tek.admit((await tek.sessions.open(BEN)).token, "/a", "questions", n=9)
+        assert (ben.decision.counted, ben.usage.used, ben.usage.remaining) == (False, 9, None)
+
+    world.run(asked)
+    period = next(iter(world.look.scan_iter("quota:usr_ada:*"))).rpartition(":")[2]
+    assert counted(world) == {
+        ratelimit("usr_ada", "/a"): 3,
+        ratelimit("usr_ada", "/b"): 1,
+        quota("usr_ada", "questions", period): 3,
+        quota("usr_ben", "questions", period): 9,
+    }
+
+
+def test_who_is_refused_has_used_nothing(world: World) -> None:
+    async def refused(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a", "questions")
+        before = counted(world)
+        for error, call in (
+            (QuotaExhausted, partial(tek.admit, token, "/a", "questions", 4)),
+            (InvalidSession, partial(tek.admit, token[:-43] + "A" * 43, "/a", "questions")),
+            (InvalidSession, partial(tek.admit, "usr_ada.nonsense", "/a", "questions")),
+            (Forbidden, partial(tek.admit, token, "/never", "questions")),
+            (InvalidInput, partial(tek.admit, token, "/a", "nothing")),
+            (InvalidInput, partial(tek.admit, token, "/a", "questions", 0)),
+            (InvalidInput, partial(tek.admit, token, "", "questions")),
+        ):
+            with pytest.raises(error):
+                await call()
+            assert counted(world) == before, error
+        for _ in range(4):
+            await tek.admit(token, "/a")
+        with pytest.raises(RateLimited) as raised:
+            await tek.admit(token, "/a", "questions")
+        assert 0 < raised.value.retry_after <= 60
+        assert (await tek.quotas.usage(ADA, "questions")).used == 1
+        assert (await tek.admit(token, "/b", "questions", 3)).usage.remaining == 0
+        with pytest.raises(QuotaExhausted):
+            await tek.admit(token, "/b", "questions")
+        with pytest.raises(QuotaExhausted):
+            await tek.admit(token, "/fresh", "areas")
+        assert (await tek.rate_limits.peek("usr_ada", "/b")).remaining == 4
+        assert (await tek.rate_limits.peek("usr_ada", "/fresh")).remaining == 5
+        await tek.sessions.revoke(token)
+        with pytest.raises(InvalidSession):
+            await tek.admit(token, "/b")
+
+    world.run(refused)
+
+
+def trips_of(backends: Any) -> list[int]:
+    """Of how many commands each round trip is, from now on."""
+    nodes, trips = backends.rate_limits._redis._nodes, []
+    exchange = nodes.exchange
+
+    def counting(commands: Any, about: str) -> Any:
+        trips.append(len(commands))
+        return exchange(commands, about)
+
+    nodes.exchange = counting
+    return trips
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_one_server_needs_one_round_trip(world: World) -> None:
+    async def asked(world: World) -> None:
+        backends = world.backends()
+        tek = world.over_backends(backends, policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a", "questions")  # loads the quota, and learns the id of the user
+        await tek.admit(token, "/b")  # sends the script
+        trips = trips_of(backends)
+        await tek.admit(token, "/a", "questions")
+        await tek.admit(token, "/a")
+        with pytest.raises(QuotaExhausted):
+            await tek.admit(token, "/a", "questions", 4)
+        for _ in range(2):
+            await tek.admit(token, "/a")
+        with pytest.raises(RateLimited):
+            await tek.admit(token, "/a", "questions")
+        assert trips == [1] * 6
+
+    world.run(asked)
+
+
+@pytest.mark.lanes(*CLUSTERS)
+def test_a_cluster_gives_back_what_a_later_step_refuses(world: World) -> None:
+    """In the order session, quota, limit."""
+
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        for _ in range(5):
+            await tek.admit(token, "/a")
+        for _ in range(3):
+            with pytest.raises(RateLimited):
+                await tek.admit(token, "/a", "questions")
+        assert (await tek.quotas.usage(ADA, "questions")).used == 0
+
+    world.run(asked)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ada", "ben", "nobody"]),
+        st.sampled_from(["/a", "/b", "/never", "/wide"]),
+        st.sampled_from([None, "questions", "areas"]),
+        st.integers(1, 3),
+    ),
+    max_size=25,
+)
+
+
+async def outcome(tek: Any, token: str, endpoint: str, quota: str | None, n: int) -> tuple[Any, ...]:
+    try:
+        actor, decision, usage = await tek.admit(token, endpoint, quota, n)
+    except TekTreeError as error:
+        return (type(error).__name__,)
+    return actor.uid, decision.remaining, decision.counted, usage and (usage.used, usage.remaining, usage.period)
+
+
+async def compared(steps: list[Any], world: World) -> None:
+    theirs, ours = world.tek(policy=POLICY), AsyncTekTree.in_memory(POLICY, world.clock)
+    tokens: list[dict[str, str]] = []
+    for tek in (theirs, ours):
+        opened = {who: (await tek.sessions.open(user)).token for who, user in (("ada", ADA), ("ben", BEN))}
+        tokens.append({"nobody": f"usr_ada.{'A' * 43}", **opened})
+    for who, *asked in steps:
+        expected = await outcome(ours, tokens[1][who], *asked)
+        assert await outcome(theirs, tokens[0][who], *asked) == expected, (who, asked)
+
+
+@pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC, *CLUSTERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(STEPS)
+def test_memory_and_redis_in_lock_step(world: World, steps: list[Any]) -> None:
+    """One script says what session, quota and limit say one after the other (J20)."""
+    world.look.flushall()
+    world.run(partial(compared, steps))
+
+
+@pytest.mark.lanes(REDIS, REDIS_ASYNC, *CLUSTERS)
+@pytest.mark.parametrize(("endpoint", "units"), [("/a", 1), ("/wide", 1)])
+def test_of_many_at_once_no_more_get_in_than_there_is_room(world: World, endpoint: str, units: int) -> None:
+    async def raced(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.quotas.usage(ADA, "questions")
+        found = await asyncio.gather(*[outcome(tek, token, endpoint, "questions", units) for _ in range(64)])
+        let_in = [each for each in found if len(each) > 1]
+        assert len(let_in) == 4
+        assert (await tek.quotas.usage(ADA, "questions")).used == 4
+        assert (await tek.rate_limits.peek("usr_ada", endpoint)).remaining == {"/a": 1, "/wide": 96}[endpoint]
+
+    world.run(raced)
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("strike", list(Strike))
+def test_a_lost_reply_never_counts_twice(world: World, strike: Strike) -> None:
+    """I5."""
+    proxy = Proxy(shared_redis().port)
+
+    async def asked(world: World) -> None:
+        tek = world.tek(world.client(proxy.uri), deadline=0.5, policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a", "questions")
+        await tek.admit(token, "/b")
+        proxy.arm(b"EVALSHA", strike)
+        with pytest.raises(Unavailable):
+            await tek.admit(token, "/a", "questions")
+        counted = 1 if strike is Strike.BEFORE else 2
+        found = await tek.admit(token, "/a", "questions")
+        assert (found.decision.remaining, found.usage.used) == (4 - counted, counted + 1)
+
+    try:
+        world.run(asked)
+    finally:
+        proxy.close()
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_a_session_that_only_redis_can_read_lets_nobody_in(world: World) -> None:
+    """What is no session to the letter is none; what the script counted for it is given back."""
+
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        opened = await tek.sessions.open(ADA)
+        await tek.admit(opened.token, "/a", "questions")
+        id = (await tek.admit(opened.token, "/b")).actor.session_id
+        stored, before = world.look.get(session_key(id)), counted(world)
+        good = json.loads(stored)
+        for wrong in (
+            stored.replace('"role"', '"role":"admin","role"', 1),
+            json.dumps({key: value for key, value in good.items() if key != "role"}),
+            json.dumps({**good, "role": "owner"}),
+            json.dumps({**good, "tier": "emperor"}),
+            json.dumps({**good, "user_id": "usr_ben"}),
+            json.dumps({**good, "expires_at": 5}),
+            json.dumps({**good, "expires_at": "later"}),
+            "[]",
+            "5",
+            "",
+            "{",
+            "[" * 5000,
+        ):
+            world.look.set(session_key(id), wrong, keepttl=True)
+            with pytest.raises(InvalidSession):
+                await tek.admit(opened.token, "/a", "questions")
+            assert counted(world) == before, wrong
+            log = companion(ratelimit("usr_ada", "/a"), "log")
+            assert world.look.llen(log) == 1
+
+    world.run(asked)
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_a_change_of_role_or_tier_is_looked_at_first(world: World) -> None:
+    """C: the very next request sees it, and nothing is counted by what was."""
+
+    async def asked(world: World) -> None:
+        backends = world.backends()
+        tek = world.over_backends(backends, policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a")
+        await tek.rate_limits.hit("usr_ada", "/b")  # sends that script as well
+        await tek.sessions.changed("usr_ada")
+        trips = trips_of(backends)
+        await tek.admit(token, "/a")
+        assert len(trips) == 3, "asked at once, in vain; then the session, then the limit"
+
+    world.run(asked)
+
+
+def test_what_a_quota_comes_to_is_told_once(world: World) -> None:
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/wide", "questions", 4)
+        for _ in range(2):
+            with pytest.raises(QuotaExhausted):
+                await tek.admit(token, "/wide", "questions")
+        told = [each.event_type for each in (await tek.events.log(user_id="usr_ada")).items]
+        assert sorted(told) == ["quota.exceeded", "quota.threshold_reached"]
+
+    world.run(asked)
+
+
+def test_in_memory_it_is_the_same() -> None:
+    enter("memory")
+    tek = TekTree.in_memory(POLICY)
+    token = tek.sessions.open(ADA).token
+    for _ in range(5):
+        tek.admit(token, "/a")
+    with pytest.raises(RateLimited):
+        tek.admit(token, "/a", "questions")
+    assert tek.quotas.usage(ADA, "questions").used == 0
+    usage = tek.admit(token, "/b", "questions", 4).usage
+    assert usage is not None
+    assert usage.remaining == 0
+    with pytest.raises(QuotaExhausted):
+        tek.admit(token, "/b", "questions")
+    assert tek.rate_limits.peek("usr_ada", "/b").remaining == 4
+
+
+def test_a_step_that_counts_for_the_refused_is_found() -> None:
+    """The control: an admission that takes the hit though the quota refuses."""
+    enter("memory")
+
+    class Careless:
+        def admit(self, request: Any, now: Any) -> Admitted | None:
+            made.rate_limits.hit(request.uid, request.endpoint)
+            return None
+
+    made = TekTree.in_memory(POLICY)
+    made._admissions._store = Careless()
+    token = made.sessions.open(ADA).token
+    made.admit(token, "/b", "questions", 4)
+    with pytest.raises(QuotaExhausted):
+        made.admit(token, "/b", "questions")
+    assert made.rate_limits.peek("usr_ada", "/b").remaining != 4

@@ -1,0 +1,259 @@
+"""`tek.subscriptions`: what users have, what Polar tells of it, and what follows from both."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tektree import Policy, Principal, TekTree
+from tektree.errors import (
+    ConfigurationError,
+    Forbidden,
+    InvalidInput,
+    InvalidTransition,
+    NotFound,
+    QuotaExhausted,
+    Stale,
+)
+from tektree.models.subscriptions import Subscription
+from tektree.rules import webhooks
+from tektree.testing import ManualClock
+
+START = datetime(2025, 1, 31, 10, tzinfo=UTC)
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+POLICY = Policy(subscriptions={"products": {"prod_pro": "pro"}})
+
+
+class World:
+    """A tek in memory, with ada enrolled."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.tek = TekTree.in_memory(POLICY, self.clock)
+        self.ada = Principal(self.tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
+        self.tek.subscriptions.trust(SECRET)
+
+    def told(self) -> list[str]:
+        items = self.tek.events.log(user_id="usr_ada", limit=100).items
+        told = sorted(items, key=lambda each: each.metadata["seq"])
+        return [each.event_type.removeprefix("subscription.") for each in told]
+
+    def webhook(self, body: bytes, id: str = "msg_1", **changed: str) -> Subscription | None:
+        seconds = int(self.clock().timestamp())
+        headers = {
+            "webhook-id": id,
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": webhooks.signature(webhooks.key_of(SECRET), id, seconds, body),
+        }
+        return self.tek.subscriptions.apply_webhook({**headers, **changed}, body)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_life(world: World) -> None:
+    subscriptions, ada = world.tek.subscriptions, world.ada
+    with pytest.raises(NotFound):
+        subscriptions.get(ada.id)
+    assert subscriptions.entitlements(ada).tier == "free"
+    assert subscriptions.start(ada, "pro", trial_days=14).status == "trialing"
+    assert subscriptions.entitlements(ada).quotas["questions"] == 200
+    world.clock.advance(timedelta(days=15))
+    assert subscriptions.get(ada.id).status == "active"
+    assert world.told() == ["created", "trial_started"], "nobody wrote meanwhile"
+    assert subscriptions.change(ada, tier="team").tier == "team"
+    assert world.told()[2:] == ["activated", "tier_changed"], "what time did is told before"
+    assert subscriptions.change(ada, cycle="annual").billing_cycle == "annual"
+    later = subscriptions.change(ada, tier="pro")
+    assert (later.tier, later.pending_tier) == ("team", "pro")
+    world.clock.advance(timedelta(days=366))
+    assert subscriptions.entitlements(ada).tier == "pro"
+    assert subscriptions.advance(ada.id).tier == "pro"
+    assert subscriptions.advance(ada.id) == subscriptions.get(ada.id)
+    assert world.told()[4:] == ["billing_cycle_changed", "tier_changed", "renewed"]
+    ending = subscriptions.cancel(ada)
+    assert subscriptions.cancel(ada) == ending
+    assert subscriptions.entitlements(ada).until == ending.cancel_at == ending.current_period_end
+    assert subscriptions.change(ada).cancel_at is None, "it goes on after all"
+    assert subscriptions.cancel(ada, at_period_end=False).status == "canceled"
+    assert subscriptions.entitlements(ada).tier == "free"
+    assert world.told()[7:] == ["canceled", "uncanceled", "revoked"]
+    with pytest.raises(InvalidTransition):
+        subscriptions.change(ada, tier="team")
+    assert subscriptions.start(ada, "pro").status == "active"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s, ada: s.start(ada, "free"),
+        lambda s, ada: s.start(ada, "emperor"),
+        lambda s, ada: s.start(ada, "pro", "weekly"),
+        lambda s, ada: s.start(ada, "pro", trial_days=-1),
+        lambda s, ada: s.start(ada, "pro", trial_days=True),
+        lambda s, ada: s.start("usr_ada", "pro"),
+        lambda s, ada: s.start(ada, ["pro"]),
+        lambda s, ada: s.change(ada, tier="free"),
+        lambda s, ada: s.change(ada, cycle="weekly"),
+        lambda s, ada: s.cancel(ada, at_period_end=1),
+        lambda s, ada: s.get("usr_ada"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(world: World, call: Any) -> None:
+    with pytest.raises(InvalidInput):
+        call(world.tek.subscriptions, world.ada)
+    with pytest.raises(NotFound):
+        world.tek.subscriptions.get(world.ada.id)
+
+
+def test_quotas_follow_the_anchor_of_the_subscription(world: World) -> None:
+    """S8: not the month of the calendar; on an annual plan as well."""
+    world.tek.subscriptions.start(world.ada, "pro", "annual")
+    pro = Principal(world.ada.id, "usr_ada", tier="pro")
+    assert world.tek.quotas.usage(pro, "questions").resets_at == datetime(2025, 2, 28, 10, tzinfo=UTC)
+    token = world.tek.sessions.open(pro).token
+    world.clock.advance(timedelta(days=1))
+    usage = world.tek.admit(token, "/a", "questions", 200).usage
+    assert usage is not None
+    assert usage.period == "2025-01", "the month that the period began in"
+    with pytest.raises(QuotaExhausted) as raised:
+        world.tek.admit(token, "/a", "questions")
+    assert raised.value.resets_at == usage.resets_at == datetime(2025, 2, 28, 10, tzinfo=UTC)
+    world.clock.set(usage.resets_at)
+    world.tek.admit(world.tek.sessions.open(pro).token, "/a", "questions")
+
+
+DATA: dict[str, Any] = {
+    "id": "sub_1",
+    "status": "active",
+    "created_at": "2025-01-31T10:00:00Z",
+    "modified_at": None,
+    "recurring_interval": "month",
+    "current_period_start": "2025-01-31T10:00:00Z",
+    "current_period_end": "2025-02-28T10:00:00Z",
+    "cancel_at_period_end": False,
+    "product_id": "prod_pro",
+    "customer": {"external_id": "usr_ada"},
+}
+
+
+def message(type: str = "subscription.updated", **fields: Any) -> bytes:
+    return json.dumps({"type": type, "data": {**DATA, **fields}}).encode()
+
+
+MESSAGES = [
+    message("subscription.created"),
+    message("subscription.active"),
+    message("subscription.canceled", modified_at="2025-02-02T00:00:00Z", cancel_at_period_end=True),
+    message(
+        "subscription.revoked", modified_at="2025-02-28T10:00:00Z", status="canceled", ended_at="2025-02-28T10:00:00Z"
+    ),
+]
+
+
+def test_deliveries_that_repeat_or_come_out_of_order_do_no_harm() -> None:
+    """All orders, each message twice."""
+
+    def after(order: Sequence[bytes]) -> tuple[Subscription, list[str]]:
+        world = World()
+        for at, body in enumerate(order):
+            for _ in range(2):
+                world.webhook(body, f"msg_{at}")
+        return world.tek.subscriptions.get(world.ada.id).evolve(version=None), world.told()
+
+    expected, told = after(MESSAGES)
+    assert told == ["created", "canceled", "revoked"]
+    assert (expected.status, expected.tier) == ("canceled", "pro")
+    for order in permutations(MESSAGES):
+        found, told = after(order)
+        assert found == expected
+        assert told.count("created") == told.count("revoked" if "revoked" in told else "created") == 1
+
+
+def test_a_webhook_names_the_user_by_id_as_well(world: World) -> None:
+    found = world.webhook(message(customer={"external_id": world.ada.id}))
+    assert found is not None
+    assert world.tek.subscriptions.entitlements(world.ada).tier == "pro"
+    with pytest.raises(InvalidTransition, match="billed by Polar"):
+        world.tek.subscriptions.cancel(world.ada)
+
+
+@pytest.mark.parametrize("user", ["usr_nobody", "64b0c0ffee64b0c0ffee64b9"])
+def test_a_webhook_about_nobody(world: World, user: str) -> None:
+    with pytest.raises(NotFound):
+        world.webhook(message(customer={"external_id": user}))
+
+
+def test_a_webhook_about_something_else_changes_nothing(world: World) -> None:
+    assert world.webhook(message("order.paid")) is None
+    assert world.webhook(message(status="incomplete")) is None
+    with pytest.raises(InvalidInput):
+        world.webhook(message(customer={"external_id": "ada"}))
+    assert world.told() == []
+
+
+def test_a_webhook_that_is_not_signed_changes_nothing(world: World) -> None:
+    for changed in (
+        {"webhook-signature": "v1,AAAA"},
+        {"webhook-signature": ""},
+        {"webhook-id": "msg_2"},
+        {"webhook-timestamp": str(int(START.timestamp()) - 301)},
+    ):
+        with pytest.raises(Forbidden):
+            world.webhook(MESSAGES[0], **changed)
+    assert world.told() == []
+    world.tek.subscriptions.trust("whsec_" + base64.b64encode(b"the next one").decode(), SECRET)
+    assert world.webhook(MESSAGES[0]) is not None
+    with pytest.raises(ConfigurationError) as raised:
+        TekTree.in_memory().subscriptions.apply_webhook({}, b"")
+    assert SECRET not in str(raised.value) + repr(world.tek.subscriptions)
+
+
+def test_what_was_cut_off_is_told_once_by_whoever_comes_next(world: World) -> None:
+    subscriptions, ada = world.tek.subscriptions, world.ada
+    tell, left = subscriptions._tell, [True]
+    assert tell is not None
+
+    def breaks(*said: Any) -> object:
+        if said[0].__class__.__name__ == "SubscriptionTrialStarted" and left:
+            left.pop()
+            raise KeyboardInterrupt
+        return tell(*said)
+
+    subscriptions._tell = breaks
+    with pytest.raises(KeyboardInterrupt):
+        subscriptions.start(ada, "pro", trial_days=14)
+    assert world.told() == ["created"]
+    assert subscriptions.get(ada.id).status == "trialing"
+    assert subscriptions.advance(ada.id).untold == ()
+    assert world.told() == ["created", "trial_started"]
+    assert subscriptions.advance(ada.id) == subscriptions.advance(ada.id)
+    assert world.told() == ["created", "trial_started"]
+
+
+def test_whoever_changed_it_in_between_is_seen(world: World) -> None:
+    """The present state decides, not the one that was read first; in the end it is `Stale`."""
+    subscriptions = world.tek.subscriptions
+    subscriptions.start(world.ada, "pro")
+    store, lost = subscriptions._store, []
+    swap = store.swap
+
+    def others_first(old: Subscription | None, new: Subscription) -> None:
+        if len(lost) < 3:
+            lost.append(new)
+            present = store.get(world.ada.id)
+            assert present is not None
+            swap(present, present.evolve(version=(present.version or 0) + 1))
+        swap(old, new)
+
+    store.swap = others_first  # type: ignore[method-assign]
+    assert subscriptions.change(world.ada, tier="team").version == 7
+    store.swap = lambda old, new: (_ for _ in ()).throw(Stale("subscription", "x"))  # type: ignore[method-assign]
+    with pytest.raises(Stale):
+        subscriptions.cancel(world.ada)
