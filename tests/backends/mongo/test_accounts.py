@@ -12,7 +12,7 @@ from tektree.models.accounts import PasswordHash, User
 from tektree.rules import passwords
 from tektree.wire.collections import EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS, USERS
 from tests.accounts.worlds import POLICY, ROOT, Hasher, names, refused, registered
-from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 
 PLANTED = "Zaphod"
 SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
@@ -76,6 +76,33 @@ def test_a_life(world: World) -> None:
         assert len(found["events"]) == world.look[EVENTS].count_documents({"payload.user_id": user.uid})
         stored = world.look[USERS].find_one({"uid": user.uid})
         assert (stored["_outbox"], stored["_v"]) == ([], 10)
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_round_trips(world: World) -> None:
+    """A read is one command, a log-in two; a change is read, written, told and taken off."""
+
+    async def scenario(world: World) -> None:
+        heard = Heard()
+        tek = world.tek(world.client(event_listeners=[heard]), policy=POLICY)
+        tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {USERS}"]
+        user = await registered(tek)
+        assert heard.names() == [
+            f"insert {USERS}", f"insert {GAMIFICATION_PROFILES}", f"insert {SUBSCRIPTIONS}", *tell
+        ]  # fmt: skip
+        for call, sent in (
+            (tek.accounts.get(user.id), [f"find {USERS}"]),
+            (tek.accounts.by_uid(user.uid), [f"find {USERS}"]),
+            (tek.accounts.by_handle("THE_ada"), [f"find {USERS}"]),
+            (tek.accounts.account(user.uid), [f"find {USERS}"]),
+            (tek.accounts.authenticate("the_ada", names()["password"]), [f"find {USERS}", f"update {USERS}"]),
+            (tek.accounts.update_profile(user, bio="x"), [f"find {USERS}", f"update {USERS}", *tell]),
+            (tek.accounts.update_profile(user, bio="x"), [f"find {USERS}"]),
+        ):
+            await call
+            assert heard.names() == sent
 
     world.run(scenario)
 
