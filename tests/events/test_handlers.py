@@ -558,3 +558,29 @@ def test_suspension_hides_and_reinstatement_shows(world: World) -> None:
         world.tek.gamification.opt_in(ada)
     world.tek.events.emit(UserReinstated(user_id="usr_ada", reason="it was none"))
     assert len(world.tek.leaderboards.top(Board.GLOBAL)) == 1
+
+
+def test_what_a_user_features_is_told(world: World) -> None:
+    world.tek.gamification.award(world.user, "manual", amount=5)
+    ada = Principal(world.user, "usr_ada")
+    world.tek.gamification.feature_achievements(ada, ["ach_first_steps"])
+    world.tek.gamification.feature_achievements(ada, ["ach_first_steps"])
+    told = world.tek.events.log(event_type="achievement.featured").items
+    assert [event.payload["featured"] for event in told] == [("ach_first_steps",)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        QuizPassed(user_id="usr_ada", quiz_id="q" * 300),
+        QuizPassed(user_id="usr_ada", quiz_id="q", score=2**63),
+        QuizSeen(user_id="usr_ada", quiz_id="q" * 20_000),
+        QuizSeen(user_id="usr_ada", quiz_id="a\0b"),
+        QuizSeen.model_construct(user_id="usr_ada", quiz_id="\ud800"),
+    ],
+    ids=["a long stream", "a large number", "a long text", "NUL", "half of a pair"],
+)
+def test_what_no_event_can_hold(world: World, payload: Payload) -> None:
+    with pytest.raises(InvalidInput):
+        world.tek.events.emit(payload)
+    assert world.tek.events.log().items == ()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tektree import Policy
 from tektree.errors import ConfigurationError, Forbidden, InvalidInput, InvalidTransition
 from tektree.models.subscriptions import Subscription
-from tektree.rules import polar, webhooks
+from tektree.rules import polar, subscriptions, webhooks
 from tektree.rules.entitlements import entitlements
 from tektree.rules.subscriptions import announced, as_of, canceled, changed, free, is_entitled, period, started
 
@@ -391,3 +391,8 @@ def test_a_secret_that_is_none_is_not_repeated(wrong: Any) -> None:
 def test_a_body_that_is_none_is_refused(body: Any) -> None:
     with pytest.raises(Forbidden):
         webhooks.verified(headers(), body, [KEY], NOW)
+
+
+def test_what_was_not_kept_is_not_restored() -> None:
+    with pytest.raises(ValueError, match="not told of subscriptions"):
+        subscriptions.restored("0 Nothing {}")

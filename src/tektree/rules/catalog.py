@@ -299,8 +299,17 @@ def _short(payload: Payload, defaults: Mapping[str, Any]) -> Frozen[str, Any] | 
 
 
 def encoded(payload: Payload) -> Frozen[str, Any]:
-    """``payload`` as JSON: required fields always, the others where they are not at their default."""
-    found: Frozen[str, Any] = json_value(payload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    """``payload`` as JSON: required fields always, the others where they are not at their default.
+
+    Raises `InvalidInput` for what JSON, or a document, cannot hold.
+    """
+    try:
+        found: Frozen[str, Any] = json_value(payload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    except InvalidInput:
+        raise
+    except ValueError as error:  # half of a surrogate pair is found by pydantic, whose error says what it found
+        reason = str(error) if type(error) is ValueError else "must not hold half of a surrogate pair"
+        raise InvalidInput("payload", reason) from None
     return found
 
 
