@@ -305,8 +305,6 @@ def encoded(payload: Payload) -> Frozen[str, Any]:
     """
     try:
         found: Frozen[str, Any] = json_value(payload.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-    except InvalidInput:
-        raise
     except ValueError as error:  # half of a surrogate pair is found by pydantic, whose error says what it found
         reason = str(error) if type(error) is ValueError else "must not hold half of a surrogate pair"
         raise InvalidInput("payload", reason) from None
