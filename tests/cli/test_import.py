@@ -574,7 +574,7 @@ def test_over_mongo_the_whole_file_comes_to_the_same_to_the_last_field_twice(run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("how", [pytest.param("SIGINT", marks=pytest.mark.long), "SIGKILL"])
 def test_an_import_cut_off_in_the_middle_is_finished_by_another(
     run: Run, database: Database, tmp_path: Path, how: str
 ) -> None:

@@ -132,8 +132,8 @@ def test_crashes_in_memory() -> None:
 
 
 def test_crashes_on_a_server() -> None:
-    chaos = Chaos(SEEDS[0], users=4, awards=90, workers=4)
-    held(chaos, on_a_server(chaos), "crashes on the wire server", 60)
+    chaos = Chaos(SEEDS[0], users=4, awards=45, workers=4)
+    held(chaos, on_a_server(chaos), "crashes on the wire server", 30)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_with_one_client_per_writer(world: World) -> None:
     """Their locks do not know of each other, so storage alone decides. Fewer writers ask for as much."""
 
     async def scenario(world: World) -> None:
-        await raced(world, [world.tek(world.client()) for _ in range(16)], writers=16, each=8)
+        await raced(world, [world.tek(world.client()) for _ in range(8)], writers=8, each=10)
 
     world.run(scenario)
 
