@@ -25,6 +25,7 @@ __all__ = [
     "Recipients",
     "Swept",
     "Told",
+    "recording",
     "within",
 ]
 
@@ -57,6 +58,12 @@ class Event(Record):
         """The fields; of what is personal in them only that it is there."""
         for name, value in super().__repr_args__():
             yield name, masked(value)
+
+
+def recording(event: Event) -> tuple[str, str, int, str]:
+    """The order of recording: by instant, and within one by stream and number."""
+    metadata = event.metadata
+    return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
 
 
 class Told(Lazy[Event]):

@@ -77,20 +77,7 @@ def events(
         metadata = {"stream": stream, "seq": before + at + 1, "recorded_at": recorded, "idempotency_key": row.key}
         if first:
             metadata["causation_id"] = first
-        fields = {
-            "id": id[4:],
-            "event_id": id,
-            "event_type": kind,
-            "event_version": "1.0.0",
-            "timestamp": row.timestamp,
-            "trace_id": "",
-            "correlation_id": "",
-            "source_service": SERVICE,
-            "producer_id": producer,
-            "metadata": Frozen(metadata),
-            "payload": Frozen(user_id=uid, **payload),
-        }
-        made_events.append(made(Event, fields))
+        made_events.append(_event(id, kind, row.timestamp, producer, metadata, Frozen(user_id=uid, **payload)))
         first = first or id
     return tuple(made_events)
 
@@ -113,22 +100,28 @@ def settings(
     for number, (kind, payload) in enumerate(said, told + 1):
         id = event_id(f"{old.user_id}:{version}", kind)
         metadata = {"stream": f"user:{uid}:settings", "seq": number, "recorded_at": _iso(now)}
-        fields = {
-            "id": id[4:],
-            "event_id": id,
-            "event_type": kind,
-            "event_version": "1.0.0",
-            "timestamp": now,
-            "trace_id": "",
-            "correlation_id": "",
-            "source_service": SERVICE,
-            "producer_id": producer,
-            "metadata": Frozen(metadata),
-            "payload": Frozen(user_id=uid, **payload),
-        }
-        made_events.append(made(Event, fields))
+        made_events.append(_event(id, kind, now, producer, metadata, Frozen(user_id=uid, **payload)))
     stored = new.evolve(settings_version=version, settings_told=told + len(said), updated_at=now)
     return stored, tuple(made_events)
+
+
+def _event(
+    id: str, kind: str, at: datetime, producer: str, metadata: dict[str, Any], payload: Frozen[str, Any]
+) -> Event:
+    fields = {
+        "id": id[4:],
+        "event_id": id,
+        "event_type": kind,
+        "event_version": "1.0.0",
+        "timestamp": at,
+        "trace_id": "",
+        "correlation_id": "",
+        "source_service": SERVICE,
+        "producer_id": producer,
+        "metadata": Frozen(metadata),
+        "payload": payload,
+    }
+    return made(Event, fields)
 
 
 @lru_cache(maxsize=1024)

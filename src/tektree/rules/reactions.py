@@ -14,7 +14,7 @@ from tektree.models.gamification import EntityRef
 from tektree.policy import Policy, Reaction
 from tektree.rules.catalog import CATALOG, Catalog
 
-__all__ = ["LEDGER", "OWN", "Rule", "about", "check", "key", "receiver", "table"]
+__all__ = ["LEDGER", "OWN", "Rule", "about", "check", "fits", "key", "receiver", "table"]
 
 LEDGER: Final = frozenset([kind.event_type for kind in CATALOG if kind.stream == "user:{user_id}:xp"])
 """The types that rows of the ledger tell."""

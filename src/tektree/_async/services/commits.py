@@ -155,7 +155,11 @@ class AsyncCommits:
     async def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
         work = self.work()
-        profile = await self._caught_up(user_id, work)
+        try:
+            profile = await self._caught_up(user_id, work)
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
         await self._handlers.run(work.lines)
         return profile
 
@@ -166,16 +170,23 @@ class AsyncCommits:
         """
         told = 0
         for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
-            committed = list(found)
             work = self.work()
-            profile = await self._profiles.profile(user_id)
-            if profile is not None and profile.seq < committed[-1].row.seq:
-                await self._caught_up(user_id, work)
-            if await self._logged(committed, now, work):
-                await self._ledger.told([each.row for each in committed])
-                told += sum([len(each.outbox) for each in committed])
+            try:
+                told += await self._finish(user_id, list(found), now, work)
+            except BaseException:
+                self._handlers.leave(work.lines)
+                raise
             await self._handlers.run(work.lines)
         return told
+
+    async def _finish(self, user_id: str, committed: Sequence[Committed], now: datetime, work: AsyncWork) -> int:
+        profile = await self._profiles.profile(user_id)
+        if profile is not None and profile.seq < committed[-1].row.seq:
+            await self._caught_up(user_id, work)
+        if not await self._logged(committed, now, work):
+            return 0
+        await self._ledger.told([each.row for each in committed])
+        return sum([len(each.outbox) for each in committed])
 
     async def sweep(self) -> int:
         """Finishes all rows that still carry events; gives back how many were told."""

@@ -23,7 +23,7 @@ from tektree.models.events import Delivery, Event, Posting, Recipients, Told
 from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
 from tektree.policy import Policy
 from tektree.rules.catalog import Catalog
-from tektree.rules.reactions import LEDGER
+from tektree.rules.reactions import LEDGER, fits
 
 __all__ = ["AsyncHandlers", "Handler", "OnFailure", "Registered"]
 
@@ -64,9 +64,7 @@ class Registered:
 
     def wants(self, event_type: str) -> bool:
         """Whether it is called for events of this type."""
-        if self.pattern.endswith(".*"):
-            return event_type.startswith(self.pattern[:-1])
-        return self.pattern in ("*", event_type)
+        return fits(self.pattern, event_type)
 
 
 class AsyncHandlers:

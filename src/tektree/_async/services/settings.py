@@ -111,6 +111,10 @@ class AsyncSettings:
         known = await self._log.append(events, self._handlers.posting(to, read(self._clock)))
         mine = [each for each in left if each.event.event_id not in known]
         lines = self._handlers.queue([each.event for each in mine], [each.to for each in mine])
-        await self._profiles.told(user_id, ids)
+        try:
+            await self._profiles.told(user_id, ids)
+        except BaseException:
+            self._handlers.leave(lines)
+            raise
         await self._handlers.run(lines)
         return len(ids)

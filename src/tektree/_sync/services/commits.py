@@ -154,7 +154,11 @@ class Commits:
     def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
         work = self.work()
-        profile = self._caught_up(user_id, work)
+        try:
+            profile = self._caught_up(user_id, work)
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
         self._handlers.run(work.lines)
         return profile
 
@@ -165,16 +169,23 @@ class Commits:
         """
         told = 0
         for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
-            committed = list(found)
             work = self.work()
-            profile = self._profiles.profile(user_id)
-            if profile is not None and profile.seq < committed[-1].row.seq:
-                self._caught_up(user_id, work)
-            if self._logged(committed, now, work):
-                self._ledger.told([each.row for each in committed])
-                told += sum([len(each.outbox) for each in committed])
+            try:
+                told += self._finish(user_id, list(found), now, work)
+            except BaseException:
+                self._handlers.leave(work.lines)
+                raise
             self._handlers.run(work.lines)
         return told
+
+    def _finish(self, user_id: str, committed: Sequence[Committed], now: datetime, work: Work) -> int:
+        profile = self._profiles.profile(user_id)
+        if profile is not None and profile.seq < committed[-1].row.seq:
+            self._caught_up(user_id, work)
+        if not self._logged(committed, now, work):
+            return 0
+        self._ledger.told([each.row for each in committed])
+        return sum([len(each.outbox) for each in committed])
 
     def sweep(self) -> int:
         """Finishes all rows that still carry events; gives back how many were told."""

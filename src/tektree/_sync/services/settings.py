@@ -110,6 +110,10 @@ class Settings:
         known = self._log.append(events, self._handlers.posting(to, read(self._clock)))
         mine = [each for each in left if each.event.event_id not in known]
         lines = self._handlers.queue([each.event for each in mine], [each.to for each in mine])
-        self._profiles.told(user_id, ids)
+        try:
+            self._profiles.told(user_id, ids)
+        except BaseException:
+            self._handlers.leave(lines)
+            raise
         self._handlers.run(lines)
         return len(ids)

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple
 
-from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told
+from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told, recording
 
 __all__ = ["AsyncMemoryDeliveries", "AsyncMemoryEventLog"]
 
@@ -222,10 +222,10 @@ class _Orders:
             if not events or at > events[-1].metadata["recorded_at"]:
                 events.append(event)
             else:
-                insort(events, event, key=_record)
+                insort(events, event, key=recording)
         found: list[Event] = []
         last = None
-        for number in range(bisect_right(events, (after, _LAST, 0, ""), key=_record), len(events)):
+        for number in range(bisect_right(events, (after, _LAST, 0, ""), key=recording), len(events)):
             event = events[number]
             if _fits(event, which):
                 at = event.metadata["recorded_at"]
@@ -238,9 +238,9 @@ class _Orders:
     def effects(self, event_ids: Sequence[str], limit: int) -> list[Event]:
         for event in self._unseen("effects"):
             if "causation_id" in event.metadata:
-                insort(self._effects.setdefault(event.metadata["causation_id"], []), event, key=_record)
+                insort(self._effects.setdefault(event.metadata["causation_id"], []), event, key=recording)
         found = [event for id in dict.fromkeys(event_ids) for event in self._effects.get(id, ())]
-        return sorted(found, key=_record)[:limit]
+        return sorted(found, key=recording)[:limit]
 
 
 _LAST: Final = "\U0010ffff"
@@ -251,13 +251,8 @@ def _date(event: Event) -> tuple[datetime, str]:
     return event.timestamp, event.id
 
 
-def _record(event: Event) -> tuple[str, str, int, str]:
-    metadata = event.metadata
-    return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
-
-
 def _posted(posted: Posted) -> tuple[str, str, int, str]:
-    return _record(posted.event)
+    return recording(posted.event)
 
 
 def _fits(event: Event, which: EventFilter) -> bool:

@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from tektree._async.backends.mongo.driver import AsyncMongo, duplicates_only
 from tektree._flavour import async_backoff
 from tektree.errors import Unavailable
-from tektree.models.events import Event, EventFilter, Posted, Posting, Recipients
+from tektree.models.events import Event, EventFilter, Posted, Posting, Recipients, recording
 from tektree.wire.collections import EVENTS
 from tektree.wire.documents import from_document, to_document
 
@@ -114,7 +114,7 @@ class AsyncMongoEventLog:
             last = found[-1].metadata["recorded_at"]
             whole = [event for event in found if event.metadata["recorded_at"] != last]
             found = whole or list(await self._found({**query, at: last}))
-        return sorted(found, key=_record)
+        return sorted(found, key=recording)
 
     async def amend(self, events: Sequence[Event]) -> None:
         """One command for each event."""
@@ -128,7 +128,7 @@ class AsyncMongoEventLog:
         if not event_ids:
             return []
         query = {"metadata.causation_id": {"$in": list(event_ids), "$gt": ""}}  # as the index has it
-        return sorted(await self._found(query, "metadata.recorded_at", 1, limit), key=_record)
+        return sorted(await self._found(query, "metadata.recorded_at", 1, limit), key=recording)
 
     async def count(self) -> int:
         with self._mongo.reading(EVENTS):
@@ -151,7 +151,7 @@ class AsyncMongoEventLog:
         with self._mongo.reading(EVENTS):
             documents = await self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
         found = posted_of(documents)
-        return sorted(found, key=lambda each: _record(each.event))
+        return sorted(found, key=lambda each: recording(each.event))
 
     async def awaited(self, stream: str, before: int) -> bool:
         """By the index of what is marked, which is short, rather than by that of the stream, which is long."""
@@ -201,8 +201,3 @@ def _query(which: EventFilter) -> dict[str, Any]:
 
 def _by_date(events: Sequence[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.timestamp, event.id), reverse=True)
-
-
-def _record(event: Event) -> tuple[str, str, int, str]:
-    metadata = event.metadata
-    return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from tektree._flavour import sync_backoff
 from tektree._sync.backends.mongo.driver import Mongo, duplicates_only
 from tektree.errors import Unavailable
-from tektree.models.events import Event, EventFilter, Posted, Posting, Recipients
+from tektree.models.events import Event, EventFilter, Posted, Posting, Recipients, recording
 from tektree.wire.collections import EVENTS
 from tektree.wire.documents import from_document, to_document
 
@@ -115,7 +115,7 @@ class MongoEventLog:
             last = found[-1].metadata["recorded_at"]
             whole = [event for event in found if event.metadata["recorded_at"] != last]
             found = whole or list(self._found({**query, at: last}))
-        return sorted(found, key=_record)
+        return sorted(found, key=recording)
 
     def amend(self, events: Sequence[Event]) -> None:
         """One command for each event."""
@@ -129,7 +129,7 @@ class MongoEventLog:
         if not event_ids:
             return []
         query = {"metadata.causation_id": {"$in": list(event_ids), "$gt": ""}}  # as the index has it
-        return sorted(self._found(query, "metadata.recorded_at", 1, limit), key=_record)
+        return sorted(self._found(query, "metadata.recorded_at", 1, limit), key=recording)
 
     def count(self) -> int:
         with self._mongo.reading(EVENTS):
@@ -152,7 +152,7 @@ class MongoEventLog:
         with self._mongo.reading(EVENTS):
             documents = self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
         found = posted_of(documents)
-        return sorted(found, key=lambda each: _record(each.event))
+        return sorted(found, key=lambda each: recording(each.event))
 
     def awaited(self, stream: str, before: int) -> bool:
         """By the index of what is marked, which is short, rather than by that of the stream, which is long."""
@@ -202,8 +202,3 @@ def _query(which: EventFilter) -> dict[str, Any]:
 
 def _by_date(events: Sequence[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.timestamp, event.id), reverse=True)
-
-
-def _record(event: Event) -> tuple[str, str, int, str]:
-    metadata = event.metadata
-    return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
