@@ -2,11 +2,12 @@
 
 Every field has a `Kind`. A `Codec` is made of them twice: `read_carefully` goes field by field and says what is wrong,
 and two functions whose source is put together here do the same for plain documents, several times as fast: the reader
-returns None, or fails, for whatever is not exactly as we would write it, and then the other one decides. What they are
-made of is the names and types of our own models, never data; ``Codec.source`` shows it.
+fails for whatever is not exactly as we would write it, and then the other one decides. For fields that only some
+documents have there is a reader for each set of them that is met. What the source is made of is the names and types of
+our own models, never data; ``Codec.source`` shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -36,9 +37,9 @@ from tektree.ids import is_hex_id
 from tektree.models.accounts import User
 from tektree.models.answers import Answer, CodeSnippet
 from tektree.models.areas import Area
-from tektree.models.base import INT53, Frozen, StoredAs, Text, Unfinished, Value, first_fault
-from tektree.models.events import Delivery, Event
-from tektree.models.gamification import Folded, GamificationProfile, Streak, XPTransaction
+from tektree.models.base import INT53, Day, Frozen, Name, StoredAs, Text, Unfinished, Value, first_fault
+from tektree.models.events import Delivery, Event, EventType
+from tektree.models.gamification import AchievementId, Folded, GamificationProfile, Streak, Week, XPTransaction
 from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.models.subscriptions import Subscription
@@ -104,7 +105,9 @@ class Kind:
 
     ``read`` takes any value and raises `Fault`. The templates are for the compiled functions: a plain value, ``{x}``,
     is of the type ``of``, meets ``test``, and becomes ``take``, or a tuple of what ``each`` of its items becomes; on
-    the way out it becomes ``give``. ``{read}``, ``{write}`` and ``{values}`` stand for this kind's functions and set.
+    the way out it becomes ``give``. ``{read}``, ``{write}`` and ``{item}`` stand for this kind's functions and its items'
+    ``read``, ``{values}`` for its set, ``{met}`` for what was met before, ``{plain}`` for the compiled reader of what
+    it is ``made_of``.
     """
 
     read: Callable[[Any], Any]
@@ -114,7 +117,10 @@ class Kind:
     take: str = "{read}({x})"
     each: str = ""
     give: str = "{x}"
-    values: frozenset[str] = frozenset()
+    values: frozenset[Any] = frozenset()
+    item: Callable[[Any], Any] | None = None
+    met: Mapping[str, Any] = Frozen()
+    made_of: "Codec[Any] | None" = None
 
 
 def collection_of(model: type[Value]) -> str:
@@ -207,7 +213,10 @@ def _write_entity_id(value: str) -> Any:
     return _write_object_id(value) if is_hex_id(value) else value
 
 
-_ENTITY_ID: Final = Kind(_read_entity_id, _write_entity_id, give="{write}({x})")
+def _entity_id_kind() -> Kind:
+    digits, quick = _object_id_kind().take, frozenset({_object_id()})
+    take = "{read}({x})" if "{read}" in digits else f"{digits} if type({{x}}) in {{values}} else {{read}}({{x}})"
+    return Kind(_read_entity_id, _write_entity_id, take=take, give="{write}({x})", values=quick)
 
 
 def _choice(options: tuple[str, ...]) -> Kind:
@@ -247,7 +256,25 @@ def _checked(hint: Any) -> Kind:
         except ValidationError as error:
             raise Fault(first_fault(error).reason) from None
 
-    return Kind(read)
+    return _recurring(read) if hint in _RECURRING else Kind(read)
+
+
+_RECURRING: Final = (AchievementId, Day, EventType, Name, Week)
+"""Texts of which a thousand documents have a few. None of them tells a person from another."""
+_MOST_MET: Final = 1024
+
+
+def _recurring(read: Callable[[Any], Any]) -> Kind:
+    """What was looked at once is known when it is met again."""
+    met: dict[str, Any] = {}
+
+    def read_and_remember(value: Any) -> Any:
+        found = read(value)
+        if len(met) < _MOST_MET:
+            met[value] = found
+        return found
+
+    return Kind(read_and_remember, take="{met}.get({x}) or {read}({x})", met=met)
 
 
 def _read_json(value: Any) -> Frozen[str, Any]:
@@ -269,10 +296,14 @@ def _read_any(value: Any, depth: int) -> Any:
     if depth == 0:
         raise Fault("is nested too deeply")
     if isinstance(value, Mapping):
-        return Frozen([(key, _read_any(item, depth - 1)) for key, item in value.items()])
+        deeper = depth - 1
+        return Frozen({key: each if type(each) in _SIMPLE else _read_any(each, deeper) for key, each in value.items()})
     if kind is list or kind is tuple:
         return tuple([_read_any(item, depth - 1) for item in value])
     raise Fault(f"holds a {kind.__name__}, which is not JSON")
+
+
+_SIMPLE: Final = frozenset({str, bool, NoneType})
 
 
 def _thaw(value: Any) -> Any:
@@ -309,7 +340,13 @@ def _sequence(kind: Kind) -> Kind:
         whole = replace(whole, give=f"[{kind.give.replace('{x}', 'item')} for item in {{x}}]")
     if kind is _TEXT:  # join looks at the type of each
         return replace(whole, test="_join({x}) is not None", take="tuple({x})")
-    return whole if kind.of or kind.test or "{read}" in kind.take else replace(whole, each=kind.take)
+    if kind.of or kind.test:
+        return whole
+    return replace(whole, each=kind.take.replace("{read}", "{item}"), item=kind.read)
+
+
+def _values_of(codec: "Codec[Any]") -> Kind:
+    return Kind(codec.read, codec.write, take="{plain}({x})", give="{write}({x})", made_of=codec)
 
 
 def _item(kind: Kind, step: object, value: Any) -> Any:
@@ -328,7 +365,11 @@ def _mapping(kind: Kind) -> Kind:
     def write(value: Mapping[str, Any]) -> dict[str, Any]:
         return {key: kind.write(item) if kind.write else item for key, item in value.items()}
 
-    return Kind(read, write, give="{write}({x})")
+    whole = Kind(read, write, give="{write}({x})", made_of=kind.made_of)
+    if kind.take != "{plain}({x})":
+        return whole
+    take = "_frozen({_key: {plain}(_item) for _key, _item in {x}.items()})"
+    return replace(whole, test="_join({x}) is not None", take=take)
 
 
 # -- from annotation to kind -----------------------------------------------------------------------------------------
@@ -363,8 +404,7 @@ def _kind_of_class(base: Any, hint: Any, notes: list[Any]) -> Kind:
     if issubclass(base, SecretStr):
         return _secret(base)
     if issubclass(base, Value):
-        codec = codec_of(base)
-        return Kind(codec.read, codec.write, give="{write}({x})")
+        return _values_of(codec_of(base))
     raise TypeError(f"no document holds a {base!r}")
 
 
@@ -372,7 +412,7 @@ def _kind_of_text(hint: Any, notes: list[Any]) -> Kind:
     if StoredAs.OBJECT_ID in notes:
         return _object_id_kind()
     if StoredAs.OBJECT_ID_IF_HEX in notes:
-        return _ENTITY_ID
+        return _entity_id_kind()
     return _TEXT if all(isinstance(note, Text) for note in notes) else _checked(hint)
 
 
@@ -404,9 +444,9 @@ class Codec(Generic[M]):
 
     model: type[M]
     fields: tuple[_Field, ...]
-    read_plain: Callable[[Mapping[str, Any]], M | None]
-    """Reads a document as we would write it; None or any of `NOT_PLAIN` for another."""
-    read_aware: Callable[[Mapping[str, Any]], M | None]
+    read_plain: Callable[[Mapping[str, Any]], M]
+    """Reads a document as we would write it; any of `NOT_PLAIN` for another."""
+    read_aware: Callable[[Mapping[str, Any]], M]
     """The same, for documents of a driver that gives aware datetimes."""
     write: Callable[[Any], dict[str, Any]]
     source: str
@@ -423,13 +463,17 @@ class Codec(Generic[M]):
 
     def read(self, document: Any) -> M:
         """Reads any document, the quickest way that it allows. Raises `Fault` at the first field that is wrong."""
-        record = _unless_odd(self.read_plain, document)
-        return self.read_odd(document) if record is None else record
+        try:
+            return self.read_plain(document)
+        except NOT_PLAIN:
+            return self.read_odd(document)
 
     def read_odd(self, document: Any) -> M:
         """Reads what `read_plain` would not."""
-        record = _unless_odd(self.read_aware, document)
-        return self.read_carefully(document) if record is None else record
+        try:
+            return self.read_aware(document)
+        except NOT_PLAIN:
+            return self.read_carefully(document)
 
     def read_carefully(self, document: Any) -> M:
         """Reads any document, field by field."""
@@ -439,13 +483,6 @@ class Codec(Generic[M]):
         known = {*self.keys, *HIDDEN}
         extra = {key: value for key, value in document.items() if key not in known}
         return _record(self.model, values, extra or None, frozenset(self.model.model_fields))
-
-
-def _unless_odd(read: Callable[[Any], M | None], document: Any) -> M | None:
-    try:
-        return read(document)
-    except NOT_PLAIN:
-        return None
 
 
 def _read_field(field: _Field, document: Mapping[str, Any]) -> Any:
@@ -472,13 +509,60 @@ def _record(model: type[M], values: dict[str, Any], extra: dict[str, Any] | None
 
 def _compiled(model: type[M]) -> Codec[M]:
     fields = _fields(model)
-    source = _reader(fields) + _writer(fields)
-    names = _names(model, fields)
-    exec(compile(source, f"<codec of {model.__name__}>", "exec"), names)  # noqa: S102 - of our own fields' names
-    aware: dict[str, Any] = {**names, "_NAIVE_EPOCH": _EPOCH}
-    exec(compile(source, f"<codec of {model.__name__}>", "exec"), aware)  # noqa: S102
-    READERS[model] = names["read_plain"]
-    return Codec(model, fields, names["read_plain"], aware["read_plain"], names["write"], source)
+    writer = _writer(fields)
+    plain, aware = [_Readers(fields, _names(model, fields, aware)) for aware in (False, True)]
+    READERS[model] = plain.read
+    write = _made("write", writer, plain.names)
+    return Codec(model, fields, plain.read, aware.read, write, plain.source + writer)
+
+
+def _made(name: str, source: str, names: Mapping[str, Any]) -> Any:
+    """The function of that name that ``source`` comes to."""
+    space = dict(names)
+    exec(compile(source, f"<{name} of {names['_model'].__name__}>", "exec"), space)  # noqa: S102 - our own fields' names
+    return space[name]
+
+
+class _Readers:
+    """The compiled readers of a model: ``read`` for what has nothing but the fields that are always there.
+
+    It leaves to `shaped` what has more, which makes one for each set of known fields. Where that is too many, or a
+    field is not known, one that looks at each of the others takes over.
+    """
+
+    def __init__(self, fields: tuple[_Field, ...], names: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._keys = {field.key for field in fields}
+        self._always = {field.key for field in fields if field.always}
+        self._shapes: dict[tuple[str, ...], Callable[[Mapping[str, Any]], Any]] = {}
+        self.names: Mapping[str, Any] = {**names, "_shaped": self.shaped}
+        least = [field for field in fields if field.always]
+        otherwise = [f"if len(_document) != {len(least)}:", "    return _shaped(_document)"]
+        copied = "_copy(_document)" if len(least) == len(fields) else "{**_defaults, **_document}"
+        self.source = _reader(least, *otherwise, copied=copied, rest="None")
+        self.read: Callable[[Mapping[str, Any]], Any] = _made("read", self.source, self.names)
+        rest = _reader(least, copied="{**_defaults, **_document}", rest="_rest(_document, _values)")
+        self._any: Callable[[Mapping[str, Any]], Any] = _made("read", rest, self.names)
+
+    def shaped(self, document: Mapping[str, Any]) -> Any:
+        """Reads a document that has more fields than must be, or fewer."""
+        keys = tuple(document)
+        return (self._shapes.get(keys) or self._reader_of(keys))(document)
+
+    def _reader_of(self, keys: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+        hidden = HIDDEN.intersection(keys)
+        present = [field for field in self._fields if field.key in keys]
+        known = len(present) + len(hidden) == len(keys) and self._always.issubset(keys)
+        if not known or len(self._shapes) == _MOST_SHAPES:
+            return self._any
+        absent = {field.name: field.default for field in self._fields if field not in present}
+        drop = [f"del _values[{key!r}]" for key in sorted(hidden)]
+        source = _reader(present, copied="{**_absent, **_document}", rest="None", drop=drop)
+        self._shapes[keys] = reader = _made("read", source, {**self.names, "_absent": absent})
+        return reader
+
+
+_MOST_SHAPES: Final = 64
 
 
 class _CodecOf(Protocol):
@@ -507,19 +591,19 @@ def _field(model: type[Value], key: str, name: str, hint: Any, named: bool) -> _
     return _Field(name, key, _kind_of(hint), default, always=named or info.is_required())
 
 
-def _reader(fields: tuple[_Field, ...]) -> str:
-    """The source of ``read_plain``: a copy of the document, its fields tested, and those changed that must be."""
-    always = [field for field in fields if field.always]
-    tests = [f"    {'and ' * bool(step)}{test}" for step, test in enumerate(_tests(always) or ["True"])]
-    lines = ["if not (", *tests, "):", "    return None"]
-    lines += [line for field in always for line in _taking(field)]
+def _reader(present: Sequence[_Field], *before: str, copied: str, rest: str, drop: Sequence[str] = ()) -> str:
+    """The source of a reader of documents that have these fields: they are tested, and those changed that must be."""
+    tests = [f"    {'and ' * bool(step)}{test}" for step, test in enumerate(_tests(present) or ["True"])]
     return _function(
-        "read_plain(_document)",
-        "_values = {**_defaults, **_document}" if len(always) < len(fields) else "_values = _copy(_document)",
-        *lines,
+        "read(_document)",
+        *before,
+        f"_values = {copied}",
+        *["if not (", *tests, "):", "    raise _Odd"],
+        *[line for field in present for line in _taking(field)],
+        *drop,
         "_record = _unfinished()",
         "_record.__dict__ = _values",
-        f"_record.__pydantic_extra__ = None if len(_document) == {len(always)} else _rest(_document, _values)",
+        f"_record.__pydantic_extra__ = {rest}",
         "_record.__pydantic_fields_set__ = _field_names",
         "_record.__pydantic_private__ = None",
         "_record.__class__ = _model",
@@ -531,7 +615,7 @@ def _function(head: str, *lines: str) -> str:
     return "\n    ".join([f"def {head}:", *lines]) + "\n\n"
 
 
-def _tests(fields: list[_Field]) -> list[str]:
+def _tests(fields: Sequence[_Field]) -> list[str]:
     tests = []
     for of in ("str", "list", "int", "bool"):
         same = [f"type({_bound(field)})" for field in fields if field.kind.of == of]
@@ -568,10 +652,13 @@ def _taking(field: _Field) -> list[str]:
 
 
 def _filled(template: str, field: _Field) -> str:
-    parts = {"x": field.name, "read": f"_read_{field.name}", "write": f"_write_{field.name}"}
-    for part, text in (parts | {"values": f"_values_of_{field.name}"}).items():
-        template = template.replace(f"{{{part}}}", text)
+    template = template.replace("{x}", field.name)
+    for part in _PARTS:
+        template = template.replace(f"{{{part}}}", f"_{part}_{field.name}")
     return template
+
+
+_PARTS: Final = ("read", "write", "item", "values", "met", "plain")
 
 
 def _writer(fields: tuple[_Field, ...]) -> str:
@@ -595,24 +682,27 @@ def _giving(field: _Field) -> str:
     return _filled(give.replace("{x} is None", f"({field.name} := {value}) is None"), field)
 
 
-def _names(model: type[Value], fields: tuple[_Field, ...]) -> dict[str, Any]:
+def _names(model: type[Value], fields: tuple[_Field, ...], aware: bool) -> dict[str, Any]:
     """What the source refers to."""
     names: dict[str, Any] = {
         "_EPOCH": _EPOCH,
-        "_NAIVE_EPOCH": _NAIVE_EPOCH,
+        "_NAIVE_EPOCH": _EPOCH if aware else _NAIVE_EPOCH,
+        "_Odd": ValueError,
         "_copy": dict.copy,
         "_defaults": {field.name: field.default for field in fields if not field.always},
         "_field_names": frozenset(model.model_fields),
+        "_frozen": Frozen,
         "_join": "".join,
         "_model": model,
         "_rest": _rest_of(fields),
         "_unfinished": Unfinished,
     }
     for field in fields:
-        names[f"_read_{field.name}"] = field.kind.read
-        names[f"_write_{field.name}"] = field.kind.write
-        names[f"_values_of_{field.name}"] = field.kind.values
-        names[f"_default_{field.name}"] = field.default
+        kind, name = field.kind, field.name
+        names |= {f"_read_{name}": kind.read, f"_write_{name}": kind.write, f"_default_{name}": field.default}
+        names |= {f"_values_{name}": kind.values, f"_met_{name}": kind.met, f"_item_{name}": kind.item}
+        if kind.made_of is not None:
+            names[f"_plain_{name}"] = kind.made_of.read_aware if aware else kind.made_of.read_plain
     return names
 
 

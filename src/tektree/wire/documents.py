@@ -50,10 +50,10 @@ def from_document(model: type[M], document: Mapping[str, Any]) -> M:
     Fields that are not known stay with the record: `Value.evolve` keeps them, and `to_document` writes them back.
     """
     try:
-        record: M | None = READERS[model](document)
+        record: M = READERS[model](document)
     except NOT_PLAIN:
-        record = None
-    return _read_odd(model, document) if record is None else record
+        return _read_odd(model, document)
+    return record
 
 
 def _read_odd(model: type[M], document: Mapping[str, Any]) -> M:

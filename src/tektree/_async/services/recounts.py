@@ -56,6 +56,8 @@ class AsyncRecounts:
         while rows := await self._ledger.rows(user_id, after, _PAGE):
             for row in rows:
                 yield row
+            if len(rows) < _PAGE:
+                break
             after = rows[-1].seq
 
     async def _told(self, profile: GamificationProfile, state: Folded) -> Divergence | None:

@@ -57,6 +57,8 @@ class Recounts:
         while rows := self._ledger.rows(user_id, after, _PAGE):
             for row in rows:
                 yield row
+            if len(rows) < _PAGE:
+                break
             after = rows[-1].seq
 
     def _told(self, profile: GamificationProfile, state: Folded) -> Divergence | None:
