@@ -5,8 +5,8 @@ and a name. Derived ids are a function of their cause, so whoever repeats a step
 """
 
 import hashlib
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -40,7 +40,7 @@ class RandomIds:
 
     def __call__(self) -> str:
         """24 fresh lowercase hex digits."""
-        return secrets.token_hex(12)
+        return os.urandom(12).hex()
 
 
 def fresh_id(ids: Ids) -> str:

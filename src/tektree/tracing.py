@@ -1,5 +1,6 @@
 """Spans, where OpenTelemetry is installed. Without it nothing happens, and nothing is loaded."""
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -7,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-__all__ = ["INSTALLED", "current", "span"]
+__all__ = ["INSTALLED", "current", "span", "spans"]
 
 
 def _installed() -> bool:
@@ -20,6 +21,9 @@ def _installed() -> bool:
 INSTALLED: Final = _installed()
 """Whether there is an OpenTelemetry to tell."""
 
+_NAMED: Final = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
+"""Whether OpenTelemetry is to make a provider by itself, when it is first asked for one."""
+
 _NO_SPAN: Final[AbstractContextManager[Any]] = nullcontext()
 
 
@@ -28,13 +32,22 @@ def _trace() -> Any:
     return import_module("opentelemetry.trace")
 
 
+def spans() -> bool:
+    """Whether the host has set up a tracer provider, so that spans go anywhere."""
+    if not INSTALLED:
+        return False
+    trace = _trace()
+    # To ask is as dear as what would be traced; where the module's own variable says that there is none, that will do.
+    if not _NAMED and getattr(trace, "_TRACER_PROVIDER", trace) is None:
+        return False
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def span(name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:
     """A span around what follows, of the host's own tracer provider. Attributes are names and ids, never contents."""
-    if not INSTALLED:
+    if not spans():
         return _NO_SPAN
     trace = _trace()
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # nobody set one up
-        return _NO_SPAN
     # What an exception says may be personal; its type is enough to see that the span failed.
     tracer = trace.get_tracer("tektree")
     found: AbstractContextManager[Any] = tracer.start_as_current_span(

@@ -77,9 +77,9 @@ class Catalog:
     def __contains__(self, event_type: object) -> bool:
         return event_type in self._by_name
 
-    def holds(self, payload: type[Payload]) -> bool:
-        """Whether this very class is in the catalog."""
-        return payload in self._by_class
+    def of(self, payload: type[Payload]) -> Kind | None:
+        """The declaration of this very class; None if it is not in the catalog."""
+        return self._by_class.get(payload)
 
     def kind(self, of: str | type[Payload] | Payload) -> Kind:
         """The declaration of a type, of a payload's class, or of a payload. Old names are known.
@@ -122,7 +122,7 @@ class Catalog:
         ``at`` is when it happened, ``now`` when it is recorded. Raises `InvalidInput` for what `encode` refuses, and
         for a stream whose name is longer than 256 characters.
         """
-        kind = self.kind(payload)
+        kind = self._by_class.get(type(payload)) or self.kind(payload)
         metadata = ambient.metadata if ambient.told else {}
         if kind.stream is not None:
             stream = stream_of(payload) or ""

@@ -105,9 +105,9 @@ class Kind:
 
     ``read`` takes any value and raises `Fault`. The templates are for the compiled functions: a plain value, ``{x}``,
     is of the type ``of``, meets ``test``, and becomes ``take``, or a tuple of what ``each`` of its items becomes; on
-    the way out it becomes ``give``. ``{read}``, ``{write}`` and ``{item}`` stand for this kind's functions and its items'
-    ``read``, ``{values}`` for its set, ``{met}`` for what was met before, ``{plain}`` for the compiled reader of what
-    it is ``made_of``.
+    the way out it becomes ``give``. ``{read}``, ``{write}`` and ``{item}`` stand for this kind's functions and its
+    items' ``read``, ``{values}`` for its set, ``{met}`` for what was met before, ``{plain}`` for the compiled reader
+    of what it is ``made_of``.
     """
 
     read: Callable[[Any], Any]
@@ -558,7 +558,8 @@ class _Readers:
         absent = {field.name: field.default for field in self._fields if field not in present}
         drop = [f"del _values[{key!r}]" for key in sorted(hidden)]
         source = _reader(present, copied="{**_absent, **_document}", rest="None", drop=drop)
-        self._shapes[keys] = reader = _made("read", source, {**self.names, "_absent": absent})
+        reader: Callable[[Mapping[str, Any]], Any] = _made("read", source, {**self.names, "_absent": absent})
+        self._shapes[keys] = reader
         return reader
 
 

@@ -17,7 +17,7 @@ from tektree.ids import Ids, event_id, fresh_id, is_hex_id, uid_of
 from tektree.models.base import instant
 from tektree.models.events import Event, EventFilter, EventTree
 from tektree.models.pages import Page
-from tektree.models.payloads import Payload
+from tektree.models.payloads import Kind, Payload
 from tektree.policy import Policy
 from tektree.rules import cursors, inputs, reactions
 
@@ -74,7 +74,7 @@ class AsyncEvents:
 
     def _add(self, payloads: Sequence[type[Payload]]) -> None:
         catalog = self._handlers.catalog
-        new = [each for each in payloads if not catalog.holds(each)]
+        new = [each for each in payloads if catalog.of(each) is None]
         if new:
             self._handlers.catalog = catalog.register(*new)
 
@@ -149,14 +149,10 @@ class AsyncEvents:
         catalog if it is not there. Raises `InvalidInput` for a payload that is none, is too large, or is told by the
         package alone; `IdempotencyConflict` when the key was used with another payload.
         """
-        kind = type(payload).KIND if isinstance(payload, Payload) else None
-        if kind is None:
-            raise InvalidInput("payload", "must be of a class that declares an event: class …(Payload, event=…, by=…)")
+        kind = self._handlers.catalog.of(type(payload)) or self._declared(payload)
         if kind.by in reactions.OWN:
             raise InvalidInput("payload", f"is told by the package alone, as {kind.event_type}")
-        if not self._handlers.catalog.holds(type(payload)):
-            self._add([type(payload)])
-        named = inputs.key(key)
+        named = None if key is None else inputs.key(key)
         now = read(self._clock)
         happened = now if at is None else instant(at)
         id = fresh_id(self._ids) if named is None else event_id("emit", kind.event_type, named)[4:]
@@ -164,6 +160,12 @@ class AsyncEvents:
         if named is not None and stored.payload != self._handlers.catalog.encode(payload):
             raise IdempotencyConflict(named, ("payload",))
         return stored
+
+    def _declared(self, payload: object) -> Kind:
+        if not isinstance(payload, Payload) or payload.KIND is None:
+            raise InvalidInput("payload", "must be of a class that declares an event: class …(Payload, event=…, by=…)")
+        self._add([type(payload)])
+        return payload.KIND
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -278,12 +278,15 @@ class AsyncHandlers:
 
     async def call(self, handler: Registered, event: Event) -> None:
         """Calls a handler with what it asks for, in the context of the event."""
-        if context.depth(event) > _DEEPEST:
+        if "hops" in event.metadata and context.depth(event) > _DEEPEST:
             raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
         token = context.answer(event, handler.rule)
         try:
-            if not tracing.INSTALLED:
-                await self._called(handler, event)
+            if not tracing.spans():
+                if handler.payload is None:
+                    await async_call(handler.function, event)
+                else:
+                    await self._called(handler, event)
                 return
             with tracing.span(f"handle {event.event_type}", {"handler": handler.name, "event_id": event.event_id}):
                 await self._called(handler, event)

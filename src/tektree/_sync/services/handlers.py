@@ -279,12 +279,15 @@ class Handlers:
 
     def call(self, handler: Registered, event: Event) -> None:
         """Calls a handler with what it asks for, in the context of the event."""
-        if context.depth(event) > _DEEPEST:
+        if "hops" in event.metadata and context.depth(event) > _DEEPEST:
             raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
         token = context.answer(event, handler.rule)
         try:
-            if not tracing.INSTALLED:
-                self._called(handler, event)
+            if not tracing.spans():
+                if handler.payload is None:
+                    sync_call(handler.function, event)
+                else:
+                    self._called(handler, event)
                 return
             with tracing.span(f"handle {event.event_type}", {"handler": handler.name, "event_id": event.event_id}):
                 self._called(handler, event)

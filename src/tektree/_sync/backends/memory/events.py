@@ -6,17 +6,11 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told, recording
 
 __all__ = ["MemoryDeliveries", "MemoryEventLog"]
-
-
-class _Mark(NamedTuple):
-    to: Recipients
-    by: str
-    until: datetime
 
 
 class MemoryEventLog:
@@ -32,7 +26,7 @@ class MemoryEventLog:
         self._streams: dict[str, dict[int, Event]] = {}
         self._lasts: dict[str, int] = {}
         self._waiting: list[Told] = []
-        self._marks: dict[str, _Mark] = {}
+        self._marks: dict[str, tuple[Recipients, Posting]] = {}
         self._marked: dict[str, set[int]] = {}
         self._orders = _Orders()
 
@@ -121,9 +115,9 @@ class MemoryEventLog:
 
     def posted(self, by: str, now: datetime, limit: int) -> Sequence[Posted]:
         with self._lock:
-            due = [(id, mark) for id, mark in self._marks.items() if mark.by == by or mark.until <= now]
-            due.sort(key=lambda each: each[1].until)
-            return sorted([Posted(self._by_id[id], mark.to) for id, mark in due[:limit]], key=_posted)
+            due = [(id, to, mark) for id, (to, mark) in self._marks.items() if mark.by == by or mark.until <= now]
+            due.sort(key=lambda each: each[2].until)
+            return sorted([Posted(self._by_id[id], to) for id, to, _ in due[:limit]], key=_posted)
 
     def awaited(self, stream: str, before: int) -> bool:
         with self._lock:
@@ -131,7 +125,7 @@ class MemoryEventLog:
 
     def _mark(self, event: Event, to: Recipients, posting: Posting) -> None:
         if to:
-            self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+            self._marks[event.event_id] = to, posting
             stream = event.metadata.get("stream")
             if stream is not None:
                 self._marked.setdefault(stream, set()).add(event.metadata.get("seq", 0))
