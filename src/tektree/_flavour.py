@@ -9,6 +9,7 @@ import inspect
 import os
 import random
 import select
+import socket
 import threading
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError, RateLimited
@@ -108,19 +109,47 @@ sync_redis_stranger: Final = ("AsyncTekTree", async_redis_clients)
 """The class for clients that can be awaited, and those."""
 
 
+class Replies(Protocol):
+    """Replies out of the bytes that come."""
+
+    def feed(self, data: bytes) -> None:
+        """Takes what has come."""
+        ...
+
+    def take(self, number: int) -> list[Any] | None:
+        """The next replies, so many; None: there are not that many yet."""
+        ...
+
+
+_CHUNK: Final = 65_536
+
+
+def _some(data: bytes) -> bytes:
+    """What was read. Nothing at all means that the server is gone."""
+    if not data:
+        raise ConnectionResetError("the server closed the connection")
+    return data
+
+
+_Asked = tuple[bytes, int, asyncio.Future[list[Any]]]
+"""What is sent, how many replies it has, and who waits for them."""
+
+
 class async_lines:  # noqa: N801 - one of a pair
     """Exchanges with a Redis server, over a connection of the client's own pool.
 
     What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up.
     The connection is back in the pool when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and
-    then gets a ``TimeoutError``. ``refusals``: what replies are raised that are answers.
+    then gets a ``TimeoutError``. ``replies`` makes what reads the bytes that come. Where the driver has no stream,
+    it reads by itself; ``refusals`` are what it raises that are answers.
     """
 
-    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception], replies: Callable[[], Replies]) -> None:
         self._pool = pool
         self._deadline = deadline
         self._refusals = refusals
-        self._waiting: deque[tuple[bytes, int, asyncio.Future[list[Any]]]] = deque()
+        self._replies = replies
+        self._waiting: deque[_Asked] = deque()
         self._carrier: asyncio.Task[None] | None = None
         # Up to redis-py 5.2 a name of a command has to be given; later it must not be.
         parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
@@ -157,16 +186,22 @@ class async_lines:  # noqa: N801 - one of a pair
                 if not isinstance(error, Exception):
                     raise
 
-    async def _round(self, batch: list[tuple[bytes, int, asyncio.Future[list[Any]]]]) -> None:
+    async def _round(self, batch: list[_Asked]) -> None:
         connection = await self._pool.get_connection(*self._named)
         whole, limit = False, getattr(connection, "socket_timeout", None)
         connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
         try:
-            await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
-            for _, replies, found in batch:
-                answers = [await self._reply(connection) for _ in range(replies)]
-                if not found.done():
-                    found.set_result(answers)
+            stream = getattr(connection, "_reader", None)
+            if isinstance(stream, asyncio.StreamReader):
+                connection._writer.write(b"".join([sent for sent, _, _ in batch]))
+                await connection._writer.drain()
+                await self._read(stream, batch)
+            else:
+                await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
+                for _, replies, found in batch:
+                    answers = [await self._reply(connection) for _ in range(replies)]
+                    if not found.done():
+                        found.set_result(answers)
             whole = True
         finally:
             if not whole:  # its next reply would be another's
@@ -174,6 +209,14 @@ class async_lines:  # noqa: N801 - one of a pair
                     await connection.disconnect(nowait=True)
             connection.socket_timeout = limit
             await self._pool.release(connection)
+
+    async def _read(self, stream: asyncio.StreamReader, batch: list[_Asked]) -> None:
+        come = self._replies()
+        for _, replies, found in batch:
+            while (answers := come.take(replies)) is None:
+                come.feed(_some(await stream.read(_CHUNK)))
+            if not found.done():
+                found.set_result(answers)
 
     async def _reply(self, connection: Any) -> Any:
         try:
@@ -189,10 +232,10 @@ _NOT_OURS: Final = ("retry", "maint_notifications", "orig_", "oss_cluster", "eve
 def _has_something(connection: Any) -> bool:
     """Whether there is anything to read on a connection that waits for nothing, be it its end."""
     try:
-        socket: Any = getattr(connection, "_sock", None)
-        if hasattr(socket, "fileno") and hasattr(select, "poll"):  # a fifth of what it costs to ask the driver
+        line: Any = getattr(connection, "_sock", None)
+        if hasattr(line, "fileno") and hasattr(select, "poll"):  # a fifth of what it costs to ask the driver
             poll = select.poll()
-            poll.register(socket, select.POLLIN)
+            poll.register(line, select.POLLIN)
             return bool(poll.poll(0))
         return bool(connection.can_read(0))
     except Exception:
@@ -202,12 +245,14 @@ def _has_something(connection: Any) -> bool:
 class sync_lines:  # noqa: N801 - one of a pair
     """Exchanges with a Redis server, each over a connection of its own: ours, made as the client's pool makes its.
 
-    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds. ``refusals``:
-    what replies are raised that are answers.
+    A pool's may wait without end, and for each retry anew; ours wait no longer than ``deadline`` seconds. ``replies``
+    makes what reads the bytes that come. Where the driver has no socket, it reads by itself; ``refusals`` are what it
+    raises that are answers.
     """
 
-    def __init__(self, pool: Any, deadline: float, refusals: type[Exception]) -> None:
+    def __init__(self, pool: Any, deadline: float, refusals: type[Exception], replies: Callable[[], Replies]) -> None:
         self._refusals = refusals
+        self._replies = replies
         settings = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith(_NOT_OURS)}
         settings |= {
             "decode_responses": False,
@@ -224,8 +269,13 @@ class sync_lines:  # noqa: N801 - one of a pair
         connection = self._open()
         whole = False
         try:
-            connection.send_packed_command([sent])
-            answers = [self._reply(connection) for _ in range(replies)]
+            line = getattr(connection, "_sock", None)
+            if isinstance(line, socket.socket):
+                line.sendall(sent)
+                answers = self._read(line, replies)
+            else:
+                connection.send_packed_command([sent])
+                answers = [self._reply(connection) for _ in range(replies)]
             whole = True
         finally:
             if whole:
@@ -250,6 +300,12 @@ class sync_lines:  # noqa: N801 - one of a pair
             connection.disconnect()  # the server has closed it, or has said something that nobody asked for
         connection.connect()
         return connection
+
+    def _read(self, line: socket.socket, replies: int) -> list[Any]:
+        come = self._replies()
+        while (answers := come.take(replies)) is None:
+            come.feed(_some(line.recv(_CHUNK)))
+        return answers
 
     def _reply(self, connection: Any) -> Any:
         try:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tektree._sync.backends.memory.events import _Mark
 from tektree.backends.memory import (
     AsyncMemoryAccounts,
     AsyncMemoryDeliveries,
@@ -604,7 +603,7 @@ class TellsUnmarked(MemoryEventLog):
 class MarksAgain(MemoryEventLog):
     def append(self, events: Sequence[Event], posting: Any = None) -> Any:
         for event, to in zip(events, posting.to if posting else (), strict=False):
-            self._marks[event.event_id] = _Mark(to, posting.by, posting.until)
+            self._marks[event.event_id] = to, posting
         return super().append(events, posting)
 
 

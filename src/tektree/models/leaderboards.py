@@ -146,8 +146,7 @@ class Entries(Lazy[BoardEntry]):
         self._items = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A place on a board. ``rank`` counts from 1 without gaps; no two users share one."""
 
     rank: int

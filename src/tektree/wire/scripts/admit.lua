@@ -2,8 +2,8 @@
 -- KEYS: the session, the user's hash of sessions, the count and the log of the limit; and, where there is a quota, its
 -- count and what was told of it.
 -- ARGV: the uid, the session's id, what time it is for the caller in seconds since 1970; the units, the percent of the
--- threshold, the milliseconds that the count lasts; then of each tier its name, limit, window
--- (microseconds) and quota; an empty text is no limit.
+-- threshold, the milliseconds that the count lasts; and of each tier its name, limit, window (microseconds) and quota,
+-- each behind a comma, with a line for each tier; an empty text is no limit.
 -- Gives one text: a number: 0 there is no session, 1 it takes more than this (nothing was counted), 2 the quota refused,
 -- 3 the limit refused, 4 admitted; used, threshold and exceeded; now, hits in the window, the newest of them, and the
 -- microseconds until there is room; and the session.
@@ -17,13 +17,10 @@ if not read or type(session) ~= 'table' or session.user_id ~= ARGV[1] or type(se
   or session.version ~= tonumber(marks[2] or '0') then
   return '1'
 end
-local limit, window, most
-for at = 7, #ARGV, 4 do
-  if ARGV[at] == session.tier then
-    limit, window, most = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
-  end
-end
-if not limit then return '1' end
+local line = string.find(ARGV[7], '\n' .. tostring(session.tier) .. ',', 1, true)
+if not line then return '1' end
+local limit, window, most = string.match(ARGV[7], '^\n[^,]*,(%d*),(%d*),(%d*)\n', line)
+window = tonumber(window)
 
 local quota, told = KEYS[5], KEYS[6]
 local n, lasts, used = tonumber(ARGV[4]), ARGV[6], 0

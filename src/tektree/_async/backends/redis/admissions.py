@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
@@ -9,7 +10,7 @@ from tektree._async.backends.redis.quotas import AsyncRedisQuotas, quota_keys, q
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits, limit_keys
 from tektree._async.backends.redis.sessions import stored_session
 from tektree.errors import InvalidSession
-from tektree.models.admissions import Admitted, Request
+from tektree.models.admissions import Admitted, Request, Terms
 from tektree.models.quotas import Taken
 from tektree.models.rate_limits import Bucket, Fill
 from tektree.models.sessions import Session
@@ -43,8 +44,7 @@ class AsyncRedisAdmissions:
         else:
             keys += quota_keys(counter)[:2]
             arguments.append(quota_rest(counter, now))
-        for tier, (limit, window, most) in terms.items():
-            arguments += [tier, "" if limit is None else limit, window * 1_000_000, "" if most is None else most]
+        arguments.append(_written(tuple(terms.items())))
         reply: bytes = await self._redis.run(_ADMIT, keys, arguments)
         numbers, text = reply.split(b" ", 8), b""
         if len(numbers) > 1:
@@ -66,6 +66,16 @@ class AsyncRedisAdmissions:
         await self._limits.give(Bucket(request.uid, request.endpoint, 1, 1), 1, newest)
         if request.counter is not None:
             await self._quotas.give(request.counter, request.n, f"back {newest}", now)
+
+
+@lru_cache(maxsize=1024)
+def _written(terms: Sequence[tuple[str, Terms]]) -> str:
+    """What holds for each tier, as the script reads it. It is the same for all requests to an endpoint."""
+    lines = [
+        f"{tier},{'' if limit is None else limit},{window * 1_000_000},{'' if most is None else most}\n\n"
+        for tier, (limit, window, most) in terms
+    ]
+    return "".join(["\n", *lines])
 
 
 def _admitted(request: Request, said: int, session: Session, found: Sequence[int]) -> Admitted:

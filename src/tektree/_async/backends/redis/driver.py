@@ -98,8 +98,8 @@ class AsyncRedis:
         try:
             try:
                 return await self._nodes.exchange(commands, about)
-            except LostConnection:
-                if not again:
+            except (LostConnection, OSError) as lost:
+                if not again or isinstance(lost, TimeoutError):
                     raise
             return await self._nodes.exchange(commands, about)
         except TekTreeError:

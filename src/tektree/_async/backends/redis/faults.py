@@ -6,7 +6,7 @@ from redis import exceptions
 
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError, Unavailable
 
-__all__ = ["RAISED", "STORE", "fault"]
+__all__ = ["RAISED", "STORE", "fault", "refusal"]
 
 STORE: Final = "Redis"
 
@@ -36,6 +36,11 @@ _AWAY: Final = (
 """What it says when it cannot serve for now."""
 
 _CORRUPT: Final = ("WRONGTYPE", "user_script", "not an integer", "not a valid float")
+
+
+def refusal(said: str) -> exceptions.ResponseError:
+    """The error that stands for a refusal of the server, in the place of the reply."""
+    return exceptions.NoScriptError(said) if said.startswith("NOSCRIPT") else exceptions.ResponseError(said)
 
 
 def fault(error: Exception, key: str) -> TekTreeError:

@@ -10,6 +10,7 @@ time, and those of the past eight weeks, this one and the next.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
@@ -56,7 +57,7 @@ class AsyncRedisLeaderboards:
         if board.is_over(now):
             return []
         found = (await self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1, "WITHSCORES")))[0]
-        return _standings(0, found)
+        return _standings(found)
 
     async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
         if board.is_over(now):
@@ -67,9 +68,9 @@ class AsyncRedisLeaderboards:
     async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
             return []
-        found = await self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
-        before, *flat = found.split() or (0,)
-        return _standings(int(before), flat)
+        found: bytes = await self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
+        before, *flat = found.decode().split() or ("0",)
+        return _places(int(before), flat[::2], flat[1::2])
 
     async def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
         """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
@@ -113,10 +114,14 @@ def _spread(news: Sequence[BoardEntry], everywhere: Sequence[BoardEntry]) -> lis
     ]
 
 
-def _standings(before: int, found: Sequence[Any]) -> list[Standing]:
-    """Places from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
+def _standings(found: Sequence[Any]) -> list[Standing]:
+    """The first places, from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
     flat = [each for pair in found for each in pair] if found and isinstance(found[0], list) else found
-    return [
-        Standing(rank, member[_DIGITS:].decode(), -int(float(score)))
-        for rank, (member, score) in enumerate(zip(flat[::2], flat[1::2], strict=True), start=before + 1)
-    ]
+    return _places(0, [member.decode() for member in flat[::2]], flat[1::2])
+
+
+def _places(before: int, members: Sequence[str], scores: Sequence[Any]) -> list[Standing]:
+    """A member is its instant and its uid; a score is below zero, so that the highest stands first."""
+    uids = [member[_DIGITS:] for member in members]
+    points = [-int(float(score)) for score in scores]
+    return list(map(Standing._make, zip(count(before + 1), uids, points, strict=False)))

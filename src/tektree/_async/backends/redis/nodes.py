@@ -13,7 +13,9 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as LostConnection
 
+from tektree._async.backends.redis.faults import refusal
 from tektree._flavour import async_lines, async_redis
+from tektree.wire.replies import Replies
 
 __all__ = ["AsyncNodes", "AsyncOneNode", "Command"]
 
@@ -50,6 +52,10 @@ async def _exchange(lines: async_lines, commands: Sequence[Command]) -> list[Any
     return await lines.exchange(_packed(commands), len(commands))
 
 
+def _replies() -> Replies:
+    return Replies(refusal)
+
+
 def _packed(commands: Sequence[Command]) -> bytes:
     """Commands as they are sent. The driver's own packing takes as long as the rest of a call."""
     parts = []
@@ -67,7 +73,7 @@ class AsyncOneNode:
     is_cluster = False
 
     def __init__(self, client: Any, deadline: float) -> None:
-        self._lines = async_lines(client.connection_pool, deadline, ResponseError)
+        self._lines = async_lines(client.connection_pool, deadline, ResponseError, _replies)
 
     async def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
         return await _exchange(self._lines, commands)
@@ -144,7 +150,7 @@ class AsyncCluster:
                 connection_class=kind, **{**self._settings, "host": address.host, "port": address.port}
             )
             self._pools.append(pool)
-            lines = self._lines[address] = async_lines(pool, self._deadline, ResponseError)
+            lines = self._lines[address] = async_lines(pool, self._deadline, ResponseError, _replies)
         return lines
 
 

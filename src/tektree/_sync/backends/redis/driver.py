@@ -93,8 +93,8 @@ class Redis:
         try:
             try:
                 return self._nodes.exchange(commands, about)
-            except LostConnection:
-                if not again:
+            except (LostConnection, OSError) as lost:
+                if not again or isinstance(lost, TimeoutError):
                     raise
             return self._nodes.exchange(commands, about)
         except TekTreeError:

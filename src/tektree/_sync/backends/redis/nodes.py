@@ -15,6 +15,8 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as LostConnection
 
 from tektree._flavour import sync_lines, sync_redis
+from tektree._sync.backends.redis.faults import refusal
+from tektree.wire.replies import Replies
 
 __all__ = ["Nodes", "OneNode", "Command"]
 
@@ -51,6 +53,10 @@ def _exchange(lines: sync_lines, commands: Sequence[Command]) -> list[Any]:
     return lines.exchange(_packed(commands), len(commands))
 
 
+def _replies() -> Replies:
+    return Replies(refusal)
+
+
 def _packed(commands: Sequence[Command]) -> bytes:
     """Commands as they are sent. The driver's own packing takes as long as the rest of a call."""
     parts = []
@@ -68,7 +74,7 @@ class OneNode:
     is_cluster = False
 
     def __init__(self, client: Any, deadline: float) -> None:
-        self._lines = sync_lines(client.connection_pool, deadline, ResponseError)
+        self._lines = sync_lines(client.connection_pool, deadline, ResponseError, _replies)
 
     def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
         return _exchange(self._lines, commands)
@@ -145,7 +151,7 @@ class Cluster:
                 connection_class=kind, **{**self._settings, "host": address.host, "port": address.port}
             )
             self._pools.append(pool)
-            lines = self._lines[address] = sync_lines(pool, self._deadline, ResponseError)
+            lines = self._lines[address] = sync_lines(pool, self._deadline, ResponseError, _replies)
         return lines
 
 
