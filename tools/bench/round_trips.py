@@ -24,10 +24,12 @@ from measuring import Work, arguments, optional, show
 
 from tektree import AsyncTekTree, Board, Policy, Principal, TekTree
 from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.backends.redis.rate_limits import limit_keys
 from tektree._sync.sdk import memory_backends
 from tektree.backends.redis import async_with_redis, with_redis
 from tektree.models.leaderboards import BoardEntry
 from tektree.ports import Backends
+from tektree.wire.scripts import script
 
 ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
 POLICY = Policy.from_toml(
@@ -102,8 +104,14 @@ async def _tasks(port: int, rounds: int, calls: int) -> None:
     client: Any = redis.asyncio.Redis(port=port)
     tek = AsyncTekTree(async_with_redis(async_memory_backends(), client), POLICY)
     token = (await tek.sessions.open(ADA)).token
+    taking = script("rate_limits_take")
+    await client.script_load(taking.text)
+    keys = limit_keys("usr_tasks", "/plain")
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "GET of redis-py": lambda: client.get("bench"),
+        "EVALSHA of redis-py, with the script of hit": lambda: client.evalsha(
+            taking.sha, 2, *keys, 1, 1, 1_000_000, 60_000_000
+        ),
         "rate_limits.hit": lambda: tek.rate_limits.hit("usr_tasks", "/api"),
         "sessions.resolve": lambda: tek.sessions.resolve(token),
     }
