@@ -1,4 +1,4 @@
-"""What holds for the whole suite: the long tests, the profiles of Hypothesis, and the summary of the lanes."""
+"""What holds for the whole suite: the long tests, the profiles of Hypothesis, and what is said at the end."""
 
 import os
 import secrets
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import lanes
+from tests.protocol import counts
 
 # No deadline: a machine that is busy with something else is not a fault of the code. Failures come with the line that
 # repeats them. In CI (Hypothesis' own profile "ci") every run tries the same examples; here each run tries new ones.
@@ -47,6 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if counts.TOLD:
+        terminalreporter.section("explored")
+        for told in counts.TOLD:
+            terminalreporter.line(told)
     terminalreporter.section("lanes")
     for line in lanes.summary():
         terminalreporter.line(line)

@@ -1,20 +1,26 @@
 """Texts that break rules about text, through every text that accounts take: typed errors, and no waiting."""
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tektree import TekTree
+from tektree._sync.services.accounts import Accounts
 from tektree.errors import TekTreeError
 from tektree.models.accounts import User
 from tests.accounts.worlds import POLICY, ROOT, World, names, registered
+from tests.protocol import counts
 from tests.rules.corpus import HOSTILE
 
 Through = Callable[[Any, User, Any], Awaitable[object]]
+
+MOST = 0.05
+"""Seconds that a call may take."""
 
 PARAMETERS: dict[str, Through] = {
     "register.email": lambda tek, user, text: tek.accounts.register(**names("x", email=text)),
@@ -26,29 +32,55 @@ PARAMETERS: dict[str, Through] = {
     "authenticate.identifier": lambda tek, user, text: tek.accounts.authenticate(text, "wrong"),
     "authenticate.password": lambda tek, user, text: tek.accounts.authenticate("the_ada", text),
     "authenticate.source": lambda tek, user, text: tek.accounts.authenticate("the_ada", "wrong", text),
-    "get": lambda tek, user, text: tek.accounts.get(text),
-    "by_uid": lambda tek, user, text: tek.accounts.by_uid(text),
-    "by_handle": lambda tek, user, text: tek.accounts.by_handle(text),
-    "account": lambda tek, user, text: tek.accounts.account(text),
-    "first_name": lambda tek, user, text: tek.accounts.update_profile(user, first_name=text),
-    "last_name": lambda tek, user, text: tek.accounts.update_profile(user, last_name=text),
-    "bio": lambda tek, user, text: tek.accounts.update_profile(user, bio=text),
-    "avatar": lambda tek, user, text: tek.accounts.update_profile(user, avatar=text),
-    "current": lambda tek, user, text: tek.accounts.change_password(user, text, "battery staple"),
-    "new": lambda tek, user, text: tek.accounts.change_password(user, "wrong", text),
-    "handle": lambda tek, user, text: tek.accounts.change_handle(user, text),
-    "reset.email": lambda tek, user, text: tek.accounts.request_password_reset(text),
-    "reset.token": lambda tek, user, text: tek.accounts.reset_password(text, "battery staple"),
-    "verify.token": lambda tek, user, text: tek.accounts.verify_email(text),
-    "change.email": lambda tek, user, text: tek.accounts.request_email_change(user, text, "wrong"),
-    "change.password": lambda tek, user, text: tek.accounts.request_email_change(user, "x@example.com", text),
-    "set_role": lambda tek, user, text: tek.accounts.set_role(ROOT, user.id, text),
-    "set_role.user": lambda tek, user, text: tek.accounts.set_role(ROOT, text, "user"),
+    "get.user_id": lambda tek, user, text: tek.accounts.get(text),
+    "by_uid.uid": lambda tek, user, text: tek.accounts.by_uid(text),
+    "by_handle.handle": lambda tek, user, text: tek.accounts.by_handle(text),
+    "account.uid": lambda tek, user, text: tek.accounts.account(text),
+    "update_profile.first_name": lambda tek, user, text: tek.accounts.update_profile(user, first_name=text),
+    "update_profile.last_name": lambda tek, user, text: tek.accounts.update_profile(user, last_name=text),
+    "update_profile.bio": lambda tek, user, text: tek.accounts.update_profile(user, bio=text),
+    "update_profile.avatar": lambda tek, user, text: tek.accounts.update_profile(user, avatar=text),
+    "change_password.current": lambda tek, user, text: tek.accounts.change_password(user, text, "battery staple"),
+    "change_password.new": lambda tek, user, text: tek.accounts.change_password(user, "wrong", text),
+    "change_handle.handle": lambda tek, user, text: tek.accounts.change_handle(user, text),
+    "request_password_reset.email": lambda tek, user, text: tek.accounts.request_password_reset(text),
+    "reset_password.token": lambda tek, user, text: tek.accounts.reset_password(text, "battery staple"),
+    "reset_password.new": lambda tek, user, text: tek.accounts.reset_password("A" * 43, text),
+    "verify_email.token": lambda tek, user, text: tek.accounts.verify_email(text),
+    "request_email_verification.user_id": lambda tek, user, text: tek.accounts.request_email_verification(text),
+    "request_email_change.email": lambda tek, user, text: tek.accounts.request_email_change(user, text, "wrong"),
+    "request_email_change.password": lambda tek, user, text: tek.accounts.request_email_change(
+        user, "x@example.com", text
+    ),
+    "set_role.user_id": lambda tek, user, text: tek.accounts.set_role(ROOT, text, "user"),
+    "set_role.role": lambda tek, user, text: tek.accounts.set_role(ROOT, user.id, text),
+    "disable.user_id": lambda tek, user, text: tek.accounts.disable(ROOT, text),
     "disable.reason": lambda tek, user, text: tek.accounts.disable(user, user.id, text),
-    "export.user": lambda tek, user, text: tek.accounts.export(ROOT, text),
-    "erase.user": lambda tek, user, text: tek.accounts.erase(ROOT, text),
+    "enable.user_id": lambda tek, user, text: tek.accounts.enable(ROOT, text),
+    "enable.reason": lambda tek, user, text: tek.accounts.enable(user, user.id, text),
+    "export.user_id": lambda tek, user, text: tek.accounts.export(ROOT, text),
+    "erase.user_id": lambda tek, user, text: tek.accounts.erase(ROOT, text),
 }
 """Every text that a call takes."""
+
+
+def test_no_text_is_left_out() -> None:
+    """Each parameter that is a text, by the signatures, is among those that texts are sent through."""
+    found: set[str] = set()
+    for name, method in inspect.getmembers(Accounts, inspect.isfunction):
+        if not name.startswith("_"):
+            hints = get_type_hints(method)
+            fields = next((get_args(hint)[0] for hint in hints.values() if get_origin(hint) is Unpack), None)
+            hints |= {} if fields is None else get_type_hints(fields)
+            found |= {
+                f"{name}.{parameter}" for parameter, hint in hints.items() if parameter != "return" and _text(hint)
+            }
+    assert sorted(found) == sorted(PARAMETERS)
+
+
+def _text(hint: Any) -> bool:
+    return hint is str or any(type(option) is str or _text(option) for option in get_args(hint))
+
 
 CHARACTERS = st.one_of(
     st.characters(),
@@ -84,31 +116,53 @@ def test_every_text_of_the_corpus_through_every_parameter(world: World, paramete
     async def scenario(world: World) -> None:
         for text in HOSTILE:
             tek = world.tek()
-            if parameter in ("register.email", "register.handle", "handle"):  # each of these may go well
+            if parameter in ("register.email", "register.handle", "change_handle.handle"):  # each may go well
                 world.__init__("async" if world.is_async else "sync")  # type: ignore[misc]
                 tek = world.tek()
             stored = await world.store.accounts.called("handle", "the_ada", "the_ada")
             user = stored.user if stored else await registered(tek)
             quickest = min([await go_through(tek, user, PARAMETERS[parameter], text) for _ in range(3)])
-            assert quickest < 0.05, f"{text[:20]!r} took {quickest:.3f} s"
+            assert quickest < MOST, f"{text[:20]!r} took {quickest:.3f} s"
 
     world.run(scenario)
 
 
-@pytest.mark.parametrize("parameter", PARAMETERS)
-def test_any_text_through_every_parameter(parameter: str) -> None:
-    """K2 K3 K19: examples of each run; a hundred thousand with ``--long``."""
-    tek = TekTree.in_memory(policy=POLICY)
-    user = tek.accounts.register(**names())
+def test_any_text_through_every_parameter() -> None:
+    """D10 D20 K2 K3 K19: a typed error or none, and within 50 ms; of a hundred thousand texts with ``--long``."""
+    examples = 100_000 if settings.default.max_examples > 1_000 else 40
+    slowest, texts, calls = 0.0, 0, 0
+    tek = user = None
 
-    @settings(max_examples=3_400 if settings.default.max_examples > 1_000 else 40)
+    @settings(max_examples=examples)
     @given(TEXTS)
     def typed(text: str) -> None:
-        error = ""
-        try:
-            PARAMETERS[parameter](tek, user, text)
-        except TekTreeError as raised:
-            error = str(raised)
-        assert len(error) < 1_000
+        nonlocal slowest, texts, calls, tek, user
+        if texts % 1_000 == 0:  # whoever was registered on the way is forgotten
+            tek = TekTree.in_memory(policy=POLICY)
+            user = tek.accounts.register(**names())
+        texts += 1
+        for parameter, through in PARAMETERS.items():
+            took = quickest(lambda: through(tek, user, text))  # noqa: B023 - called at once
+            calls, slowest = calls + 1, max(slowest, took)
+            assert took < MOST, f"{parameter} of {text[:20]!r} took {took:.3f} s"
 
     typed()
+    counts.tell(f"texts: {texts:,}, calls: {calls:,}, the slowest took {slowest * 1_000:.1f} ms")
+
+
+def quickest(call: Callable[[], object]) -> float:
+    """How long a call takes that raises a typed error or none; of up to five when the first ones are slow, as others
+    are at work here too.
+    """
+    least = 1.0
+    for _ in range(5):
+        begin, error = time.perf_counter(), ""
+        try:
+            call()
+        except TekTreeError as raised:
+            error = f"{raised}{raised.__cause__}"
+        least = min(least, time.perf_counter() - begin)
+        assert len(error) < 1_000
+        if least < MOST:
+            break
+    return least
