@@ -230,7 +230,7 @@ def test_a_registration_that_forgets_its_followers_is_found(world: World, monkey
     """The positive control: where events are told before the profile is there, a crash in between is noticed."""
     from tektree._async.services.followers import AsyncFollowers
 
-    async def done(self: Any, stored: Any) -> Any:
+    async def done(self: Any, stored: Any, tell: bool) -> Any:
         return stored
 
     monkeypatch.setattr(AsyncFollowers, "_done", done)

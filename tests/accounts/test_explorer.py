@@ -112,8 +112,11 @@ class Played:
         for user in self.users():
             if done(self.store.gamification.profile(user.id)) is None:
                 yield "a user has no profile"
-            if done(self.store.subscriptions.get(user.id)) is None:
+            subscription = done(self.store.subscriptions.get(user.id))
+            if subscription is None:
                 yield "a user has no subscription"
+            elif len(done(self.store.events.stream(f"subscription:{subscription.id}", 0, 9))) != 1:
+                yield "the beginning of a subscription was not told once"
             numbers = [each.metadata["seq"] for each in self.told(user)]
             if numbers != list(range(1, len(numbers) + 1)):
                 yield f"events are numbered {numbers}"

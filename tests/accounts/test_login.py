@@ -5,14 +5,17 @@ import logging
 import threading
 import time
 import traceback
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tektree import Policy
+from tektree._sync.services.attempts import Attempts
 from tektree.errors import InvalidCredentials, InvalidInput, InvalidPolicy
 from tektree.models.accounts import PasswordHash, User
 from tektree.rules import passwords
+from tektree.testing import Fault, Faulty
 from tests.accounts.worlds import COST, POLICY, ROOT, Hasher, World, names, refused, registered
 
 PASSWORD = names()["password"]
@@ -69,6 +72,83 @@ def test_whoever_fails_costs_the_same_and_hears_the_same(world: World, hasher: H
             error = await refused(InvalidCredentials, tek.accounts.authenticate(identifier, password))
             assert hasher.work() == 2**COST, what
             assert (repr(error), error.__cause__) == (repr(InvalidCredentials()), None), what
+
+    world.run(scenario)
+
+
+REASONS = {
+    "disabled": "disabled",
+    "erased": "unknown",
+    "erased, by what stands there": "erased",
+    **dict.fromkeys(
+        ["unknown", "unknown address", "what nobody can be called", "an impossible name", "NUL in the name"], "unknown"
+    ),
+    "half a pair in the name": "unknown",
+    **{f"corrupt {at}": "unreadable" for at in range(len(BROKEN) - 1)},
+}
+"""By kind of failure, what is told of it; of all others it is the password."""
+
+
+def test_every_failure_is_told_once_and_names_nobody_but_the_user(world: World) -> None:
+    """B1 B2 K1 S17: one event each, of the same form; what was typed is in none of them, for it may be a password."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        for what, (identifier, password) in (await failures(world, tek)).items():
+            known = await world.store.events.count()
+            await refused(InvalidCredentials, tek.accounts.authenticate(identifier, password))
+            assert await world.store.events.count() == known + 1, what
+            (event,) = (await tek.events.log(event_type="user.login_failed", limit=1)).items
+            reason = REASONS.get(what, "password")
+            assert (event.payload["reason"], event.payload["handle"]) == (reason, None), what
+            assert (event.payload["user_id"] is None) is (reason == "unknown"), what
+            shown = repr(event)
+            assert not any(each and each in shown for each in (identifier[:99], password[:99])), what
+            world.clock.advance(timedelta(seconds=1))
+
+    world.run(scenario)
+
+
+def test_failures_in_a_row_are_counted_until_somebody_gets_in(world: World) -> None:
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        user = await registered(tek)
+        for identifier in ("the_ada", "ADA@example.com", "nobody", "nobody"):
+            await refused(InvalidCredentials, tek.accounts.authenticate(identifier, "wrong"))
+            world.clock.advance(timedelta(seconds=1))
+        await tek.accounts.authenticate("the_ada", PASSWORD)
+        await refused(InvalidCredentials, tek.accounts.authenticate("the_ada", "wrong"))
+        told = (await tek.events.log(event_type="user.login_failed")).items
+        found = [(event.payload["user_id"], event.payload["attempt"]) for event in reversed(told)]
+        assert found == [(user.uid, 1), (user.uid, 2), (None, 1), (None, 2), (user.uid, 1)]
+        about = (await tek.events.log(user_id=user.uid, event_type="user.login_failed")).items
+        assert len(about) == 3
+
+    world.run(scenario)
+
+
+def test_only_so_many_names_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A18: who is forgotten begins again, and memory does not grow."""
+    monkeypatch.setattr("tektree._sync.services.attempts._NAMES", 3)
+    attempts = Attempts()
+    assert [attempts.next(name) for name in "abcad"] == [1, 1, 1, 2, 1]
+    assert attempts.next("b") == 1, "it was the oldest of four"
+    attempts.over("a")
+    assert attempts.next("a") == 1
+
+
+def test_an_answer_is_the_same_where_the_log_is_away(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """B1: whoever fails hears that they failed, known or not, and nothing else."""
+
+    async def scenario(world: World) -> None:
+        await registered(world.tek())
+        for identifier in ("the_ada", "nobody"):
+            faulty = Faulty(world.backends, 1, Fault.REFUSED)
+            call = world.tek(backends=faulty.backends).accounts.authenticate(identifier, "wrong")
+            error = await refused(InvalidCredentials, call)
+            assert (str(faulty.struck), error.__cause__, error.__context__) == ("events.tell", None, None)
+        assert caplog.text.count("a log-in that failed could not be told: unavailable") == 2
+        assert await world.store.events.count() == 2, "of the registration"
 
     world.run(scenario)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tektree import Policy
+from tektree import Policy, Principal
 from tektree.errors import Forbidden, InvalidInput, NotFound, RateLimited, Taken
 from tektree.models.accounts import User
 from tektree.rules import accounts
+from tektree.testing import Crash, Fault, Faulty
 from tests.accounts.worlds import POLICY, Hasher, World, names, refused, registered, whole
 
 
@@ -35,7 +36,20 @@ def test_a_registration_makes_user_profile_and_subscription(world: World) -> Non
         assert await tek.accounts.get(user.id) == user == await tek.accounts.by_uid(user.uid)
         assert await tek.accounts.by_handle("ADA_l") == user
         log = (await tek.events.log(user_id=user.uid)).items
-        assert [event.event_type for event in log] == ["user.registered"]
+        registered, created = sorted(log, key=lambda event: event.event_type, reverse=True)
+        assert (registered.event_type, created.event_type) == ("user.registered", "subscription.created")
+        assert created.metadata["causation_id"] == registered.event_id
+        subscription = await tek.subscriptions.get(user.id)
+        assert dict(created.payload) == {
+            "user_id": user.uid,
+            "subscription_id": subscription.id,
+            "polar_subscription_id": None,
+            "tier": "free",
+            "status": "active",
+            "billing_cycle": "monthly",
+            "period_start": None,
+            "period_end": None,
+        }
 
     world.run(scenario)
 
@@ -161,6 +175,28 @@ def test_the_canonical_form_is_its_own(world: World) -> None:
     world.run(scenario)
 
 
+def test_a_subscription_begins_once_whoever_makes_it(world: World) -> None:
+    """D12: who is cut off behind the user and starts another one first has one beginning, told before all else."""
+
+    async def scenario(world: World) -> None:
+        for at, call in enumerate(("subscriptions.start", "events.tell", "accounts.told")):
+            clean = Faulty(world.backends)
+            await registered(world.tek(backends=clean.backends), f"clean{at}")
+            faulty = Faulty(world.backends, [str(each) for each in clean.calls].index(call), Fault.CRASH)
+            with pytest.raises(Crash):
+                await registered(world.tek(backends=faulty.backends), at)
+            user = (await world.store.accounts.called("handle", f"the_{at}", f"the_{at}")).user
+            tek = world.tek()
+            started = await tek.subscriptions.start(Principal(user.id, user.uid), "pro", trial_days=7)
+            await tek.events.relay.run_once()
+            told = [each.event_type for each in await world.store.events.stream(f"subscription:{started.id}", 0, 9)]
+            changed = [] if call == "subscriptions.start" else ["subscription.tier_changed"]
+            assert told == ["subscription.created", *changed, "subscription.trial_started"]
+            assert (await tek.subscriptions.get(user.id)).tier == "pro"
+
+    world.run(scenario)
+
+
 def test_of_64_at_once_one_has_the_account(world: World, hasher: Hasher) -> None:
     """D12: one user, one profile, one subscription, 63 refused, and nothing is left of them."""
 
@@ -174,7 +210,7 @@ def test_of_64_at_once_one_has_the_account(world: World, hasher: Hasher) -> None
         assert {each.field for each in taken} == {"email"}
         assert await whole(world, users[0]) == []
         assert await world.store.gamification.count() == 1
-        assert await world.store.events.count() == 1
+        assert await world.store.events.count() == 2, "of the user and of the subscription"
 
     world.run(scenario)
     assert len(hasher.costs) == 64

@@ -158,6 +158,10 @@ async def whole(world: World, *users: User) -> list[str]:
             found.append(f"{user.handle} has no profile")
         if subscription is None or subscription.tier != "free":
             found.append(f"{user.handle} has no subscription")
+        else:
+            told = [each.event_type for each in await store.events.stream(f"subscription:{subscription.id}", 0, 9)]
+            if told != ["subscription.created"] or subscription.untold:
+                found.append(f"of the subscription of {user.handle} it is told {told}")
         numbers = [each.metadata["seq"] for each in await store.events.stream(f"user:{user.uid}", 0, 99)]
         if numbers != list(range(1, len(numbers) + 1)):
             found.append(f"the events of {user.handle} are numbered {numbers}")

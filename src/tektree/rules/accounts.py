@@ -65,6 +65,7 @@ __all__ = [
     "named",
     "new_user",
     "public",
+    "refusal",
     "registration",
     "rehashed",
     "role",
@@ -361,6 +362,20 @@ def adopted(user: User) -> User | None:
 def admitted(user: User | None, policy: Accounts) -> bool:
     """Whether a user may log in at all, whatever the password."""
     return user is not None and user.status == "active" and (user.email_verified or not policy.require_verified)
+
+
+def refusal(user: User | None, policy: Accounts, *, readable: bool = True) -> str:
+    """Why a log-in failed, in a word: for who reads the log of events, never for who tried.
+
+    ``readable``: whether what is stored could be read at all.
+    """
+    if not readable:
+        return "unreadable"
+    if user is None:
+        return "unknown"
+    if user.status != "active":
+        return user.status
+    return "password" if admitted(user, policy) else "unverified"
 
 
 def public(user: User) -> PublicUser:

@@ -23,6 +23,7 @@ __all__ = [
     "Said",
     "announced",
     "as_of",
+    "begun",
     "canceled",
     "changed",
     "checked_cycle",
@@ -55,6 +56,16 @@ def free(user_id: str, now: datetime) -> Subscription:
     """What a user has who never had another one: it lasts, and has no periods."""
     id = derived_id("subscription", user_id)
     return Subscription(id=id, user_id=user_id, tier="free", status="active", created_at=now, updated_at=now)
+
+
+def begun(user_id: str, uid: str, now: datetime) -> Subscription:
+    """The free one of a new user, at version 1, with ``subscription.created`` to be told of it.
+
+    Whoever starts another one first tells that under the same id, so a user has one beginning.
+    """
+    found = free(user_id, now)
+    (said,) = announced(None, found, uid)
+    return found.evolve(version=1, untold=(kept(said, derived_id(found.id, "1", "0")),))
 
 
 def period(cycle: BillingCycle, anchor: datetime, now: datetime) -> Term:

@@ -1,6 +1,8 @@
 """Accounts on each driver: one account for one address, whatever happens at once; and nothing left after an erasure."""
 
 import asyncio
+import json
+import logging
 from typing import Any
 
 import bcrypt
@@ -9,7 +11,8 @@ import pytest
 from tektree import Board
 from tektree.errors import InvalidCredentials, Taken
 from tektree.models.accounts import PasswordHash, User
-from tektree.rules import passwords
+from tektree.redaction import _without_documents, watch
+from tektree.rules import passwords, tokens
 from tektree.wire.collections import EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS, USERS
 from tests.accounts.worlds import POLICY, ROOT, Hasher, names, refused, registered
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
@@ -40,7 +43,8 @@ def test_of_64_at_once_one_has_the_account(world: World) -> None:
         assert {end.field for end in ends if isinstance(end, Taken)} == {"email"}
         counted = {name: world.look[name].count_documents({}) for name in (USERS, GAMIFICATION_PROFILES, SUBSCRIPTIONS)}
         assert set(counted.values()) == {1}, counted
-        assert [each["event_type"] for each in world.look[EVENTS].find()] == ["user.registered"]
+        told = sorted([each["event_type"] for each in world.look[EVENTS].find()])
+        assert told == ["subscription.created", "user.registered"]
         assert world.look[USERS].find_one()["_outbox"] == []
         assert "same@" not in "".join([repr(end) for end in ends if isinstance(end, Taken)])
 
@@ -82,7 +86,7 @@ def test_a_life(world: World) -> None:
 
 @SERVERS
 def test_round_trips(world: World) -> None:
-    """A read is one command, a log-in two; a change is read, written, told and taken off."""
+    """A read is one command, a log-in two, whether it fails or not; a change is read, written, told and taken off."""
 
     async def scenario(world: World) -> None:
         heard = Heard()
@@ -90,8 +94,15 @@ def test_round_trips(world: World) -> None:
         tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {USERS}"]
         user = await registered(tek)
         assert heard.names() == [
-            f"insert {USERS}", f"insert {GAMIFICATION_PROFILES}", f"insert {SUBSCRIPTIONS}", *tell
+            f"insert {USERS}", f"insert {GAMIFICATION_PROFILES}", f"insert {SUBSCRIPTIONS}",
+            f"find {EVENTS}", f"insert {EVENTS}", f"update {SUBSCRIPTIONS}", *tell
         ]  # fmt: skip
+        failed = [f"find {USERS}", f"insert {EVENTS}"]
+        await tek.accounts.disable(ROOT, (await registered(tek, "ben")).id)
+        heard.names()
+        for name in ("the_ada", "ada@example.com", "nobody", "nobody@example.com", "the_ben"):
+            await refused(InvalidCredentials, tek.accounts.authenticate(name, "wrong"))
+            assert heard.names() == failed, name
         for call, sent in (
             (tek.accounts.get(user.id), [f"find {USERS}"]),
             (tek.accounts.by_uid(user.uid), [f"find {USERS}"]),
@@ -105,6 +116,65 @@ def test_round_trips(world: World) -> None:
             assert heard.names() == sent
 
     world.run(scenario)
+
+
+DRIVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR)
+
+
+@DRIVERS
+@pytest.mark.parametrize("watched", [True, False], ids=["watched", "the positive control"])
+def test_what_drivers_log_holds_no_document(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    """K7: with all drivers at ``DEBUG``, nothing of a life is in the log; what the host does with the client is."""
+    logger = logging.getLogger("pymongo.command")
+    monkeypatch.setenv("MONGOB_LOG_MAX_DOCUMENT_LENGTH", "100000")
+
+    async def scenario(world: World) -> None:
+        client = world.client()
+        tek = world.tek(client, policy=POLICY)
+        if not watched:
+            logger.removeFilter(_without_documents)
+        with caplog.at_level(logging.DEBUG):
+            secrets = await lived(tek)
+            found = client[world.name]["theirs"].find_one({"of": "the host"})
+            if world.is_async:
+                await found
+        shown = [name for name, secret in secrets.items() if secret in caplog.text]
+        if not watched:
+            assert shown == [*secrets]
+            return
+        assert shown == []
+        told = [json.loads(record.getMessage()) for record in caplog.records if record.name == "pymongo.command"]
+        whole = [each for each in told if {"command", "reply", "failure"} & set(each)]
+        assert [(each["message"], "theirs" in str(each)) for each in whole] == [
+            ("Command started", True),
+            ("Command succeeded", True),
+        ]
+        assert {each["commandName"] for each in told} >= {"find", "insert", "update"}
+        assert all(each["durationMS"] >= 0 for each in told if each["message"] == "Command succeeded")
+
+    try:
+        world.run(scenario)
+    finally:
+        watch("pymongo.command")
+
+
+async def lived(tek: Any) -> dict[str, str]:
+    """A life at whose every step something secret or personal is sent; gives all of it."""
+    user = await registered(tek, PLANTED)
+    await refused(Taken, tek.accounts.register(**names(PLANTED, handle="another")))
+    reset = await tek.accounts.request_password_reset(f"{PLANTED}@example.com")
+    await refused(InvalidCredentials, tek.accounts.authenticate(f"the_{PLANTED}", "wrong"))
+    await tek.accounts.reset_password(reset, "battery staple")
+    await tek.accounts.update_profile(user, bio=f"I am {PLANTED}")
+    await tek.accounts.erase(user, user.id)
+    return {
+        "address": f"{PLANTED}@example.com",
+        "hash": user.password_hash.get_secret_value(),
+        "digest": tokens.digest(reset, "reset"),
+        "bio": f"I am {PLANTED}",
+    }
 
 
 def planted_in(world: World) -> list[str]:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, Unpack
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.attempts import Attempts
 from tektree._async.services.exports import AsyncExports
 from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.gamification import AsyncGamification
@@ -23,6 +24,7 @@ from tektree._async.services.users import AsyncUsers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
 from tektree.errors import (
+    BackendError,
     CorruptDocument,
     InvalidCredentials,
     InvalidInput,
@@ -42,10 +44,11 @@ from tektree.models.accounts import (
     StoredUser,
     User,
 )
-from tektree.models.payloads import Payload, UserDeleted
+from tektree.models.payloads import Payload, UserDeleted, UserLoginFailed
 from tektree.models.sessions import Account
 from tektree.policy import Policy
 from tektree.rules import accounts, inputs, passwords, roles, tokens
+from tektree.rules.passwords import Verdict
 
 __all__ = ["AsyncAccounts"]
 
@@ -76,6 +79,7 @@ class AsyncAccounts:
         self._users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = AsyncHashing(policy.passwords, entropy)
         self._exports = AsyncExports(backends)
+        self._attempts = Attempts()
         self._handlers = handlers
         self._policy = policy
         self._clock = clock
@@ -157,23 +161,34 @@ class AsyncAccounts:
     async def authenticate(self, identifier: str, password: str, source: str | None = None) -> User:
         """The user who is called ``identifier`` (address or handle) and has this password.
 
-        Whoever fails, known or not, disabled or not, has cost the same work and hears the same. ``source`` says where
-        it comes from, such as ``ip:…``; nothing is made of it here. Opening a session is another call. Raises
-        `InvalidCredentials`, `InvalidInput` for what is no text, `RateLimited` when too many passwords are being
-        hashed.
+        Whoever fails, known or not, disabled or not, has cost the same work and hears the same. Each failure is told
+        as one ``user.login_failed``: of which user, if there is one, and why; never what was typed. ``attempt`` is
+        which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, such as
+        ``ip:…``; nothing is made of it here. Opening a session is another call. Raises `InvalidCredentials`,
+        `InvalidInput` for what is no text, `RateLimited` when too many passwords are being hashed, which is not told.
         """
         sought, tried = accounts.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
+        readable = True
         try:
             stored = await self._users.called(sought, identifier)
         except CorruptDocument as corrupt:
             _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
-            stored = None
-        right = await self._is_right(stored, tried)
-        if stored is None or not right:
-            raise InvalidCredentials
-        return await self._let_in(stored, tried)
+            stored, readable = None, False
+        verdict = await self._judged(stored, tried)
+        user = None if stored is None else stored.user
+        if stored is not None and verdict.right:
+            let_in = await self._let_in(stored, tried)
+            if let_in is not None:
+                self._attempts.over(let_in.uid)
+                return let_in
+            reason = "changed"
+        else:
+            readable = readable and not verdict.corrupt
+            reason = accounts.refusal(user, self._policy.accounts, readable=readable)
+        await self._say_failed(None if user is None else user.uid, identifier, reason)
+        raise InvalidCredentials
 
     async def change_password(self, actor: Principal | User, current: str, new: str) -> User:
         """Sets another password, by who knows the current one. Sessions end, and so do tokens that were mailed.
@@ -365,21 +380,31 @@ class AsyncAccounts:
         by = roles.acting(actor).uid
         return await self._users.change(partial(self._users.own, actor, verb), decide, by, handle)
 
-    async def _is_right(self, stored: StoredUser | None, tried: str) -> bool:
+    async def _judged(self, stored: StoredUser | None, tried: str) -> Verdict:
         """Whether that is the password of a user who may log in: one hash, whatever the answer."""
         user = None if stored is None else stored.user
         admitted = accounts.admitted(user, self._policy.accounts)
         verdict = await self._hashing.verified(tried, None if user is None else user.password_hash, admitted)
         if verdict.corrupt and user is not None:
             _LOG.warning("the stored hash of user %s is none", user.id)
-        return verdict.right
+        return verdict
 
     async def _proved(self, stored: StoredUser, tried: str) -> None:
-        if not await self._is_right(stored, tried):
+        if not (await self._judged(stored, tried)).right:
             raise InvalidCredentials
 
-    async def _let_in(self, stored: StoredUser, password: str) -> User:
-        """The user whose password was right, if that still counts; with a hash of today's cost."""
+    async def _say_failed(self, uid: str | None, identifier: str, reason: str) -> None:
+        """Tells of a failed log-in: the same one event for whoever fails. The name is not in it: it may be somebody's
+        password, typed in the wrong place. Where the log is away, the answer is what it would have been.
+        """
+        attempt = self._attempts.next(uid or identifier)
+        try:
+            await self._handlers.say(UserLoginFailed(user_id=uid, handle=None, reason=reason, attempt=attempt))
+        except BackendError as error:
+            _LOG.warning("a log-in that failed could not be told: %s", error.code)
+
+    async def _let_in(self, stored: StoredUser, password: str) -> User | None:
+        """The user whose password was right, with a hash of today's cost; None if that does not count any more."""
         stored = await self.followers.follow(stored)
         user = stored.user
         better = accounts.adopted(user) or user
@@ -389,9 +414,8 @@ class AsyncAccounts:
             with suppress(Stale, Taken):  # it changed meanwhile, or the canonical form is somebody's: another time
                 user = (await self._accounts.swap(stored, better)).user
         now = read(self._clock)
-        if not await self._accounts.logged_in(user.id, user.epoch, now):
-            raise InvalidCredentials
-        return user.evolve(last_login_at=now)
+        known = await self._accounts.logged_in(user.id, user.epoch, now)
+        return user.evolve(last_login_at=now) if known else None
 
     async def _by_token(self, *digests: str) -> StoredUser:
         stored = await self._accounts.by_token(digests)

@@ -22,13 +22,13 @@ from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.subscriptions import AsyncSubscriptions
 from tektree.clock import Clock, read
 from tektree.errors import BackendError, CorruptDocument, NotFound, Stale, Taken, UnknownVersion
-from tektree.ids import derived_id, event_id
+from tektree.ids import event_id
 from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
 from tektree.models.payloads import Payload
-from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
 from tektree.rules import accounts, settings
 
@@ -51,7 +51,9 @@ class AsyncFollowers:
         clock: Clock,
     ) -> None:
         self._accounts = backends.accounts
-        self._subscriptions = backends.subscriptions
+        self._subscriptions = AsyncSubscriptions(
+            backends.subscriptions, backends.gamification, policy, clock, handlers.tell
+        )
         self._log = backends.events
         self._gamification = gamification
         self._handlers = handlers
@@ -67,7 +69,7 @@ class AsyncFollowers:
         if not stored.left:
             return stored
         try:
-            stored = await self._done(stored)
+            stored = await self._done(stored, self._inline)
             return await self._tell(stored) if self._inline else stored
         except BackendError as error:
             _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
@@ -78,7 +80,7 @@ class AsyncFollowers:
         stored = await self._accounts.by_id(user_id)
         if stored is None or not stored.left:
             return 0
-        stored = await self._done(stored)
+        stored = await self._done(stored, True)
         await self._tell(stored)
         return len(stored.left)
 
@@ -116,31 +118,27 @@ class AsyncFollowers:
             payload = {name: value if name == "user_id" else None for name, value in event.payload.items()}
             return event.evolve(payload=payload)
 
-    async def _done(self, stored: StoredUser) -> StoredUser:
-        user = stored.user
-        if user.status == "erasing":
+    async def _done(self, stored: StoredUser, tell: bool) -> StoredUser:
+        if stored.user.status == "erasing":
             return await self._erase(stored)
-        if user.status != "erased" and any(self._needs_all(each.event.event_type) for each in stored.left):
-            await self._complete(user)
+        if stored.user.status != "erased":
+            cause = next((each.event for each in stored.left if self._needs_all(each.event.event_type)), None)
+            if cause is not None:
+                await self._complete(stored.user, cause, tell)
         return stored
 
     def _needs_all(self, event_type: str) -> bool:
         return event_type == _REGISTERED or event_type in self._policy.reactions
 
-    async def _complete(self, user: User) -> None:
+    async def _complete(self, user: User, cause: Event, tell: bool) -> None:
         """The profile and the subscription of a user. Made before, they stay as they are."""
-        with suppress(Taken):  # adopted with another user's uid on the profile: nothing that could be mended here
-            await self._gamification.enroll(user.uid, user.id, user.timezone)
-        await self._subscriptions.start(
-            Subscription(
-                id=derived_id("subscription", user.id),
-                user_id=user.id,
-                tier="free",
-                status="active",
-                created_at=user.created_at,
-                updated_at=user.created_at,
-            )
-        )
+        token = context.answer(cause)
+        try:
+            with suppress(Taken):  # adopted with another user's uid on the profile: nothing that could be mended here
+                await self._gamification.enroll(user.uid, user.id, user.timezone)
+            await self._subscriptions.begin(user.id, user.uid, user.created_at, tell=tell)
+        finally:
+            context.leave(token)
 
     async def _tell(self, stored: StoredUser) -> StoredUser:
         lines: list[str] = []

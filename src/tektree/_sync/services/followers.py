@@ -23,13 +23,13 @@ from tektree import context
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.subscriptions import Subscriptions
 from tektree.clock import Clock, read
 from tektree.errors import BackendError, CorruptDocument, NotFound, Stale, Taken, UnknownVersion
-from tektree.ids import derived_id, event_id
+from tektree.ids import event_id
 from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
 from tektree.models.payloads import Payload
-from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
 from tektree.rules import accounts, settings
 
@@ -52,7 +52,7 @@ class Followers:
         clock: Clock,
     ) -> None:
         self._accounts = backends.accounts
-        self._subscriptions = backends.subscriptions
+        self._subscriptions = Subscriptions(backends.subscriptions, backends.gamification, policy, clock, handlers.tell)
         self._log = backends.events
         self._gamification = gamification
         self._handlers = handlers
@@ -68,7 +68,7 @@ class Followers:
         if not stored.left:
             return stored
         try:
-            stored = self._done(stored)
+            stored = self._done(stored, self._inline)
             return self._tell(stored) if self._inline else stored
         except BackendError as error:
             _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
@@ -79,7 +79,7 @@ class Followers:
         stored = self._accounts.by_id(user_id)
         if stored is None or not stored.left:
             return 0
-        stored = self._done(stored)
+        stored = self._done(stored, True)
         self._tell(stored)
         return len(stored.left)
 
@@ -117,31 +117,27 @@ class Followers:
             payload = {name: value if name == "user_id" else None for name, value in event.payload.items()}
             return event.evolve(payload=payload)
 
-    def _done(self, stored: StoredUser) -> StoredUser:
-        user = stored.user
-        if user.status == "erasing":
+    def _done(self, stored: StoredUser, tell: bool) -> StoredUser:
+        if stored.user.status == "erasing":
             return self._erase(stored)
-        if user.status != "erased" and any(self._needs_all(each.event.event_type) for each in stored.left):
-            self._complete(user)
+        if stored.user.status != "erased":
+            cause = next((each.event for each in stored.left if self._needs_all(each.event.event_type)), None)
+            if cause is not None:
+                self._complete(stored.user, cause, tell)
         return stored
 
     def _needs_all(self, event_type: str) -> bool:
         return event_type == _REGISTERED or event_type in self._policy.reactions
 
-    def _complete(self, user: User) -> None:
+    def _complete(self, user: User, cause: Event, tell: bool) -> None:
         """The profile and the subscription of a user. Made before, they stay as they are."""
-        with suppress(Taken):  # adopted with another user's uid on the profile: nothing that could be mended here
-            self._gamification.enroll(user.uid, user.id, user.timezone)
-        self._subscriptions.start(
-            Subscription(
-                id=derived_id("subscription", user.id),
-                user_id=user.id,
-                tier="free",
-                status="active",
-                created_at=user.created_at,
-                updated_at=user.created_at,
-            )
-        )
+        token = context.answer(cause)
+        try:
+            with suppress(Taken):  # adopted with another user's uid on the profile: nothing that could be mended here
+                self._gamification.enroll(user.uid, user.id, user.timezone)
+            self._subscriptions.begin(user.id, user.uid, user.created_at, tell=tell)
+        finally:
+            context.leave(token)
 
     def _tell(self, stored: StoredUser) -> StoredUser:
         lines: list[str] = []

@@ -124,6 +124,16 @@ class Subscriptions:
 
         return self._change(user_id, principal.uid, change)
 
+    def begin(self, user_id: str, uid: str, at: datetime, *, tell: bool = True) -> Subscription:
+        """The free one of a user who was registered ``at`` then, unless there is one. What is untold of it is told.
+
+        Again: nothing happens. Without ``tell`` that is left to whoever calls this next. For the service of accounts.
+        """
+        from tektree.rules import subscriptions
+
+        found = self._store.start(subscriptions.begun(user_id, uid, at))
+        return self._told(found) if tell else found
+
     def get(self, user_id: str) -> Subscription:
         """The user's subscription as of now. Nothing is written. Raises `InvalidInput`, `NotFound`."""
         from tektree.rules import subscriptions

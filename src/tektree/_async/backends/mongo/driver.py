@@ -19,6 +19,7 @@ from pymongo.write_concern import WriteConcern
 from tektree._async.backends.mongo.faults import RAISED, read_fault, write_fault
 from tektree._flavour import async_cancellations, async_databases, async_heed, async_loop, async_stranger
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError
+from tektree.redaction import ours, watch
 
 __all__ = [
     "DEADLINE",
@@ -56,6 +57,7 @@ class AsyncMongo:
         self.deadline = min(deadline, (options.timeout if options else None) or deadline)
         """The seconds that a command may take; a client with a shorter ``timeoutMS`` is asked for no more."""
         self._retries = options is not None and options.retry_writes
+        watch("pymongo.command")
         self._database = database
         self._close = close
         self._pid = os.getpid()
@@ -79,7 +81,7 @@ class AsyncMongo:
         self._at_home()
         asked = async_cancellations()
         try:
-            with pymongo.timeout(self.deadline):
+            with ours(), pymongo.timeout(self.deadline):
                 yield
         except TekTreeError:
             raise
@@ -94,7 +96,7 @@ class AsyncMongo:
         self._at_home()
         asked = async_cancellations()
         try:
-            with pymongo.timeout(self.deadline):
+            with ours(), pymongo.timeout(self.deadline):
                 yield
         except (TekTreeError, DuplicateKeyError):
             raise

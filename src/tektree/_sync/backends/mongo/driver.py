@@ -20,6 +20,7 @@ from pymongo.write_concern import WriteConcern
 from tektree._flavour import sync_cancellations, sync_databases, sync_heed, sync_loop, sync_stranger
 from tektree._sync.backends.mongo.faults import RAISED, read_fault, write_fault
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError
+from tektree.redaction import ours, watch
 
 __all__ = [
     "DEADLINE",
@@ -55,6 +56,7 @@ class Mongo:
         self.deadline = min(deadline, (options.timeout if options else None) or deadline)
         """The seconds that a command may take; a client with a shorter ``timeoutMS`` is asked for no more."""
         self._retries = options is not None and options.retry_writes
+        watch("pymongo.command")
         self._database = database
         self._close = close
         self._pid = os.getpid()
@@ -78,7 +80,7 @@ class Mongo:
         self._at_home()
         asked = sync_cancellations()
         try:
-            with pymongo.timeout(self.deadline):
+            with ours(), pymongo.timeout(self.deadline):
                 yield
         except TekTreeError:
             raise
@@ -93,7 +95,7 @@ class Mongo:
         self._at_home()
         asked = sync_cancellations()
         try:
-            with pymongo.timeout(self.deadline):
+            with ours(), pymongo.timeout(self.deadline):
                 yield
         except (TekTreeError, DuplicateKeyError):
             raise
