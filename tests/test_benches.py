@@ -11,7 +11,7 @@ from tests.lanes import PYMONGO
 
 BENCHES = Path(__file__).resolve().parent.parent / "tools" / "bench"
 COLUMNS = {
-    "accounts": ["µs", "of it bcrypt", "authenticate, unknown", "the loop's lag"],
+    "accounts": ["µs", "of it bcrypt", "authenticate, unknown", "the loop's lag", "told apart"],
     "activity": ["figure", "what"],
     "awards": ["µs", "ratio", "tektree"],
     "boards": ["µs", "ratio", "users"],
