@@ -7,6 +7,7 @@ another process. Whatever follows: nothing is half made.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -43,6 +44,11 @@ async def ada(tek: Any) -> User:
 
 async def ada_and_token(tek: Any) -> tuple[User, str]:
     return await registered(tek), await tek.accounts.request_password_reset("ada@example.com")
+
+
+async def ada_who_moves(tek: Any) -> tuple[User, str]:
+    user = await registered(tek)
+    return user, await tek.accounts.request_email_change(user, "new@example.com", PASSWORD)
 
 
 async def ada_with_xp(tek: Any) -> User:
@@ -106,6 +112,29 @@ async def _erased(world: World, tek: Any, start: User) -> list[str]:
     return [*wrong, *await whole(world, start)]
 
 
+async def _at_another_address(world: World, tek: Any, start: tuple[User, str]) -> list[str]:
+    user = await tek.accounts.get(start[0].id)
+    state = user.email, user.email_verified, user.epoch, user.tokens
+    wrong = [] if state == ("new@example.com", True, 1, ()) else [f"the user is {state}"]
+    types = [each.event_type for each in await world.store.events.stream(f"user:{user.uid}", 0, 9)]
+    if types != ["user.registered", "user.email_verified"]:
+        wrong.append(f"told {types}")
+    if (await tek.gamification.profile(user.id)).total_xp != 10:
+        wrong.append("the XP of the proof did not come once")
+    return [*wrong, *await whole(world, user)]
+
+
+async def _shut_out(world: World, tek: Any, start: User) -> list[str]:
+    user = await tek.accounts.get(start.id)
+    wrong = [] if (user.status, user.epoch) == ("disabled", 1) else [f"the user is {user.status}, {user.epoch}"]
+    if not (await tek.gamification.profile(start.id)).leaderboard_opt_out:
+        wrong.append("the user stands on the boards")
+    types = [each.event_type for each in await world.store.events.stream(f"user:{user.uid}", 0, 9)]
+    if types != ["user.registered", "user.suspended"]:
+        wrong.append(f"told {types}")
+    return [*wrong, *await whole(world, user)]
+
+
 async def _demoted(world: World, tek: Any, start: User) -> list[str]:
     user = await tek.accounts.get(start.id)
     return [] if user.role == "moderator" else ["the role was not set"]
@@ -125,6 +154,13 @@ STORIES = {
         _reset,
         (InvalidToken,),
     ),
+    "address": Story(
+        ada_who_moves,
+        lambda tek, start: tek.accounts.verify_email(start[1]),
+        _at_another_address,
+        (InvalidToken,),
+    ),
+    "disable": Story(ada, lambda tek, user: tek.accounts.disable(ROOT, user.id), _shut_out),
     "handle": Story(ada, lambda tek, user: tek.accounts.change_handle(user, "countess"), _moved),
     "role": Story(ada, lambda tek, user: tek.accounts.set_role(ROOT, user.id, "moderator"), _demoted),
     "erase": Story(ada_with_xp, lambda tek, user: tek.accounts.erase(user, user.id), _erased),
@@ -146,6 +182,8 @@ async def played(flavour: str, story: Story, at: int | None, fault: Fault, then:
         with suppress(*story.refusals):
             await story.command(fresh, start)
         await fresh.events.relay.run_once()
+    world.clock.advance(timedelta(hours=1))  # what another process was about to deliver is over
+    await fresh.events.relay.run_once()
     wrong = await story.after(world, fresh, start)
     assert wrong == [], f"{fault} at {faulty.struck}, then {then}: {wrong}"
     return faulty

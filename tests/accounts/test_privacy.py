@@ -171,6 +171,33 @@ def test_an_event_of_an_unknown_type_keeps_nothing(world: World) -> None:
     world.run(scenario)
 
 
+def test_an_address_that_was_kept_with_an_event_goes_with_who_left_it(world: World) -> None:
+    """S17: that of the user on events about others; theirs on events about them; and nobody else's."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        ada, ben = await registered(tek, "ada"), await registered(tek, "ben")
+        events = [
+            Event(
+                id=f"{at:024x}",
+                event_id=f"evt_{at:024x}",
+                event_type="area.followed",
+                timestamp=world.clock(),
+                source_service="content-service",
+                metadata=Frozen(user_id=actor.uid, ip_address=f"203.0.113.{at}"),
+                payload=Frozen(user_id=about.uid, area_id="a" * 24),
+            )
+            for at, (actor, about) in enumerate([(ada, ben), (ada, ada), (ben, ben)])
+        ]
+        await world.store.events.append(events)
+        await tek.accounts.erase(ada, ada.id)
+        left = [await world.store.events.event(event.event_id) for event in events]
+        assert [each.metadata["ip_address"] for each in left] == [None, None, "203.0.113.2"]
+        assert [dict(each.payload) for each in left] == [dict(each.payload) for each in events]
+
+    world.run(scenario)
+
+
 def test_the_hold_on_the_handle_ends(world: World) -> None:
     """D16: the handle of somebody who is gone is free after its time."""
 
@@ -201,8 +228,11 @@ def test_an_export_is_everything_and_no_secret(world: World) -> None:
     async def scenario(world: World) -> None:
         tek = world.tek()
         user = await planted(tek)
+        opened = await tek.sessions.open(user)
         found = json.loads(json.dumps(await tek.accounts.export(user, user.id)))
-        assert set(found) == {"user", "profile", "subscription", "ledger", "events"}
+        assert set(found) == {"user", "profile", "subscription", "sessions", "ledger", "events"}
+        assert [session["user_id"] for session in found["sessions"]] == [user.uid]
+        assert opened.token not in json.dumps(found)
         assert found["user"]["email"] == f"{PLANTED}@example.com"
         assert found["user"]["bio"] == f"I am {PLANTED}"
         assert found["profile"]["total_xp"] == sum([row["amount"] for row in found["ledger"]]) == 100

@@ -1,5 +1,6 @@
 """The SDK: one policy, one clock and one set of backends, wired. There is no logic here."""
 
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -55,7 +56,8 @@ class AsyncTekTree:
         if not callable(clock):
             raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
         read(clock)
-        self._backends = backends
+        sessions = backends.sessions or AsyncMemorySessions()
+        self._backends = backends = replace(backends, sessions=sessions)
         self.policy = policy or Policy()
         """The numbers in force."""
         handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
@@ -68,7 +70,7 @@ class AsyncTekTree:
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
         self.sessions = AsyncSessions(
-            backends.sessions or AsyncMemorySessions(),
+            sessions,
             self.policy,
             clock,
             enrolled(backends.gamification),

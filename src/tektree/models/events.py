@@ -206,11 +206,15 @@ class DeadLetter(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Which events of the log; None: any. ``uid`` is whom they are about."""
+    """Which events of the log; None: any. ``uid`` is whom they are about.
+
+    ``traced`` is who acted, of those events whose metadata hold the ``ip_address`` of who did.
+    """
 
     uid: str | None = None
     event_type: str | None = None
     correlation_id: str | None = None
+    traced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,8 +242,11 @@ class Catalog:
             name: None if name in personal else value if name in fields else _blanked(name, value)
             for name, value in event.payload.items()
         }
-        metadata = {name: _blanked(name, value) for name, value in event.metadata.items()}
-        return event.evolve(payload=payload, metadata=metadata)
+        return self.without_traces(event.evolve(payload=payload))
+
+    def without_traces(self, event: Event) -> Event:
+        """``event`` with null for what is personal in its metadata, which is of who acted."""
+        return event.evolve(metadata={name: _blanked(name, value) for name, value in event.metadata.items()})
 
     def _found(self, event: Event) -> tuple[Kind, int]:
         kind, numbers = self._by_name.get(event.event_type), _NUMBERS.fullmatch(event.event_version)

@@ -188,6 +188,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
                 "metadata.causation_id metadata.recorded_at", covers="metadata.causation_id"
             ),  # what followed from it
             _ours("_relay.until _relay.by", covers="_relay.by"),  # whose handlers may not have been called
+            _ours("metadata.user_id -timestamp", covers="metadata.ip_address"),  # whose address an erasure takes out
         ),
         DELIVERIES: (
             _ours("handler line seq _id"),  # who is blocked; the heads of lines

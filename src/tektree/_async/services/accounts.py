@@ -78,7 +78,7 @@ class AsyncAccounts:
         self.followers = AsyncFollowers(backends, gamification, handlers, policy, clock)
         self._users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = AsyncHashing(policy.passwords, entropy)
-        self._exports = AsyncExports(backends)
+        self._exports = AsyncExports(backends, clock)
         self._attempts = Attempts()
         self._handlers = handlers
         self._policy = policy
@@ -317,9 +317,11 @@ class AsyncAccounts:
     # -- privacy ------------------------------------------------------------------------------------------------------
 
     async def export(self, actor: Principal | User, user_id: str) -> dict[str, Any]:
-        """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``ledger``, ``events``.
+        """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``sessions``, ``ledger``,
+        ``events``.
 
-        Without the hash of the password and without tokens. Raises `InvalidInput`, `NotFound`, `Forbidden`.
+        Without the hash of the password and without tokens; and without counters that run out by themselves, those of
+        quotas and rate limits. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
         """
         stored = await self._users.reached(actor, user_id, "account.export", to_change=False)
         return await self._exports.of(stored.user)

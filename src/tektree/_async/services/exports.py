@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree.clock import Clock, read
 from tektree.models.accounts import User
 from tektree.models.events import EventFilter
 
@@ -15,23 +16,35 @@ _PAGE: Final = 200
 class AsyncExports:
     """Gathers what is stored of a user."""
 
-    def __init__(self, backends: AsyncBackends) -> None:
+    def __init__(self, backends: AsyncBackends, clock: Clock) -> None:
+        self._clock = clock
+        self._kept = backends.sessions
         self._profiles = backends.gamification
         self._ledger = backends.ledger
         self._subscriptions = backends.subscriptions
         self._log = backends.events
 
     async def of(self, user: User) -> dict[str, Any]:
-        """The account without hash and tokens, profile, subscription, ledger and events, each newest first."""
+        """The account without hash and tokens, profile, subscription, sessions, ledger and events.
+
+        The last two are newest first. A session is shown with what it is stored under, which is of no use to log in.
+        """
         profile = await self._profiles.profile(user.id)
         subscription = await self._subscriptions.get(user.id)
         return {
             "user": user.model_dump(mode="json"),
             "profile": None if profile is None else profile.model_dump(mode="json"),
             "subscription": None if subscription is None else subscription.model_dump(mode="json"),
+            "sessions": await self._sessions(user.uid),
             "ledger": await self._rows(user.id),
             "events": await self._events(user.uid),
         }
+
+    async def _sessions(self, uid: str) -> list[dict[str, Any]]:
+        if self._kept is None:
+            return []
+        found = await self._kept.all(uid, read(self._clock))
+        return [{"session_id": id, **session.model_dump(mode="json")} for id, session in found]
 
     async def _rows(self, user_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

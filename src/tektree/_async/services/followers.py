@@ -7,12 +7,13 @@ place on the boards, for users who were there before us have none. An erasure ca
 1. the user stands on no board;
 2. what was left on the user, without what is personal, is in the log: a process that still holds the whole events finds
    them told;
-3. every event about the user in the log is without what is personal;
+3. every event about the user in the log is without what is personal, and every other that the user led to is without
+   their network address;
 4. the user is erased, which is told at last.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -176,10 +177,15 @@ class AsyncFollowers:
         return await self._erased(stored)
 
     async def _clean(self, uid: str) -> None:
-        """Takes what is personal out of every event about the user, newest first."""
+        """Takes what is personal out of every event about the user, and their address out of all that they led to."""
+        await self._clean_all(EventFilter(uid=uid), self.without_personal)
+        await self._clean_all(EventFilter(traced=uid), self._handlers.catalog.without_traces)
+
+    async def _clean_all(self, which: EventFilter, without: Callable[[Event], Event]) -> None:
+        """Newest first, a page at a time."""
         before: tuple[datetime, str] | None = None
-        while events := await self._log.newest(EventFilter(uid=uid), before, _BATCH):
-            clean = [(event, self.without_personal(event)) for event in events]
+        while events := await self._log.newest(which, before, _BATCH):
+            clean = [(event, without(event)) for event in events]
             changed = [after for event, after in clean if after != event]
             if changed:
                 await self._log.amend(changed)

@@ -322,6 +322,29 @@ def the_newest_events_are_chosen_by_all_that_is_asked(backends: Backends) -> Non
             same(f"{which}, a page", list(backends.events.newest(which, before, 2)), expected[1:3])
 
 
+def the_newest_events_of_who_left_an_address_are_found(backends: Backends) -> None:
+    """A filter's ``traced`` is who acted; events without an ``ip_address`` in their metadata are passed over."""
+    events = [
+        occurrence(f"trace{number}", at=later(seconds=number // 2), uid=uid).evolve(
+            metadata={"recorded_at": later(seconds=number).isoformat(), **trace}
+        )
+        for number, (uid, trace) in enumerate(product(_UIDS, _TRACES))
+    ]
+    backends.events.append(events)
+    for uid, actor in product((None, _UIDS[0]), ("usr_x", "usr_y", "usr_z")):
+        which = EventFilter(uid, traced=actor)
+        expected = [each for each in _newest_first(events) if _chosen(each, which)]
+        same(f"{which}", list(backends.events.newest(which, None, 99)), expected)
+
+
+_TRACES: Final[tuple[dict[str, str], ...]] = (
+    {"user_id": "usr_x", "ip_address": "203.0.113.42"},
+    {"user_id": "usr_x"},
+    {"user_id": "usr_y", "ip_address": "2001:db8::1"},
+    {"ip_address": "203.0.113.42"},
+)
+
+
 def events_are_read_in_the_order_of_recording(backends: Backends) -> None:
     """``recorded`` is by ``recorded_at``, not by ``timestamp`` or arrival; of one instant by stream, then number."""
     events = [
@@ -406,7 +429,8 @@ _CORRELATIONS: Final = ("c1", "c2", "")
 
 
 def _chosen(event: Event, which: EventFilter) -> bool:
-    said = event.payload.get("user_id"), event.event_type, event.correlation_id
+    trace = event.metadata.get("user_id") if "ip_address" in event.metadata else None
+    said = event.payload.get("user_id"), event.event_type, event.correlation_id, trace
     return all(asked is None or asked == value for asked, value in zip(which, said, strict=True))
 
 
@@ -482,6 +506,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_newest_events_come_first,
     the_newest_events_are_read_page_by_page,
     the_newest_events_are_chosen_by_all_that_is_asked,
+    the_newest_events_of_who_left_an_address_are_found,
     events_are_read_in_the_order_of_recording,
     what_was_recorded_at_one_instant_is_read_together,
     what_was_recorded_is_chosen_by_all_that_is_asked,

@@ -79,7 +79,7 @@ class Accounts:
         self.followers = Followers(backends, gamification, handlers, policy, clock)
         self._users = Users(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = Hashing(policy.passwords, entropy)
-        self._exports = Exports(backends)
+        self._exports = Exports(backends, clock)
         self._attempts = Attempts()
         self._handlers = handlers
         self._policy = policy
@@ -318,9 +318,11 @@ class Accounts:
     # -- privacy ------------------------------------------------------------------------------------------------------
 
     def export(self, actor: Principal | User, user_id: str) -> dict[str, Any]:
-        """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``ledger``, ``events``.
+        """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``sessions``, ``ledger``,
+        ``events``.
 
-        Without the hash of the password and without tokens. Raises `InvalidInput`, `NotFound`, `Forbidden`.
+        Without the hash of the password and without tokens; and without counters that run out by themselves, those of
+        quotas and rate limits. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
         """
         stored = self._users.reached(actor, user_id, "account.export", to_change=False)
         return self._exports.of(stored.user)

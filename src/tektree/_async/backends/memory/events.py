@@ -204,6 +204,7 @@ class _Orders:
             ("uid", event.payload.get("user_id", "")),
             ("event_type", event.event_type),
             ("correlation_id", event.correlation_id),
+            *([("traced", event.metadata["user_id"])] if _is_traced(event) else []),
         ):
             insort(self._dated.setdefault(key, []), event, key=_date)
 
@@ -254,7 +255,12 @@ def _fits(event: Event, which: EventFilter) -> bool:
         (which.uid is None or event.payload.get("user_id") == which.uid)
         and (which.event_type is None or event.event_type == which.event_type)
         and (which.correlation_id is None or event.correlation_id == which.correlation_id)
+        and (which.traced is None or (_is_traced(event) and event.metadata["user_id"] == which.traced))
     )
+
+
+def _is_traced(event: Event) -> bool:
+    return bool(event.metadata.get("ip_address")) and isinstance(event.metadata.get("user_id"), str)
 
 
 class AsyncMemoryDeliveries:

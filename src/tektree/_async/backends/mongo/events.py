@@ -22,7 +22,12 @@ __all__ = ["AsyncMongoEventLog", "outbox_of", "posted_of"]
 
 _ATTEMPTS: Final = 100
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIELDS: Final = {"uid": "payload.user_id", "event_type": "event_type", "correlation_id": "correlation_id"}
+_FIELDS: Final = {
+    "uid": "payload.user_id",
+    "event_type": "event_type",
+    "correlation_id": "correlation_id",
+    "traced": "metadata.user_id",
+}
 
 
 class AsyncMongoEventLog:
@@ -196,7 +201,8 @@ def _mark(documents: Sequence[dict[str, Any]], posting: Posting) -> None:
 
 def _query(which: EventFilter) -> dict[str, Any]:
     pairs = zip(which._fields, which, strict=True)
-    return {_FIELDS[name]: value for name, value in pairs if value is not None}
+    traced = {} if which.traced is None else {"metadata.ip_address": {"$gt": ""}}  # as the index has it
+    return {**{_FIELDS[name]: value for name, value in pairs if value is not None}, **traced}
 
 
 def _by_date(events: Sequence[Event]) -> list[Event]:
