@@ -13,8 +13,13 @@ from tektree.errors import InvalidCredentials, Taken
 from tektree.models.accounts import PasswordHash, User
 from tektree.redaction import _without_documents, watch
 from tektree.rules import passwords, tokens
-from tektree.wire.collections import EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS, USERS
+from tektree.wire.collections import DELIVERIES, EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS, USERS, XP_TRANSACTIONS
 from tests.accounts.worlds import POLICY, ROOT, Hasher, names, refused, registered
+from tests.backends.mongo.test_commands import _is_ordered as is_ordered
+from tests.backends.mongo.test_commands import _is_served as is_served
+from tests.backends.mongo.test_commands import _parts as parts
+from tests.backends.mongo.test_commands import _shape as shape
+from tests.backends.mongo.test_commands import orders, queries
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 
 PLANTED = "Zaphod"
@@ -116,6 +121,47 @@ def test_round_trips(world: World) -> None:
             assert heard.names() == sent
 
     world.run(scenario)
+
+
+@pytest.mark.lanes(PYMONGO, REAL)
+def test_every_query_is_served_by_an_index(world: World) -> None:
+    """And every order is that of an index: of all calls, also those of an adopted user, a taken handle, an erasure."""
+
+    async def scenario(world: World) -> list[Any]:
+        heard = Heard()
+        tek = world.tek(world.client(event_listeners=[heard]), policy=POLICY)
+        call = tek.accounts
+        ada, ben = await registered(tek, "ada"), await registered(tek, "ben")
+        for name in ("the_ada", "ada@example.com", "n o b o d y"):
+            await refused(InvalidCredentials, call.authenticate(name, "wrong"))
+        await refused(Taken, call.register(**names("ada", handle="else_where")))
+        for reading in (call.get(ada.id), call.by_uid(ada.uid), call.by_handle("the_ada"), call.account(ada.uid)):
+            await reading
+        ada = await call.authenticate("the_ada", names()["password"])
+        await call.change_handle(ada, "countess")
+        await refused(Taken, call.change_handle(ben, "the_ada"))
+        await call.verify_email(await call.request_email_verification(ada.id))
+        await call.reset_password(await call.request_password_reset("ada@example.com"), "battery staple")
+        await call.change_password(ada, "battery staple", "staple battery")
+        await call.verify_email(await call.request_email_change(ada, "new@example.com", "staple battery"))
+        await call.set_role(ROOT, ben.id, "moderator")
+        await call.disable(ROOT, ada.id)
+        await call.enable(ROOT, ada.id)
+        await call.export(ROOT, ada.id)
+        await tek.subscriptions.start(ada, "pro")
+        await call.erase(ada, ada.id)
+        await tek.events.relay.run_once()
+        return heard.commands
+
+    commands = world.run(scenario)
+    asked = {repr((name, shape(query), order)): (name, query, order) for name, query, order in queries(commands)}
+    assert {name for name, _, _ in asked.values()} >= {USERS, EVENTS, GAMIFICATION_PROFILES, SUBSCRIPTIONS}
+    assert len(asked) > 25
+    for name, query, order in asked.values():
+        order = {} if query else order
+        assert any(is_served(world, name, part, order) for part in parts(world, query)), (name, query, order)
+    disorder = [(name, order) for name, query, order in orders(commands) if not is_ordered(name, query, order)]
+    assert {name for name, _ in disorder} <= {XP_TRANSACTIONS, DELIVERIES}, "see the commands of gamification"
 
 
 DRIVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR)

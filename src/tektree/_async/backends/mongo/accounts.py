@@ -144,7 +144,7 @@ class AsyncMongoAccounts:
         return await self._one({"handle_claims.digest": digest})
 
     async def by_token(self, digests: Sequence[str]) -> StoredUser | None:
-        return await self._one({"tokens.digest": {"$in": list(digests)}})
+        return await self._one({"tokens.digest": {"$in": list(digests), "$gt": ""}})  # as the index has it
 
     async def _one(self, query: Mapping[str, Any]) -> StoredUser | None:
         with self._mongo.reading(USERS):

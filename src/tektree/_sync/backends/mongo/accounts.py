@@ -143,7 +143,7 @@ class MongoAccounts:
         return self._one({"handle_claims.digest": digest})
 
     def by_token(self, digests: Sequence[str]) -> StoredUser | None:
-        return self._one({"tokens.digest": {"$in": list(digests)}})
+        return self._one({"tokens.digest": {"$in": list(digests), "$gt": ""}})  # as the index has it
 
     def _one(self, query: Mapping[str, Any]) -> StoredUser | None:
         with self._mongo.reading(USERS):
