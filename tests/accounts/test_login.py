@@ -1,6 +1,7 @@
 """Log-in and passwords: what is right gets in, and whatever is wrong costs the same and says the same. Rows A, B, K."""
 
 import asyncio
+import hashlib
 import logging
 import threading
 import time
@@ -123,6 +124,54 @@ def test_failures_in_a_row_are_counted_until_somebody_gets_in(world: World) -> N
         assert found == [(user.uid, 1), (user.uid, 2), (None, 1), (None, 2), (user.uid, 1)]
         about = (await tek.events.log(user_id=user.uid, event_type="user.login_failed")).items
         assert len(about) == 3
+
+    world.run(scenario)
+
+
+def test_who_opens_and_ends_a_session_is_told(world: World) -> None:
+    """Once each; a token that is none, or whose session is over, tells nothing. No token is in it."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        user = await registered(tek)
+        opened = await tek.sessions.open(user)
+        other = await tek.sessions.open(user, method="oauth_github")
+        for token in (opened.token, opened.token, "usr_ada." + "A" * 43, "none"):
+            await tek.sessions.revoke(token)
+        await tek.sessions.revoke_all(user.id)
+        await tek.sessions.revoke(other.token)
+        told = [
+            (event.event_type, event.payload.get("method"), event.payload["session_id"])
+            for event in (await tek.events.log(user_id=user.uid)).items
+            if event.event_type in ("user.logged_in", "user.logged_out")
+        ]
+        ids = [hashlib.sha256(each.token.rpartition(".")[2].encode()).hexdigest() for each in (opened, other)]
+        assert sorted(told, key=str) == sorted(
+            [
+                ("user.logged_in", "password", ids[0]),
+                ("user.logged_in", "oauth_github", ids[1]),
+                ("user.logged_out", None, ids[0]),
+            ],
+            key=str,
+        )
+        for wrong in ("", "x" * 65, None, "a\0b", 5):
+            assert (await refused(InvalidInput, tek.sessions.open(user, method=wrong))).field == "method"
+        assert (await tek.sessions.list(await tek.sessions.resolve((await tek.sessions.open(user)).token)))[1:] == []
+
+    world.run(scenario)
+
+
+def test_a_session_is_open_where_the_log_is_away(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(world: World) -> None:
+        user = await registered(world.tek())
+        clean = Faulty(world.backends)
+        tek = world.tek(backends=clean.backends)
+        await tek.sessions.open(user)
+        at = [str(call) for call in clean.calls].index("events.tell")
+        tek = world.tek(backends=Faulty(world.backends, at, Fault.REFUSED).backends)
+        opened = await tek.sessions.open(user)
+        assert (await tek.sessions.resolve(opened.token)).id == user.id
+        assert caplog.text.count("could not be told: unavailable") == 1
 
     world.run(scenario)
 

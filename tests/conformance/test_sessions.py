@@ -75,8 +75,8 @@ class UpdatesNothing(MemorySessions):
 
 
 class EndsNothing(MemorySessions):
-    def end(self, uid: str, session_id: str) -> None:
-        pass
+    def end(self, uid: str, session_id: str) -> bool:
+        return session_id in self._users[uid].open
 
 
 class EndsTheLastToo(MemorySessions):

@@ -75,6 +75,7 @@ class AsyncTekTree:
             clock,
             enrolled(backends.gamification),
             self.accounts,
+            tell=handlers.say,
         )
         AsyncRevocations(self.sessions, handlers, self.policy)
         self.subscriptions = AsyncSubscriptions(

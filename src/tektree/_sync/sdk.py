@@ -76,6 +76,7 @@ class TekTree:
             clock,
             enrolled(backends.gamification),
             self.accounts,
+            tell=handlers.say,
         )
         Revocations(self.sessions, handlers, self.policy)
         self.subscriptions = Subscriptions(

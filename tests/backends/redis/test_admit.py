@@ -305,7 +305,7 @@ def test_what_a_quota_comes_to_is_told_once(world: World) -> None:
             with pytest.raises(QuotaExhausted):
                 await tek.admit(token, "/wide", "questions")
         told = [each.event_type for each in (await tek.events.log(user_id="usr_ada")).items]
-        assert sorted(told) == ["quota.exceeded", "quota.threshold_reached"]
+        assert sorted(told) == ["quota.exceeded", "quota.threshold_reached", "user.logged_in"]
 
     world.run(asked)
 

@@ -88,14 +88,15 @@ async def a_session_takes_the_place_of_another(backends: AsyncBackends) -> None:
 
 
 async def an_ended_session_stays_so(backends: AsyncBackends) -> None:
-    """``end`` ends one session; ``update`` does not bring it back."""
+    """``end`` ends one session, and says whether it was there; ``update`` does not bring it back."""
     store = _store(backends)
     await _opened(store, "end", "gone", "kept")
-    for _ in range(2):
-        await store.end("usr_end", _id("gone"))
+    for expected in (True, False):
+        same("whether it was there", await store.end("usr_end", _id("gone")), expected)
         await store.update(_id("gone"), _session("end"), _NOW)
     same("the sessions", await _ids(store, "end"), [_id("kept")])
     same("the ended one", await store.read("usr_end", _id("gone"), _NOW), None)
+    same("whether another's was there", await store.end("usr_other", _id("kept")), False)
 
 
 async def an_update_is_read_back(backends: AsyncBackends) -> None:

@@ -39,8 +39,8 @@ class AsyncSessionStore(Protocol):
         """Writes a session that is still there. One that is not stays gone."""
         ...
 
-    async def end(self, uid: str, session_id: str) -> None:
-        """Ends a session. Again: nothing happens."""
+    async def end(self, uid: str, session_id: str) -> bool:
+        """Ends a session. Says whether it was there. Again: nothing happens."""
         ...
 
     async def end_all(self, uid: str, but: str | None = None) -> int:

@@ -1,5 +1,6 @@
 """Sessions: who calls, proven by a token."""
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -9,9 +10,18 @@ from typing import Final
 from tektree._async.ports.gamification import AsyncGamificationRepository
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, InvalidSession, NotFound, Unavailable
+from tektree.errors import (
+    BackendError,
+    Forbidden,
+    InvalidCredentials,
+    InvalidInput,
+    InvalidSession,
+    NotFound,
+    Unavailable,
+)
 from tektree.ids import hex_id, uid_of
 from tektree.models.accounts import Actor, Principal, resolved
+from tektree.models.payloads import Payload, UserLoggedIn, UserLoggedOut
 from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession, Session
 from tektree.policy import Policy
 from tektree.rules import inputs, sessions
@@ -21,8 +31,12 @@ __all__ = ["AsyncSessions", "actor_of", "enrolled"]
 Uids = Callable[[str], Awaitable[str | None]]
 """Finds the uid of a user by its id."""
 
+Tell = Callable[[Payload], Awaitable[object]]
+"""Is told who logs in and out."""
+
 Listed = list[OpenSession]
 
+_LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 3
 
 
@@ -58,6 +72,7 @@ class AsyncSessions:
         uids: Uids,
         accounts: AsyncAccountsReader | None = None,
         secret: Callable[[], str] = _secret,
+        tell: Tell | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
@@ -65,12 +80,14 @@ class AsyncSessions:
         self._uids = uids
         self._accounts = accounts
         self._secret = secret
+        self._tell = tell
 
-    async def open(self, user: Principal, remember_me: bool = False) -> OpenedSession:
+    async def open(self, user: Principal, remember_me: bool = False, method: str = "password") -> OpenedSession:
         """A session for a user who has proven who it is. The oldest one beyond the policy's ``per_user`` is ended.
 
-        The token is always a new one. Raises `InvalidInput`; `InvalidCredentials` when the password was changed since
-        ``user`` was read, `Forbidden` when the account is disabled, `Unavailable`.
+        The token is always a new one. It is told as ``user.logged_in``, by the ``method`` of the proof, a name in
+        small letters. Raises `InvalidInput`; `InvalidCredentials` when the password was changed since ``user`` was
+        read, `Forbidden` when the account is disabled, `Unavailable`.
         """
         inputs.principal(user)
         if type(remember_me) is not bool:
@@ -83,7 +100,9 @@ class AsyncSessions:
             secret = self._secret()
             ticket = sessions.ticket(sessions.token(user.uid, secret))
             most = self._policy.sessions.per_user
+            told = UserLoggedIn(user_id=user.uid, session_id=ticket.session_id, method=method, ip_hash=None)
             if await self._store.open(ticket.session_id, session, marks.epoch, most, now):
+                await self._say(told)
                 return OpenedSession(sessions.token(user.uid, secret), session)
         raise Unavailable("sessions", "of this user are being ended all the time")
 
@@ -124,7 +143,7 @@ class AsyncSessions:
         return OpenedSession(sessions.token(ticket.uid, secret), kept.session)
 
     async def revoke(self, token: str) -> None:
-        """Ends the session of a token: logs out. Again, and for a token that is none: nothing happens.
+        """Ends the session of a token: logs out, which is told. Again, and for a token that is none: nothing happens.
 
         Raises `Unavailable`; then call it again.
         """
@@ -132,7 +151,8 @@ class AsyncSessions:
             ticket = sessions.ticket(token)
         except InvalidSession:
             return
-        await self._store.end(ticket.uid, ticket.session_id)
+        if await self._store.end(ticket.uid, ticket.session_id):
+            await self._say(UserLoggedOut(user_id=ticket.uid, session_id=ticket.session_id))
 
     async def revoke_all(self, user_id: str, but: Principal | None = None) -> int:
         """Ends all sessions of a user, also those that are being opened; all but that of the actor ``but``, if given.
@@ -155,6 +175,15 @@ class AsyncSessions:
             for id, session in found
             if not sessions.is_over(session, self._policy, now)
         ]
+
+    async def _say(self, payload: Payload) -> None:
+        """Tells it behind the fact. Where the log is away, the session is what it is."""
+        if self._tell is None:
+            return
+        try:
+            await self._tell(payload)
+        except BackendError as error:
+            _LOG.warning("a log-in or a log-out could not be told: %s", error.code)
 
     async def _found(self, token: object) -> tuple[sessions.Ticket, Kept, datetime]:
         ticket, now = sessions.ticket(token), read(self._clock)

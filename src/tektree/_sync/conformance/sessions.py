@@ -89,14 +89,15 @@ def a_session_takes_the_place_of_another(backends: Backends) -> None:
 
 
 def an_ended_session_stays_so(backends: Backends) -> None:
-    """``end`` ends one session; ``update`` does not bring it back."""
+    """``end`` ends one session, and says whether it was there; ``update`` does not bring it back."""
     store = _store(backends)
     _opened(store, "end", "gone", "kept")
-    for _ in range(2):
-        store.end("usr_end", _id("gone"))
+    for expected in (True, False):
+        same("whether it was there", store.end("usr_end", _id("gone")), expected)
         store.update(_id("gone"), _session("end"), _NOW)
     same("the sessions", _ids(store, "end"), [_id("kept")])
     same("the ended one", store.read("usr_end", _id("gone"), _NOW), None)
+    same("whether another's was there", store.end("usr_other", _id("kept")), False)
 
 
 def an_update_is_read_back(backends: Backends) -> None:

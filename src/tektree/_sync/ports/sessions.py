@@ -40,8 +40,8 @@ class SessionStore(Protocol):
         """Writes a session that is still there. One that is not stays gone."""
         ...
 
-    def end(self, uid: str, session_id: str) -> None:
-        """Ends a session. Again: nothing happens."""
+    def end(self, uid: str, session_id: str) -> bool:
+        """Ends a session. Says whether it was there. Again: nothing happens."""
         ...
 
     def end_all(self, uid: str, but: str | None = None) -> int:

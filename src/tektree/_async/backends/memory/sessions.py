@@ -73,11 +73,10 @@ class AsyncMemorySessions:
             if user is not None and session_id in user.open:
                 user.open[session_id] = session
 
-    async def end(self, uid: str, session_id: str) -> None:
+    async def end(self, uid: str, session_id: str) -> bool:
         with self._lock:
             user = self._users.get(uid)
-            if user is not None:
-                user.open.pop(session_id, None)
+            return user is not None and user.open.pop(session_id, None) is not None
 
     async def end_all(self, uid: str, but: str | None = None) -> int:
         with self._lock:

@@ -63,8 +63,12 @@ class AsyncRedisSessions:
         if rest > 0:
             await self._redis.ask(("SET", session_key(session_id), session_to_json(session), "PX", rest, "XX"))
 
-    async def end(self, uid: str, session_id: str) -> None:
-        await self._redis.both(("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id)))
+    async def end(self, uid: str, session_id: str) -> bool:
+        """One that is in one place only is over: it was ended with all others, or has expired."""
+        listed, kept = await self._redis.both(
+            ("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id))
+        )
+        return bool(listed and kept)
 
     async def end_all(self, uid: str, but: str | None = None) -> int:
         ended = await self._redis.run(_END_ALL, [user_sessions(uid)], [but or ""])

@@ -64,8 +64,12 @@ class RedisSessions:
         if rest > 0:
             self._redis.ask(("SET", session_key(session_id), session_to_json(session), "PX", rest, "XX"))
 
-    def end(self, uid: str, session_id: str) -> None:
-        self._redis.both(("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id)))
+    def end(self, uid: str, session_id: str) -> bool:
+        """One that is in one place only is over: it was ended with all others, or has expired."""
+        listed, kept = self._redis.both(
+            ("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id))
+        )
+        return bool(listed and kept)
 
     def end_all(self, uid: str, but: str | None = None) -> int:
         ended = self._redis.run(_END_ALL, [user_sessions(uid)], [but or ""])
