@@ -11,9 +11,9 @@ from tests.accounts import test_crashes
 from tests.accounts.test_crashes import FAULTS, HANGS, STORIES
 from tests.accounts.worlds import POLICY, Hasher
 from tests.accounts.worlds import World as Told
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, USED, World
+from tests.backends.mongo.worlds import PYMONGO, PYMONGO_ASYNC, REAL, USED, World
 
-pytestmark = [pytest.mark.long, pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)]
+pytestmark = [pytest.mark.long, pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, REAL)]
 
 
 @pytest.fixture(autouse=True)
