@@ -657,6 +657,27 @@ def test_b1_b19_a_host_may_ask_for_a_proved_address(user: User) -> None:
     assert accounts.admitted(user.evolve(email_verified=True), strict)
 
 
+def test_b1_why_a_log_in_failed_has_one_word(user: User) -> None:
+    """For the log of events; who tried hears the same in all cases."""
+    strict = Accounts(require_verified=True)
+    out = accounts.disabled(user, "spam", NOON)
+    going = accounts.erasing(user, NOON, POLICY.accounts)
+    gone = accounts.erased(going, NOON)
+    assert out is not None
+    assert gone is not None
+    for who, policy, word in (
+        (None, POLICY.accounts, "unknown"),
+        (user, POLICY.accounts, "password"),
+        (user, strict, "unverified"),
+        (user.evolve(email_verified=True), strict, "password"),
+        (out[0], strict, "disabled"),
+        (going, POLICY.accounts, "erasing"),
+        (gone[0], POLICY.accounts, "erased"),
+    ):
+        assert accounts.refusal(who, policy) == word
+        assert accounts.refusal(who, policy, readable=False) == "unreadable"
+
+
 def test_k4_what_anybody_may_know_is_a_list_of_its_own() -> None:
     shown = json.loads(accounts.public(full_user()).model_dump_json())
     assert list(shown) == ["id", "uid", "handle", "first_name", "last_name", "avatar", "bio", "role", "created_at"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tektree import Policy
 from tektree.errors import ConfigurationError, Forbidden, InvalidInput, InvalidTransition
+from tektree.ids import derived_id
 from tektree.models.subscriptions import Subscription
 from tektree.rules import polar, subscriptions, webhooks
 from tektree.rules.entitlements import entitlements
@@ -48,6 +49,20 @@ def histories(draw: st.DrawFn) -> tuple[Subscription, datetime]:
         else:
             found = canceled(found, draw(st.booleans()), now)
     return found, now
+
+
+def test_a_user_begins_free_which_is_to_be_told_once() -> None:
+    """Under the id that whoever starts another one first tells the beginning under."""
+    found = subscriptions.begun(USER, "usr_ada", NOW)
+    assert found.evolve(version=None, untold=()) == free(USER, NOW)
+    ((id, said),) = [subscriptions.restored(each) for each in found.untold]
+    assert (found.version, id) == (1, derived_id(found.id, "1", "0"))
+    assert (type(said).__name__, said.user_id, said.tier, said.period_start) == (
+        "SubscriptionCreated",
+        "usr_ada",
+        "free",
+        None,
+    )
 
 
 @given(histories(), DAYS, DAYS)
