@@ -214,8 +214,9 @@ class Accounts:
     def request_password_reset(self, email: str) -> str | None:
         """A token to send to the *stored* address of the user with this one; None where there is none.
 
-        Say the same to whoever asked in both cases, and send it in the background. It is good once, for as long as the
-        policy says, until the password or the address has changed. Raises `InvalidInput` for what is no text.
+        Say the same to whoever asked in both cases, before you call this: where there is a user it takes a write more.
+        The token is good once, for as long as the policy says, until the password or the address has changed. Raises
+        `InvalidInput` for what is no text.
         """
         if type(email) is not str:
             raise InvalidInput("email", "must be text")
