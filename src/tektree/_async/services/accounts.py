@@ -321,8 +321,9 @@ class AsyncAccounts:
         """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``sessions``, ``ledger``,
         ``events``.
 
-        Without the hash of the password and without tokens; and without counters that run out by themselves, those of
-        quotas and rate limits. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
+        Without the hash of the password and without tokens; without counters that run out by themselves, those of
+        quotas and rate limits; and without fields of a host's own on our documents, which may be secrets. Raises
+        `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
         """
         stored = await self._users.reached(actor, user_id, "account.export", to_change=False)
         return await self._exports.of(stored.user)
