@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import bcrypt
 from measuring import Work, arguments, medians, show
@@ -151,8 +152,8 @@ class Cheaper:
 
 
 def _kinds(cost: int, calls: int, repeats: int) -> None:
-    names = vars(passwords)
-    real, names["bcrypt"] = names["bcrypt"], Cheaper(cost)
+    rules: Any = passwords
+    real, rules.bcrypt = rules.bcrypt, Cheaper(cost)
     try:
         kinds = _failures()
         hash = medians({"one": lambda: passwords.hashed(PASSWORD, b"s" * 16, _CHEAP.passwords)}, 20, 5)["one"]
@@ -160,7 +161,7 @@ def _kinds(cost: int, calls: int, repeats: int) -> None:
         kinds["control: no hash"] = lambda: None
         taken = [_shuffled(kinds, calls) for _ in range(repeats)]
     finally:
-        names["bcrypt"] = real
+        rules.bcrypt = real
     rows = [_row(name, taken, hash) for name in kinds]
     title = f"a log-in that fails, at cost {cost} (one hash: {hash:,.0f} µs), {calls:,} of each kind"
     show(title, ["µs", "of a hash more", "99 % interval", f"told apart, of {repeats}", "kind"], rows)
