@@ -215,8 +215,20 @@ async def everywhere(flavour: str, story: Story, faults: list[Fault], policy: Po
     return calls
 
 
-@pytest.mark.parametrize("name", STORIES)
-@pytest.mark.parametrize("policy", [POLICY, RELAYED], ids=["inline", "relay"])
+ALIKE = ("address", "disable", "handle", "role")
+"""What is left to the relay of these is left in the same way as that of a change."""
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        *[pytest.param(name, POLICY, id=f"{name}, inline") for name in STORIES],
+        *[
+            pytest.param(name, RELAYED, id=f"{name}, relay", marks=[pytest.mark.long] if name in ALIKE else [])
+            for name in STORIES
+        ],
+    ],
+)
 def test_a_crash_at_every_call(name: str, policy: Policy) -> None:
     """D12 D14: of every command, then a retry or the sweep."""
     assert World("async").run(lambda _: everywhere("async", STORIES[name], [*FAULTS, *HANGS], policy)) >= 2
