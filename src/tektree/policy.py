@@ -374,10 +374,11 @@ class Sessions(Setting):
 
 class Subscriptions(Setting):
     """For so many days after a payment failed, or should have been told of, a tier stays what it was. ``products`` says
-    which tier a product of whoever bills is for, by its id.
+    which tier a product of whoever bills is for, by its id. ``notice_days`` before a trial ends it is told.
     """
 
     grace_days: Annotated[int, Field(ge=0, le=90)] = 7
+    notice_days: Annotated[int, Field(ge=0, le=90)] = 3
     products: Annotated[Mapping[Label, Tier], FREEZE] = Frozen()
 
 

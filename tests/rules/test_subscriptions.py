@@ -322,6 +322,12 @@ def test_what_is_told() -> None:
     assert names(None, none) == ["Created"]
     assert names(none, trial) == ["TierChanged", "TrialStarted"]
     assert names(trial, active) == ["Activated"]
+    near = subscriptions.warned(trial, POLICY, day(2, 11))
+    assert names(trial, near) == ["TrialWillEnd"]
+    assert subscriptions.warned(near, POLICY, day(2, 12)) is near, "told once"
+    assert subscriptions.warned(trial, POLICY, day(2, 10)) is trial
+    short = subscriptions.warned(started(None, USER, "pro", "monthly", 2, NOW), POLICY, NOW)
+    assert names(none, short) == ["TierChanged", "TrialStarted", "TrialWillEnd"]
     assert names(active, as_of(active, day(3, 14))) == ["Renewed"]
     ending = canceled(active, True, day(2, 20))
     assert names(active, ending) == ["Canceled"]
@@ -330,6 +336,66 @@ def test_what_is_told() -> None:
     assert names(active, changed(active, "pro", "annual", day(2, 20))) == ["BillingCycleChanged"]
     assert names(of_polar(), of_polar(status="past_due")) == ["PastDue"]
     assert names(active, active) == []
+
+
+def looked_at(found: Subscription, now: datetime) -> tuple[Subscription, str]:
+    """What anybody could notice of it: what it has become, what was told of its trial, and the tier in force."""
+    current = subscriptions.warned(as_of(found, now), POLICY, now)
+    return current, entitlements(current, POLICY, now).tier
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Subscription, datetime]:
+    """Of ours or of Polar's, as of its last change."""
+    if draw(st.booleans()):
+        found, now = draw(histories())
+    else:
+        fields = {"status": draw(st.sampled_from(["trialing", "active", "past_due", "canceled"]))}
+        ending, trial = draw(st.booleans()), draw(st.sampled_from([None, "2025-02-20T10:00:00Z"]))
+        found, now = of_polar(**fields, cancel_at_period_end=ending, trial_end=trial), NOW
+    return looked_at(found, now)[0], now
+
+
+@given(lives(), DAYS)
+def test_nothing_changes_before_it_is_due(life: tuple[Subscription, datetime], later: timedelta) -> None:
+    """So whoever looks when it is due misses nothing."""
+    found, now = life
+    for _ in range(4):
+        before, at = looked_at(found, now), subscriptions.due(found, POLICY, now)
+        if at is None:
+            assert looked_at(found, now + later) == before
+            return
+        due = datetime.fromtimestamp(at / 1000, UTC)
+        assert due > now
+        assert looked_at(found, due - timedelta(milliseconds=1)) == before
+        found, now = looked_at(found, due)[0], due
+
+
+def test_it_is_due_to_be_looked_at() -> None:
+    trial = started(None, USER, "pro", "monthly", 14, NOW)
+    days = []
+    found, now = trial, NOW
+    for _ in range(3):
+        now = datetime.fromtimestamp((subscriptions.due(found, POLICY, now) or 0) / 1000, UTC)
+        found = looked_at(found, now)[0]
+        days.append((now.month, now.day, found.status))
+    assert days == [(2, 11, "trialing"), (2, 14, "active"), (3, 14, "active")]
+    silent = of_polar()
+    for now, at in ((NOW, day(2, 28)), (day(2, 28), day(3, 3))):
+        assert subscriptions.due(silent, POLICY, now) == int(at.timestamp() * 1000), "the grace ends as well"
+    assert subscriptions.due(silent, POLICY, day(3, 3)) is None
+    assert subscriptions.due(free(USER, NOW), POLICY, NOW) is None
+    for left in (trial.evolve(follows=True), trial.evolve(untold=("x",)), free(USER, NOW).evolve(follows=True)):
+        assert subscriptions.due(left, POLICY, NOW) == subscriptions.AT_ONCE
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_ends_of_time_are_no_error(end: str) -> None:
+    for status in ("trialing", "active", "past_due"):
+        found = of_polar(status=status, current_period_end=end, trial_end=end)
+        subscriptions.due(looked_at(found, NOW)[0], POLICY, NOW)
+    with pytest.raises(InvalidInput):
+        polar.snapshot(message(current_period_end="0001-01-01T00:00:00+14:00"), POLICY)
 
 
 KEY = b"0123456789abcdef0123456789abcdef"

@@ -21,6 +21,7 @@ from tektree._async.services.relay import AsyncRelay
 from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree._async.services.subscriptions import AsyncSubscriptions
+from tektree._async.services.tiers import AsyncTiers
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -63,7 +64,20 @@ class AsyncTekTree:
         self.leaderboards = AsyncLeaderboards(backends, clock)
         AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
         self.accounts = AsyncAccounts(backends, self.gamification, handlers, self.policy, clock, ids)
-        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        self.subscriptions = AsyncSubscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+            AsyncTiers(self.accounts.users, self.gamification.settings).follow,
+        )
+        sources = (
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        )
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
@@ -75,13 +89,6 @@ class AsyncTekTree:
             self.accounts,
         )
         AsyncRevocations(self.sessions, handlers, self.policy)
-        self.subscriptions = AsyncSubscriptions(
-            backends.subscriptions,
-            backends.gamification,
-            self.policy,
-            clock,
-            handlers.tell,
-        )
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,

@@ -22,6 +22,7 @@ from tektree._sync.services.relay import Relay
 from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree._sync.services.subscriptions import Subscriptions
+from tektree._sync.services.tiers import Tiers
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -64,7 +65,20 @@ class TekTree:
         self.leaderboards = Leaderboards(backends, clock)
         Reactions(self.gamification, backends.gamification, handlers, self.policy)
         self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids)
-        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        self.subscriptions = Subscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+            Tiers(self.accounts.users, self.gamification.settings).follow,
+        )
+        sources = (
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        )
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
@@ -76,13 +90,6 @@ class TekTree:
             self.accounts,
         )
         Revocations(self.sessions, handlers, self.policy)
-        self.subscriptions = Subscriptions(
-            backends.subscriptions,
-            backends.gamification,
-            self.policy,
-            clock,
-            handlers.tell,
-        )
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,

@@ -62,7 +62,7 @@ def snapshot(body: bytes, policy: Policy) -> Snapshot | None:
             return None
         status = _STATUS[data["status"]]
         return None if status is None else _snapshot(data, status, policy)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidInput("body", "is no message of Polar about a subscription") from None
 
 

@@ -73,7 +73,7 @@ class AsyncAccounts:
     ) -> None:
         self._accounts = backends.accounts
         self.followers = AsyncFollowers(backends, gamification, handlers, policy, clock)
-        self._users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
+        self.users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = AsyncHashing(policy.passwords, entropy)
         self._exports = AsyncExports(backends)
         self._handlers = handlers
@@ -98,11 +98,11 @@ class AsyncAccounts:
         asked = accounts.registration(given, self._policy)
         hash = await self._hashing.hashed(asked.password)
         id, uid = fresh_id(self._ids), accounts.uid(fresh_id(self._ids))
-        return await self._users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
+        return await self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     async def get(self, user_id: str) -> User:
         """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (await self._users.found(user_id)).user
+        return (await self.users.found(user_id)).user
 
     async def by_uid(self, uid: str) -> User:
         """The user of that uid. Raises `InvalidInput`, `NotFound`."""
@@ -113,7 +113,7 @@ class AsyncAccounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return await self._sought(await self._users.called(accounts.identifier(handle), handle), handle)
+        return await self._sought(await self.users.called(accounts.identifier(handle), handle), handle)
 
     async def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -166,7 +166,7 @@ class AsyncAccounts:
         if source is not None:
             inputs.text(source, "source", 1, 320)
         try:
-            stored = await self._users.called(sought, identifier)
+            stored = await self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
             _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
             stored = None
@@ -183,7 +183,7 @@ class AsyncAccounts:
         """
         verb = "account.change_password"
         tried = passwords.attempted(current, "current")
-        stored = await self._users.own(actor, verb)
+        stored = await self.users.own(actor, verb)
         wanted = passwords.new(new, self._policy.passwords, _names(stored.user), "new")
         await self._proved(stored, tried)
         hash = await self._hashing.hashed(wanted)
@@ -206,7 +206,7 @@ class AsyncAccounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = await self._users.called(accounts.identifier(email), email)
+        stored = await self.users.called(accounts.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return await self._issue(stored.user.id, "reset", token)
@@ -227,7 +227,7 @@ class AsyncAccounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return await self._users.change(reading, decide)
+        return await self.users.change(reading, decide)
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class AsyncAccounts:
         Raises `InvalidInput`, `NotFound`, `InvalidTransition` for an address that is proved, or a user who is not
         active.
         """
-        user = (await self._users.found(user_id)).user
+        user = (await self.users.found(user_id)).user
         if user.status != "active" or user.email_verified:
             raise InvalidTransition("user", "is not active" if user.status != "active" else "has proved the address")
         return await self._issue(user.id, "verification", tokens.written(self._entropy(tokens.TOKEN_BYTES)))
@@ -249,7 +249,7 @@ class AsyncAccounts:
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
         address, tried = accounts.email(email), passwords.attempted(password)
-        stored = await self._users.own(actor, "account.change_email")
+        stored = await self.users.own(actor, "account.change_email")
         await self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         return await self._issue(stored.user.id, "change", token, address.written, stored.user.epoch)
@@ -269,7 +269,7 @@ class AsyncAccounts:
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)
 
-        return await self._users.change(partial(self._by_token, *digests), decide)
+        return await self.users.change(partial(self._by_token, *digests), decide)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -280,8 +280,8 @@ class AsyncAccounts:
         """
         wanted = accounts.role(role)
         by = roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.set_role")
-        return await self._users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.set_role")
+        return await self.users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
 
     async def disable(self, actor: Principal | User, user_id: str, reason: str = "disabled") -> User:
         """Lets a user in no more until enabled: sessions end, and the user stands on no board.
@@ -290,14 +290,14 @@ class AsyncAccounts:
         `Forbidden`, `InvalidTransition` for one who is erased, `Stale`.
         """
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.disable")
-        return await self._users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.disable")
+        return await self.users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
 
     async def enable(self, actor: Principal | User, user_id: str, reason: str = "enabled") -> User:
         """Lets a disabled user in again. Raises as `disable`."""
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.enable")
-        return await self._users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.enable")
+        return await self.users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
 
     # -- privacy ------------------------------------------------------------------------------------------------------
 
@@ -306,7 +306,7 @@ class AsyncAccounts:
 
         Without the hash of the password and without tokens. Raises `InvalidInput`, `NotFound`, `Forbidden`.
         """
-        stored = await self._users.reached(actor, user_id, "account.export", to_change=False)
+        stored = await self.users.reached(actor, user_id, "account.export", to_change=False)
         return await self._exports.of(stored.user)
 
     async def erase(self, actor: Principal | User, user_id: str) -> None:
@@ -335,9 +335,9 @@ class AsyncAccounts:
     async def _to_erase(self, actor: object, who: Principal, user_id: str) -> StoredUser | None:
         """The user whose erasure is to begin; None: it has begun."""
         over = "erasing", "erased"
-        if who.id == user_id and (await self._users.found(user_id)).user.status in over:
+        if who.id == user_id and (await self.users.found(user_id)).user.status in over:
             return None
-        stored = await self._users.reached(actor, user_id, "account.erase")
+        stored = await self.users.reached(actor, user_id, "account.erase")
         return None if stored.user.status in over else stored
 
     async def _erase(self, stored: StoredUser, by: str) -> None:
@@ -363,7 +363,7 @@ class AsyncAccounts:
         handle: str | None = None,
     ) -> User:
         by = roles.acting(actor).uid
-        return await self._users.change(partial(self._users.own, actor, verb), decide, by, handle)
+        return await self.users.change(partial(self.users.own, actor, verb), decide, by, handle)
 
     async def _is_right(self, stored: StoredUser | None, tried: str) -> bool:
         """Whether that is the password of a user who may log in: one hash, whatever the answer."""
@@ -409,7 +409,7 @@ class AsyncAccounts:
                 raise InvalidCredentials
             return tokens.issued(user, purpose, token, now, self._policy.accounts, address), None
 
-        await self._users.change(partial(self._users.found, user_id), decide)
+        await self.users.change(partial(self.users.found, user_id), decide)
         return token
 
 

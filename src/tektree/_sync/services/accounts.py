@@ -74,7 +74,7 @@ class Accounts:
     ) -> None:
         self._accounts = backends.accounts
         self.followers = Followers(backends, gamification, handlers, policy, clock)
-        self._users = Users(backends, self.followers, handlers, policy, clock, pause)
+        self.users = Users(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = Hashing(policy.passwords, entropy)
         self._exports = Exports(backends)
         self._handlers = handlers
@@ -99,11 +99,11 @@ class Accounts:
         asked = accounts.registration(given, self._policy)
         hash = self._hashing.hashed(asked.password)
         id, uid = fresh_id(self._ids), accounts.uid(fresh_id(self._ids))
-        return self._users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
+        return self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     def get(self, user_id: str) -> User:
         """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (self._users.found(user_id)).user
+        return (self.users.found(user_id)).user
 
     def by_uid(self, uid: str) -> User:
         """The user of that uid. Raises `InvalidInput`, `NotFound`."""
@@ -114,7 +114,7 @@ class Accounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return self._sought(self._users.called(accounts.identifier(handle), handle), handle)
+        return self._sought(self.users.called(accounts.identifier(handle), handle), handle)
 
     def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -167,7 +167,7 @@ class Accounts:
         if source is not None:
             inputs.text(source, "source", 1, 320)
         try:
-            stored = self._users.called(sought, identifier)
+            stored = self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
             _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
             stored = None
@@ -184,7 +184,7 @@ class Accounts:
         """
         verb = "account.change_password"
         tried = passwords.attempted(current, "current")
-        stored = self._users.own(actor, verb)
+        stored = self.users.own(actor, verb)
         wanted = passwords.new(new, self._policy.passwords, _names(stored.user), "new")
         self._proved(stored, tried)
         hash = self._hashing.hashed(wanted)
@@ -207,7 +207,7 @@ class Accounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = self._users.called(accounts.identifier(email), email)
+        stored = self.users.called(accounts.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return self._issue(stored.user.id, "reset", token)
@@ -228,7 +228,7 @@ class Accounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return self._users.change(reading, decide)
+        return self.users.change(reading, decide)
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Accounts:
         Raises `InvalidInput`, `NotFound`, `InvalidTransition` for an address that is proved, or a user who is not
         active.
         """
-        user = (self._users.found(user_id)).user
+        user = (self.users.found(user_id)).user
         if user.status != "active" or user.email_verified:
             raise InvalidTransition("user", "is not active" if user.status != "active" else "has proved the address")
         return self._issue(user.id, "verification", tokens.written(self._entropy(tokens.TOKEN_BYTES)))
@@ -250,7 +250,7 @@ class Accounts:
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
         address, tried = accounts.email(email), passwords.attempted(password)
-        stored = self._users.own(actor, "account.change_email")
+        stored = self.users.own(actor, "account.change_email")
         self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         return self._issue(stored.user.id, "change", token, address.written, stored.user.epoch)
@@ -270,7 +270,7 @@ class Accounts:
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)
 
-        return self._users.change(partial(self._by_token, *digests), decide)
+        return self.users.change(partial(self._by_token, *digests), decide)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -281,8 +281,8 @@ class Accounts:
         """
         wanted = accounts.role(role)
         by = roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.set_role")
-        return self._users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.set_role")
+        return self.users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
 
     def disable(self, actor: Principal | User, user_id: str, reason: str = "disabled") -> User:
         """Lets a user in no more until enabled: sessions end, and the user stands on no board.
@@ -291,14 +291,14 @@ class Accounts:
         `Forbidden`, `InvalidTransition` for one who is erased, `Stale`.
         """
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.disable")
-        return self._users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.disable")
+        return self.users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
 
     def enable(self, actor: Principal | User, user_id: str, reason: str = "enabled") -> User:
         """Lets a disabled user in again. Raises as `disable`."""
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.enable")
-        return self._users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.enable")
+        return self.users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
 
     # -- privacy ------------------------------------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ class Accounts:
 
         Without the hash of the password and without tokens. Raises `InvalidInput`, `NotFound`, `Forbidden`.
         """
-        stored = self._users.reached(actor, user_id, "account.export", to_change=False)
+        stored = self.users.reached(actor, user_id, "account.export", to_change=False)
         return self._exports.of(stored.user)
 
     def erase(self, actor: Principal | User, user_id: str) -> None:
@@ -336,9 +336,9 @@ class Accounts:
     def _to_erase(self, actor: object, who: Principal, user_id: str) -> StoredUser | None:
         """The user whose erasure is to begin; None: it has begun."""
         over = "erasing", "erased"
-        if who.id == user_id and (self._users.found(user_id)).user.status in over:
+        if who.id == user_id and (self.users.found(user_id)).user.status in over:
             return None
-        stored = self._users.reached(actor, user_id, "account.erase")
+        stored = self.users.reached(actor, user_id, "account.erase")
         return None if stored.user.status in over else stored
 
     def _erase(self, stored: StoredUser, by: str) -> None:
@@ -364,7 +364,7 @@ class Accounts:
         handle: str | None = None,
     ) -> User:
         by = roles.acting(actor).uid
-        return self._users.change(partial(self._users.own, actor, verb), decide, by, handle)
+        return self.users.change(partial(self.users.own, actor, verb), decide, by, handle)
 
     def _is_right(self, stored: StoredUser | None, tried: str) -> bool:
         """Whether that is the password of a user who may log in: one hash, whatever the answer."""
@@ -410,7 +410,7 @@ class Accounts:
                 raise InvalidCredentials
             return tokens.issued(user, purpose, token, now, self._policy.accounts, address), None
 
-        self._users.change(partial(self._users.found, user_id), decide)
+        self.users.change(partial(self.users.found, user_id), decide)
         return token
 
 
