@@ -15,6 +15,7 @@ from tektree import Policy
 from tektree.errors import ConfigurationError, Forbidden, InvalidInput, InvalidTransition
 from tektree.models.subscriptions import Subscription
 from tektree.rules import polar, subscriptions, webhooks
+from tektree.rules.catalog import CATALOG
 from tektree.rules.entitlements import entitlements
 from tektree.rules.subscriptions import announced, as_of, canceled, changed, free, is_entitled, period, started
 
@@ -260,10 +261,56 @@ def test_what_polar_says_in_our_terms() -> None:
     assert found.cancel_at == day(2, 28)
     assert found.canceled_at == datetime(2025, 2, 1, 22, tzinfo=UTC)
     assert polar.snapshot(message(status="incomplete"), POLICY) is None
-    assert polar.snapshot(message("order.paid"), POLICY) is None
     named = polar.snapshot(message(product_id="x", product={"metadata": {"tier": "enterprise"}}), POLICY)
     assert named is not None
     assert named.tier == "enterprise"
+
+
+@pytest.mark.parametrize(
+    ("fields", "user"),
+    [
+        ({}, USER),
+        ({"customer": None, "external_id": "usr_ada"}, "usr_ada"),
+        ({"customer": None, "metadata": {"user_id": "usr_ben"}}, "usr_ben"),
+        ({"customer": {"external_id": None, "metadata": {"user_id": "usr_cyn"}}}, "usr_cyn"),
+        ({"customer": [], "external_id": 5, "metadata": "x"}, None),
+    ],
+)
+def test_what_is_about_something_else_is_kept(fields: dict[str, Any], user: str | None) -> None:
+    body = message("order.paid", **fields)
+    other = polar.other(body)
+    assert other == ("order.paid", user)
+    assert polar.other(message()) is None
+    webhook = webhooks.Webhook("msg_1", NOW, body)
+    kept = polar.received(webhook, polar.Other("order.paid", user), "usr_ada", True)
+    assert (kept.webhook_type, kept.sent_at, kept.body) == ("order.paid", NOW, body.decode())
+    assert kept.digest == hashlib.sha256(body).hexdigest()
+    assert polar.received(webhook, polar.Other("order.paid", user), None, True).body is None
+    assert polar.received(webhook, polar.Other("order.paid", user), "usr_ada", False).body is None
+
+
+@pytest.mark.parametrize("body", [b'"' * 7_001, b"\0", "x".encode("utf-16")])
+def test_a_body_that_no_event_holds_is_not_kept(body: bytes) -> None:
+    kept = polar.received(webhooks.Webhook("m" * 256, NOW, body), polar.Other("é" * 128, None), "usr_ada", True)
+    assert kept.body is None
+    quotes = webhooks.Webhook("m" * 256, NOW, b'"' * 7_000)
+    CATALOG.encode(polar.received(quotes, polar.Other("é" * 128, None), "usr_ada", True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        *[json.dumps({"type": type, "data": {}}).encode() for type in (None, 5, "", "x" * 129, "a\0b", "\ud800")],
+    ],
+)
+def test_a_message_without_a_type_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        polar.other(body)
 
 
 @pytest.mark.parametrize(

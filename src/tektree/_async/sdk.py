@@ -71,6 +71,7 @@ class AsyncTekTree:
             clock,
             handlers.tell,
             AsyncTiers(self.accounts.users, self.gamification.settings).follow,
+            self.accounts,
         )
         sources = (
             self.gamification.commits,

@@ -72,6 +72,7 @@ class TekTree:
             clock,
             handlers.tell,
             Tiers(self.accounts.users, self.gamification.settings).follow,
+            self.accounts,
         )
         sources = (
             self.gamification.commits,

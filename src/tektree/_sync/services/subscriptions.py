@@ -3,11 +3,13 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from tektree._flavour import sync_call
 from tektree._sync.ports.gamification import GamificationRepository
+from tektree._sync.ports.sessions import AccountsReader
 from tektree._sync.ports.subscriptions import SubscriptionRepository
 from tektree.clock import Clock, read
 from tektree.errors import BackendError, ConfigurationError, CorruptDocument, InvalidInput, NotFound, Stale
@@ -21,7 +23,9 @@ from tektree.rules.periods import milliseconds
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.base import Payload
     from tektree.rules.entitlements import Entitlements
+    from tektree.rules.polar import Other
     from tektree.rules.subscriptions import Said
+    from tektree.rules.webhooks import Webhook
 
 __all__ = ["Subscriptions", "Follow", "Tell"]
 
@@ -57,6 +61,7 @@ class Subscriptions:
         clock: Clock,
         tell: Tell | None = None,
         follow: Follow | None = None,
+        accounts: AccountsReader | None = None,
     ) -> None:
         self._store = store
         self._profiles = profiles
@@ -64,6 +69,7 @@ class Subscriptions:
         self._clock = clock
         self._tell = tell
         self._follow = follow
+        self._accounts = accounts
         self._inline = policy.events.drain == "inline"
         self._keys: tuple[bytes, ...] = ()
 
@@ -153,16 +159,22 @@ class Subscriptions:
         """Takes what Polar says of a subscription. ``body`` is as it came, to the byte: it is signed.
 
         Whose it is, is the customer's external id: a user's id or uid. Messages may come twice, late and in any order:
-        the latest state counts. None: it is about something else, or nothing was paid yet. Raises `Forbidden` for a
-        signature that is missing, wrong, or more than five minutes away; `InvalidInput` for a message that cannot be
-        understood, `NotFound` for a user that is not there, `ConfigurationError` before `trust`.
+        the latest state counts. None: nothing was paid yet, or it is about something else; then it is kept in the log,
+        once, as ``webhook.received``. Raises `Forbidden` for a signature that is missing, wrong, or more than five
+        minutes away; `InvalidInput` for a message that cannot be understood, `NotFound` for a user that is not there,
+        `ConfigurationError` before `trust`.
         """
         from tektree.rules import polar, subscriptions, webhooks
 
         if not self._keys:
             raise ConfigurationError("subscriptions", "must be told first which secret to trust; call trust(secret)")
         now = read(self._clock)
-        said = polar.snapshot(webhooks.verified(headers, body, self._keys, now).body, self._policy)
+        webhook = webhooks.verified(headers, body, self._keys, now)
+        other = polar.other(webhook.body)
+        if other is not None:
+            self._keep(webhook, other, now)
+            return None
+        said = polar.snapshot(webhook.body, self._policy)
         if said is None:
             return None
         user_id, uid = self._whose(said.user)
@@ -288,6 +300,21 @@ class Subscriptions:
     def _uid(self, user_id: str) -> str | None:
         profile = self._profiles.profile(user_id)
         return None if profile is None else profile.uid
+
+    def _keep(self, webhook: "Webhook", other: "Other", now: datetime) -> None:
+        """Tells of a message that is not for us, under its id: again, nothing happens."""
+        if self._tell is None:
+            return
+        from tektree.rules import polar
+
+        uid = account = None
+        if other.user is not None:
+            with suppress(InvalidInput, NotFound):  # somebody else's customer
+                uid = (self._whose(other.user))[1]
+        if uid is not None and self._accounts is not None:
+            account = self._accounts.account(uid)
+        said = polar.received(webhook, other, uid, account is None or account.enabled)
+        sync_call(self._tell, said, derived_id("webhook", webhook.id), webhook.at, now)
 
     def _whose(self, user: str) -> tuple[str, str | None]:
         """The id and uid of a user by either of them."""
