@@ -16,7 +16,7 @@ from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.services.quotas import Quotas
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.backends.redis import with_redis
-from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, QuotaExhausted
+from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, QuotaExhausted, Unavailable
 from tektree.ids import derived_id
 from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 from tektree.testing import ManualClock, SeededIds
@@ -202,6 +202,76 @@ def test_a_reservation_is_given_back_once_when_its_body_fails(world: Any) -> Non
     with pytest.raises(QuotaExhausted):
         world.reserved(body, ADA, "questions", 20)
     assert world.usage(ADA, "questions").used == 1 + came_off
+
+
+class Died(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+@pytest.mark.parametrize("place", ["memory", "async memory"])
+def test_what_a_process_that_died_reserved_is_given_back_after_its_time(place: str) -> None:
+    """I2: the lease."""
+    world: Any = World(place, Policy(quotas={"free": {"questions": 2}}))
+    settle = world.store.settle
+
+    def dies(*_: Any) -> Any:
+        raise Died
+
+    for lease in (60, 600):
+        world.store.settle = dies
+        with pytest.raises(Died):
+            world.reserved(lambda usage: usage, ADA, "questions", 1, lease)
+        world.store.settle = settle
+    for after, used in ((59_999, 2), (1, 1), (539_999, 1), (1, 0)):
+        world.clock.advance(timedelta(milliseconds=after))
+        assert world.usage(ADA, "questions").used == used
+    assert world.consume(ADA, "questions", 2).used == 2
+
+
+def test_what_took_longer_than_its_lease_is_counted_all_the_same() -> None:
+    for place in ("memory", "async memory"):
+        world: Any = World(place, Policy(quotas={"free": {"questions": 1}}))
+
+        def slow(usage: Any, world: Any = world) -> None:
+            world.clock.advance(timedelta(seconds=61))
+            world._async or world.consume(ADA, "questions")
+
+        world.reserved(slow, ADA, "questions", 1, 60)
+        assert world.usage(ADA, "questions").used == (1 if world._async else 2)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_store_that_is_away_in_the_end_leaves_it_to_the_lease(fails: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """The body came off, or its own error is what is heard."""
+    world: Any = World("memory")
+    settle = world.store.settle
+
+    def away(*_: Any) -> Any:
+        raise Unavailable("quotas")
+
+    def body(usage: Any) -> str:
+        if fails:
+            raise OSError("no")
+        return "done"
+
+    world.store.settle = away
+    if fails:
+        with pytest.raises(OSError, match="no"):
+            world.reserved(body, ADA, "questions")
+    else:
+        assert world.reserved(body, ADA, "questions") == "done"
+    world.store.settle = settle
+    assert "was not settled" in caplog.text
+    assert world.usage(ADA, "questions").used == 1
+    world.clock.advance(timedelta(seconds=600))
+    assert world.usage(ADA, "questions").used == 0
+
+
+@pytest.mark.parametrize("lease", [0, -1, 86_401, True, "60", None])
+def test_a_lease_that_is_none_is_refused(world: Any, lease: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^lease: "):
+        world.reserved(lambda usage: usage, ADA, "questions", 1, lease)
+    assert world.usage(ADA, "questions").used == 0
 
 
 def test_a_reservation_is_given_back_to_its_own_period(world: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,24 @@ class Whispers(MemoryQuotas):
         return super().take(counter, n, limit, percent, request, now)._replace(threshold=False)
 
 
+class HoldsForGood(MemoryQuotas):
+    def hold(self, counter: Counter, n: int, limit: Any, percent: int, request: str, seconds: int, now: Any) -> Taken:
+        return self.take(counter, n, limit, percent, request, now)
+
+
+class SettlesAgain(MemoryQuotas):
+    def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+        found = super().settle(counter, n, request, used, now)
+        return found if used else self.give(counter, n, f"settled {len(self._requests)}", now)
+
+
+class ForgetsWhoIsLate(MemoryQuotas):
+    def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+        for count in self._counts.values():
+            count.held = {name: one for name, one in count.held.items() if one[1] is not None}
+        return super().settle(counter, n, request, used, now)
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
@@ -105,6 +124,9 @@ BROKEN = [
     BelowZero,
     TellsAlways,
     Whispers,
+    HoldsForGood,
+    SettlesAgain,
+    ForgetsWhoIsLate,
     OfAllPeriods,
 ]
 

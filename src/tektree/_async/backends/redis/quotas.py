@@ -14,6 +14,9 @@ from tektree.wire.values import count_from_text, count_to_text
 __all__ = ["AsyncRedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
+_SETTLE: Final = script("quotas_settle")
+_LOAD: Final = script("quotas_load")
+_CORRUPT: Final = -2
 
 
 class AsyncRedisQuotas:
@@ -27,51 +30,75 @@ class AsyncRedisQuotas:
     async def take(
         self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime
     ) -> Taken:
-        said, used, threshold, exceeded = await self._change(
-            counter, n, "" if limit is None else limit, percent, request, now
-        )
-        return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+        return _taken(await self._change(counter, n, "" if limit is None else limit, percent, request, now))
+
+    async def hold(
+        self, counter: Counter, n: int, limit: int | None, percent: int, request: str, seconds: int, now: datetime
+    ) -> Taken:
+        most = "" if limit is None else limit
+        return _taken(await self._change(counter, n, most, percent, request, now, seconds * 1000))
+
+    async def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+        return await self._settle(counter, f"{request} {n}", used)
 
     async def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
         said, used, *_ = await self._change(counter, -n, "", 0, request, now)
         return used if said == 1 else None
 
     async def load(self, counter: Counter, used: int, now: datetime) -> int:
-        key = _key(counter)
-        await self._redis.ask(("SET", key, count_to_text(used), "PX", quota_rest(counter, now), "NX"))
-        found = count_from_text(key, (await self._redis.ask(("GET", key)))[0])
-        return used if found is None else found
+        return await self._load(counter, used, now, over=0)
 
     async def put(self, counter: Counter, used: int, now: datetime) -> None:
-        await self._redis.ask(("SET", _key(counter), count_to_text(used), "PX", quota_rest(counter, now)))
+        await self._load(counter, used, now, over=1)
 
-    async def read(self, counters: Sequence[Counter]) -> Sequence[int | None]:
-        found = []
-        for each in counters:
-            key = _key(each)
-            found.append(count_from_text(key, (await self._redis.ask(("GET", key)))[0]))
-        return found
+    async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
+        return [await self._settle(each, "", used=False) for each in counters]
+
+    async def _load(self, counter: Counter, used: int, now: datetime, over: int) -> int:
+        key, _, _, held = quota_keys(counter)
+        arguments: list[str | int] = [count_to_text(used), quota_rest(counter, now), over]
+        return count_from_text(key, await self._redis.run(_LOAD, [key, held], arguments, again=True)) or 0
+
+    async def _settle(self, counter: Counter, reservation: str, used: bool) -> int | None:
+        """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
+        key, _, _, held = quota_keys(counter)
+        found: int = await self._redis.run(_SETTLE, [key, held], [reservation, int(used)], again=True)
+        if found == _CORRUPT:
+            raise _corrupt(key)
+        return None if found < 0 else found
 
     async def _change(
-        self, counter: Counter, n: int, limit: int | str, percent: int, request: str, now: datetime
+        self,
+        counter: Counter,
+        n: int,
+        limit: int | str,
+        percent: int,
+        request: str,
+        now: datetime,
+        lease: int | str = "",
     ) -> list[int]:
         keys = quota_keys(counter)
         reply: list[int] = await self._redis.run(
-            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now)], again=True
+            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now), lease], again=True
         )
-        if reply[0] == -2:
-            raise CorruptDocument("redis", keys[0], "(value)", "must be a whole number")
+        if reply[0] == _CORRUPT:
+            raise _corrupt(keys[0])
         return reply
 
 
+def _taken(reply: Sequence[int]) -> Taken:
+    said, used, threshold, exceeded = reply
+    return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+
+
+def _corrupt(key: str) -> CorruptDocument:
+    return CorruptDocument("redis", key, "(value)", "must be a whole number")
+
+
 def quota_keys(counter: Counter) -> list[str]:
-    """The count of a quota, what was told of it, and the calls of the last minute."""
-    key = _key(counter)
-    return [key, companion(key, "told"), companion(key, "calls")]
-
-
-def _key(counter: Counter) -> str:
-    return quota(counter.uid, counter.quota_type, counter.period)
+    """The count of a quota, what was told of it, the calls of the last minute, and what is reserved."""
+    key = quota(counter.uid, counter.quota_type, counter.period)
+    return [key, companion(key, "told"), companion(key, "calls"), companion(key, "held")]
 
 
 def quota_rest(counter: Counter, now: datetime) -> int:
