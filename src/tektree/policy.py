@@ -364,12 +364,16 @@ class RateLimits(Setting):
 
 
 class Sessions(Setting):
-    """Life times in seconds. ``idle`` None: a session does not end by rest. ``per_user``: the oldest makes room."""
+    """Life times in seconds. ``idle`` None: a session does not end by rest. ``per_user``: the oldest makes room.
+
+    ``grace``: for so long a token that was rotated away is only refused, as it may have been on its way.
+    """
 
     lifetime: Positive = 7 * 86_400
     remembered: Positive = 30 * 86_400
     idle: Positive | None = None
     per_user: Positive = 20
+    grace: Annotated[int, Field(ge=1, le=3_600)] = 10
 
 
 class Subscriptions(Setting):

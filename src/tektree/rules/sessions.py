@@ -10,11 +10,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tektree.errors import InvalidSession
-from tektree.models.sessions import Account, Marks, Session
+from tektree.models.sessions import Account, Marks, Rotated, Session
 from tektree.policy import Policy
 from tektree.rules.periods import milliseconds
 
-__all__ = ["Ticket", "is_over", "opened", "refreshed", "ticket", "token", "touched"]
+__all__ = ["Ticket", "is_late", "is_over", "opened", "refreshed", "ticket", "token", "touched"]
 
 _TOKEN: Final = re.compile(r"(usr_[A-Za-z0-9_\-]{1,60})\.([A-Za-z0-9_\-]{43})")
 _LONGEST: Final = 64 + 1 + 43
@@ -69,6 +69,11 @@ def is_over(session: Session, policy: Policy, now: datetime) -> bool:
         return False
     seen = milliseconds(session.created_at) if session.seen is None else session.seen
     return milliseconds(now) - seen >= idle * 1000
+
+
+def is_late(rotated: Rotated, policy: Policy, now: datetime) -> bool:
+    """Whether a token that was rotated away cannot have been on its way any more: at the end of the grace it cannot."""
+    return now - rotated.at >= timedelta(seconds=policy.sessions.grace)
 
 
 def touched(session: Session, now: datetime) -> Session:

@@ -8,7 +8,8 @@
 -- 3 the limit refused, 4 admitted; used, threshold and exceeded; now, hits in the window, the newest of them, and the
 -- microseconds until there is room; and the session.
 local text = redis.call('GET', KEYS[1])
-local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version')
+local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version', 'r:' .. ARGV[2])
+if marks[3] then return '1' end  -- its token was rotated away
 if not text or not marks[1] then return '0' end
 
 local read, session = pcall(cjson.decode, text)
