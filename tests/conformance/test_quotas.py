@@ -92,21 +92,29 @@ class Whispers(MemoryQuotas):
 
 
 class HoldsForGood(MemoryQuotas):
-    def hold(self, counter: Counter, n: int, limit: Any, percent: int, request: str, seconds: int, now: Any) -> Taken:
-        return self.take(counter, n, limit, percent, request, now)
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        return self.take(counter, n, limit, 10**6, request, now)
+
+
+class TellsWhatIsHeld(MemoryQuotas):
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        found = super().hold(counter, n, limit, request, seconds, now)
+        return found._replace(threshold=found.taken and self._counts[counter[:3]].near(limit, 80))
 
 
 class SettlesAgain(MemoryQuotas):
-    def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
-        found = super().settle(counter, n, request, used, now)
-        return found if used else self.give(counter, n, f"settled {len(self._requests)}", now)
+    def settle(self, counter: Counter, n: int, request: str, used: bool, *more: Any) -> Taken:
+        found = super().settle(counter, n, request, used, *more)
+        if not used:
+            self.give(counter, n, f"settled {len(self._requests)}", more[-1])
+        return found
 
 
 class ForgetsWhoIsLate(MemoryQuotas):
-    def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+    def settle(self, *call: Any) -> Taken:
         for count in self._counts.values():
             count.held = {name: one for name, one in count.held.items() if one[1] is not None}
-        return super().settle(counter, n, request, used, now)
+        return super().settle(*call)
 
 
 class OfAllPeriods(MemoryQuotas):
@@ -125,6 +133,7 @@ BROKEN = [
     TellsAlways,
     Whispers,
     HoldsForGood,
+    TellsWhatIsHeld,
     SettlesAgain,
     ForgetsWhoIsLate,
     OfAllPeriods,

@@ -159,7 +159,8 @@ class AsyncTekTree:
 
     async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
         """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
-        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others. What is returned
+        always lets in: its decision is for the headers of the answer.
 
         One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
         by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.

@@ -85,7 +85,7 @@ QUOTA_STEPS = st.lists(
         st.tuples(st.just("load"), USERS, SMALL),
         st.tuples(st.just("put"), USERS, SMALL),
         st.tuples(st.just("hold"), USERS, st.integers(1, 4), st.none() | SMALL, SMALL, st.sampled_from([0, 3600])),
-        st.tuples(st.just("settle"), USERS, st.integers(1, 4), SMALL, st.booleans()),
+        st.tuples(st.just("settle"), USERS, st.integers(1, 4), SMALL, st.booleans(), st.none() | st.integers(0, 9)),
         st.tuples(st.just("read"), USERS),
     ),
     max_size=40,
@@ -102,10 +102,10 @@ def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
         return name, (counter, rest[0], f"{uid} give {rest[1]}", START)
     if name == "hold":
         n, limit, request, seconds = rest
-        return name, (counter, n, limit, 80, f"{uid} hold {request} {n}", seconds, START)
+        return name, (counter, n, limit, f"{uid} hold {request} {n}", seconds, START)
     if name == "settle":
-        n, request, used = rest
-        return name, (counter, n, f"{uid} hold {request} {n}", used, START)
+        n, request, used, limit = rest
+        return name, (counter, n, f"{uid} hold {request} {n}", used, limit, 80, START)
     return (name, ([counter], START)) if name == "read" else (name, (counter, *rest, START))
 
 

@@ -72,9 +72,9 @@ def test_a_lost_reply_at_the_end_of_a_reservation_counts_once(world: World, fail
         store = backends.quotas if world.is_async else Awaited(backends.quotas)
         counter = Counter("usr_ada", "questions", "2025-12", START + timedelta(days=18))
         await store.load(counter, 0, START)
-        await store.hold(counter, 2, 20, 80, "one", 600, START)
+        await store.hold(counter, 2, 20, "one", 600, START)
         proxy.arm(b"EVALSHA", Strike.AFTER)
-        assert await store.settle(counter, 2, "one", not fails, START) == (0 if fails else 2)
+        assert (await store.settle(counter, 2, "one", not fails, 20, 80, START)).used == (0 if fails else 2)
         assert proxy.seen == 2
 
     try:

@@ -30,7 +30,13 @@ async def _taken(store: AsyncQuotaStore, counter: Counter, *requests: str, n: in
 
 
 async def _held(store: AsyncQuotaStore, counter: Counter, request: str, seconds: int, n: int = 1) -> Taken:
-    return await store.hold(counter, n, _LIMIT, 80, request, seconds, _NOW)
+    return await store.hold(counter, n, _LIMIT, request, seconds, _NOW)
+
+
+async def _settled(store: AsyncQuotaStore, counter: Counter, n: int, request: str, used: bool) -> int | None:
+    """What is used then; None where there is no counter."""
+    found = await store.settle(counter, n, request, used, _LIMIT, 80, _NOW)
+    return found.used if found.known else None
 
 
 async def a_counter_that_is_not_there_gives_nothing(backends: AsyncBackends) -> None:
@@ -108,15 +114,15 @@ async def what_is_held_is_settled_once(backends: AsyncBackends) -> None:
     """``hold`` takes units as ``take`` does; ``settle`` uses them up, or gives them back, and again does nothing."""
     store, counter = _store(backends), _counter("held")
     same("where there is no counter", await _held(store, counter, "a", 60), Taken(False, False, 0))
-    same("settled there", await store.settle(counter, 1, "a", False, _NOW), None)
+    same("settled there", await _settled(store, counter, 1, "a", False), None)
     await store.load(counter, 0, _NOW)
     for request, used in (("a", 2), ("a", 2), ("b", 4)):
         same(f"what {request} holds", (await _held(store, counter, request, 60, n=2))[:3], (True, True, used))
     same("without room", (await _held(store, counter, "c", 60, n=2))[:3], (True, False, 4))
-    same("given back", [await store.settle(counter, 2, "a", False, _NOW) for _ in range(2)], [2, 2])
-    same("used up", [await store.settle(counter, 2, "b", True, _NOW) for _ in range(2)], [2, 2])
-    same("what was used up is not given back", await store.settle(counter, 2, "b", False, _NOW), 2)
-    same("what nobody held", await store.settle(counter, 2, "x", False, _NOW), 2)
+    same("given back", [await _settled(store, counter, 2, "a", False) for _ in range(2)], [2, 2])
+    same("used up", [await _settled(store, counter, 2, "b", True) for _ in range(2)], [2, 2])
+    same("what was used up is not given back", await _settled(store, counter, 2, "b", False), 2)
+    same("what nobody held", await _settled(store, counter, 2, "x", False), 2)
 
 
 async def what_is_held_for_longer_is_given_back(backends: AsyncBackends) -> None:
@@ -127,14 +133,29 @@ async def what_is_held_for_longer_is_given_back(backends: AsyncBackends) -> None
         same(f"what {request} holds", (await _held(store, counter, request, 0))[:3], (True, True, 2))
         same("what is read", list(await store.read([counter], _NOW)), [1])
     same("taken by another", (await _taken(store, counter, "e", n=4))[0][:3], (True, True, 5))
-    same("the holder failed", await store.settle(counter, 1, "a", False, _NOW), 5)
-    same("the holder used it", [await store.settle(counter, 1, "b", True, _NOW) for _ in range(2)], [6, 6])
+    same("the holder failed", await _settled(store, counter, 1, "a", False), 5)
+    same("the holder used it", [await _settled(store, counter, 1, "b", True) for _ in range(2)], [6, 6])
     await _held(store, counter, "f", 0)
     same("given back before units are", await store.give(counter, 1, "g", _NOW), 5)
     await store.put(counter, 4, _NOW)
-    same("a holder of what was put over", await store.settle(counter, 1, "c", True, _NOW), 4)
+    same("a holder of what was put over", await _settled(store, counter, 1, "c", True), 4)
     same("within its time", (await _held(store, counter, "h", 3600))[:3], (True, True, 5))
     same("what is read then", list(await store.read([counter], _NOW)), [5])
+
+
+async def what_is_held_is_told_when_it_is_used(backends: AsyncBackends) -> None:
+    """The threshold is told by ``settle``, of what is used, once; that there is no room is told by ``hold``."""
+    store, counter = _store(backends), _counter("held and told")
+    await store.load(counter, 3, _NOW)
+    found = []
+    for request, used in (("a", False), ("b", True), ("c", True)):
+        held = await _held(store, counter, request, 60)
+        settled = await store.settle(counter, 1, request, used, _LIMIT, 80, _NOW)
+        found.append((held.threshold, settled.taken, settled.threshold))
+    same("the threshold", found, [(False, False, False), (False, True, True), (False, True, False)])
+    same("the excess", [(await _held(store, counter, each, 60)).exceeded for each in "de"], [True, False])
+    without = await store.settle(counter, 1, "x", True, None, 80, _NOW)
+    same("without a limit", without, Taken(True, True, 5))
 
 
 async def counters_are_apart(backends: AsyncBackends) -> None:
@@ -174,6 +195,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     threshold_and_excess_are_told_once,
     what_is_held_is_settled_once,
     what_is_held_for_longer_is_given_back,
+    what_is_held_is_told_when_it_is_used,
     counters_are_apart,
 )
 

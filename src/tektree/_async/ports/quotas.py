@@ -24,18 +24,20 @@ class AsyncQuotaStore(Protocol):
         ...
 
     async def hold(
-        self, counter: Counter, n: int, limit: int | None, percent: int, request: str, seconds: int, now: datetime
+        self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime
     ) -> Taken:
         """As ``take``, but for so many seconds only, by the store's clock: then what is used falls by ``n`` again,
-        unless the reservation was settled. ``request`` is the reservation's name.
+        unless the reservation was settled. ``request`` is the reservation's name. No threshold is told yet.
         """
         ...
 
-    async def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+    async def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
         """Ends a reservation of ``n``: its units are used, or given back at once. Again: nothing happens.
 
         One whose time is over had given them back: if they are ``used``, they are counted again, beyond any limit. Says
-        what is used then; None where there is no counter.
+        what is used then, and the threshold, as ``take`` does.
         """
         ...
 

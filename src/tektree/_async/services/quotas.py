@@ -93,8 +93,9 @@ class AsyncQuotas:
 
         Where the process dies inside, they are given back after ``lease`` seconds (1 to 86,400) by the store's clock.
         What takes longer is counted all the same when it is done, though others may have had the units meanwhile.
-        Raises as `consume`; what happens at the end raises nothing: where the store is away then, the units are given
-        back after their time, and `reconcile` puts right what had come off.
+        That a quota runs out is told when the units are used for good. Raises as `consume`; what happens at the end
+        raises nothing: where the store is away then, the units are given back after their time, and `reconcile` puts
+        right what had come off.
         """
         amount, seconds = quotas.checked_amount(n), inputs.whole(lease, "lease", 1, _LONGEST_LEASE)
         asked = await self._asked(principal, quota_type)
@@ -169,10 +170,12 @@ class AsyncQuotas:
         return await self._settled(asked, n, taken)
 
     async def _settle(self, asked: _Asked, n: int, request: str, used: bool) -> None:
+        counter, limit, now = asked.counter, asked.limit, read(self._clock)
         try:
-            await self._store.settle(asked.counter, n, request, used, read(self._clock))
+            settled = await self._store.settle(counter, n, request, used, limit, quotas.THRESHOLD, now)
+            await self._make_known(asked, n, settled)
         except BackendError as error:
-            _LOG.warning("a reservation of %s was not settled: %s", asked.counter.quota_type, error.code)
+            _LOG.warning("a reservation of %s was not settled: %s", counter.quota_type, error.code)
 
     async def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
         await self._make_known(asked, n, taken)
@@ -181,10 +184,10 @@ class AsyncQuotas:
         return self._told(asked, taken.used)
 
     async def _take(self, asked: _Asked, n: int, request: str, lease: int) -> Taken:
-        counter, limit, percent, now = asked.counter, asked.limit, quotas.THRESHOLD, asked.now
+        counter, limit, now = asked.counter, asked.limit, asked.now
         if lease:
-            return await self._store.hold(counter, n, limit, percent, request, lease, now)
-        return await self._store.take(counter, n, limit, percent, request, now)
+            return await self._store.hold(counter, n, limit, request, lease, now)
+        return await self._store.take(counter, n, limit, quotas.THRESHOLD, request, now)
 
     async def _give(self, asked: _Asked, n: int) -> int | None:
         return await self._store.give(asked.counter, n, self._ids(), read(self._clock))

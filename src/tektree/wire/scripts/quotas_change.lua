@@ -11,7 +11,6 @@ local text = redis.call('GET', count)
 if not text then return {-1, 0, 0, 0} end
 if not string.match(text, '^%d+$') or #text > 15 then return {-2, 0, 0, 0} end
 local used = tonumber(text)
-if redis.call('ZSCORE', calls, ARGV[4]) then return {1, used, 0, 0} end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -20,6 +19,7 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', held, 1, now)) do
   redis.call('ZADD', held, 0, each)
   redis.call('SET', count, string.format('%.0f', used), 'PX', lasts)
 end
+if redis.call('ZSCORE', calls, ARGV[4]) then return {1, used, 0, 0} end
 
 local function first(word)
   local fresh = redis.call('SADD', told, word)

@@ -17,6 +17,8 @@ _CHANGE: Final = script("quotas_change")
 _SETTLE: Final = script("quotas_settle")
 _LOAD: Final = script("quotas_load")
 _CORRUPT: Final = -2
+_NEVER: Final = 10**6
+"""A percent that nobody reaches."""
 
 
 class AsyncRedisQuotas:
@@ -33,13 +35,16 @@ class AsyncRedisQuotas:
         return _taken(await self._change(counter, n, "" if limit is None else limit, percent, request, now))
 
     async def hold(
-        self, counter: Counter, n: int, limit: int | None, percent: int, request: str, seconds: int, now: datetime
+        self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime
     ) -> Taken:
         most = "" if limit is None else limit
-        return _taken(await self._change(counter, n, most, percent, request, now, seconds * 1000))
+        return _taken(await self._change(counter, n, most, _NEVER, request, now, seconds * 1000))
 
-    async def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
-        return await self._settle(counter, f"{request} {n}", used)
+    async def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
+        count, threshold = await self._settle(counter, f"{request} {n}", int(used), limit or 0, percent, now)
+        return Taken(False, False, 0) if count < 0 else Taken(True, used, count, bool(threshold))
 
     async def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
         said, used, *_ = await self._change(counter, -n, "", 0, request, now)
@@ -52,20 +57,24 @@ class AsyncRedisQuotas:
         await self._load(counter, used, now, over=1)
 
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
-        return [await self._settle(each, "", used=False) for each in counters]
+        found = [(await self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]
+        return [None if count < 0 else count for count in found]
 
     async def _load(self, counter: Counter, used: int, now: datetime, over: int) -> int:
         key, _, _, held = quota_keys(counter)
         arguments: list[str | int] = [count_to_text(used), quota_rest(counter, now), over]
         return count_from_text(key, await self._redis.run(_LOAD, [key, held], arguments, again=True)) or 0
 
-    async def _settle(self, counter: Counter, reservation: str, used: bool) -> int | None:
+    async def _settle(
+        self, counter: Counter, reservation: str, used: int, limit: int, percent: int, now: datetime
+    ) -> list[int]:
         """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
-        key, _, _, held = quota_keys(counter)
-        found: int = await self._redis.run(_SETTLE, [key, held], [reservation, int(used)], again=True)
-        if found == _CORRUPT:
+        key, told, _, held = quota_keys(counter)
+        arguments: list[str | int] = [reservation, used, limit, percent, quota_rest(counter, now)]
+        reply: list[int] = await self._redis.run(_SETTLE, [key, held, told], arguments, again=True)
+        if reply[0] == _CORRUPT:
             raise _corrupt(key)
-        return None if found < 0 else found
+        return reply
 
     async def _change(
         self,

@@ -30,6 +30,12 @@ class _Count:
         self.told.add(word)
         return fresh
 
+    def near(self, limit: int | None, percent: int | None) -> bool:
+        """Whether so much of the limit is used for the first time."""
+        if not limit or percent is None or self.used * 100 < limit * percent:
+            return False
+        return self.first("threshold")
+
     def over(self, now: datetime) -> None:
         """Gives back what was reserved for longer."""
         for name, (n, until) in self.held.items():
@@ -50,17 +56,15 @@ class MemoryQuotas:
     def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
         return self._taken(counter, n, limit, percent, request, now)
 
-    def hold(
-        self, counter: Counter, n: int, limit: int | None, percent: int, request: str, seconds: int, now: datetime
-    ) -> Taken:
-        return self._taken(counter, n, limit, percent, request, now, now + timedelta(seconds=seconds))
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        return self._taken(counter, n, limit, None, request, now, now + timedelta(seconds=seconds))
 
     def _taken(
         self,
         counter: Counter,
         n: int,
         limit: int | None,
-        percent: int,
+        percent: int | None,
         request: str,
         now: datetime,
         until: datetime | None = None,
@@ -77,21 +81,22 @@ class MemoryQuotas:
             self._remember(request)
             if until is not None:
                 count.held[request] = n, until
-            near = bool(limit) and count.used * 100 >= (limit or 0) * percent
-            return Taken(True, True, count.used, threshold=near and count.first("threshold"))
+            return Taken(True, True, count.used, threshold=count.near(limit, percent))
 
-    def settle(self, counter: Counter, n: int, request: str, used: bool, now: datetime) -> int | None:
+    def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
         with self._lock:
             count = self._counts.get(counter[:3])
             if count is None or count.lasts <= now:
-                return None
-            _, until = held = count.held.pop(request, (0, None))
+                return Taken(False, False, 0)
+            held, until = count.held.pop(request, (0, None))
             if used and until is None:
-                count.used += held[0]
+                count.used += held
             elif not used and until is not None:
                 count.used = max(0, count.used - n)
             count.over(now)
-            return count.used
+            return Taken(True, used, count.used, threshold=used and count.near(limit, percent))
 
     def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
         with self._lock:
