@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROWS = {
     *(f"A{row}" for row in range(1, 21)),
-    *(f"B{row}" for row in (*range(1, 10), *range(15, 21))),
+    *(f"B{row}" for row in range(1, 21)),
     *(f"D{row}" for row in range(1, 21)),
     *(f"E{row}" for row in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 18)),
     *(f"K{row}" for row in (1, 2, 3, 4, 5, 6, 10, 11, 12)),

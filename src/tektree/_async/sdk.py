@@ -63,7 +63,10 @@ class AsyncTekTree:
         self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
         AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = AsyncAccounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.accounts = AsyncAccounts(
+            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+        )
         self.subscriptions = AsyncSubscriptions(
             backends.subscriptions,
             backends.gamification,
@@ -81,7 +84,6 @@ class AsyncTekTree:
         )
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
-        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
         self.sessions = AsyncSessions(
             backends.sessions or AsyncMemorySessions(),
             self.policy,

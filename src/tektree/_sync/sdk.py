@@ -64,7 +64,10 @@ class TekTree:
         self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
         Reactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
+        self.accounts = Accounts(
+            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+        )
         self.subscriptions = Subscriptions(
             backends.subscriptions,
             backends.gamification,
@@ -82,7 +85,6 @@ class TekTree:
         )
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
-        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
         self.sessions = Sessions(
             backends.sessions or MemorySessions(),
             self.policy,

@@ -19,6 +19,7 @@ from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.hashing import AsyncHashing, Entropy
+from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.users import AsyncUsers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
@@ -29,6 +30,7 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    RateLimited,
     Stale,
     Taken,
 )
@@ -51,6 +53,7 @@ __all__ = ["AsyncAccounts"]
 
 _LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
+_LONGEST_COUNTED: Final = 320
 
 
 class AsyncAccounts:
@@ -70,6 +73,7 @@ class AsyncAccounts:
         ids: Ids,
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
+        limits: AsyncRateLimits | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = AsyncFollowers(backends, gamification, handlers, policy, clock)
@@ -82,6 +86,7 @@ class AsyncAccounts:
         self._ids = ids
         self._entropy = entropy
         self._pause = pause
+        self._limits = limits
 
     # -- who there is -------------------------------------------------------------------------------------------------
 
@@ -158,13 +163,15 @@ class AsyncAccounts:
         """The user who is called ``identifier`` (address or handle) and has this password.
 
         Whoever fails, known or not, disabled or not, has cost the same work and hears the same. ``source`` says where
-        it comes from, such as ``ip:…``; nothing is made of it here. Opening a session is another call. Raises
-        `InvalidCredentials`, `InvalidInput` for what is no text, `RateLimited` when too many passwords are being
-        hashed.
+        it comes from, an address such as ``ip:192.0.2.7``. Guesses are counted by account and source, and too many are
+        refused before anything is read; one that is right gives the account its guesses back. Opening a session is
+        another call. Raises `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also
+        when too many passwords are being hashed; `Unavailable`.
         """
         sought, tried = accounts.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
+        await self._count(identifier, source)
         try:
             stored = await self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
@@ -173,7 +180,9 @@ class AsyncAccounts:
         right = await self._is_right(stored, tried)
         if stored is None or not right:
             raise InvalidCredentials
-        return await self._let_in(stored, tried)
+        user = await self._let_in(stored, tried)
+        await self._forget(identifier)
+        return user
 
     async def change_password(self, actor: Principal | User, current: str, new: str) -> User:
         """Sets another password, by who knows the current one. Sessions end, and so do tokens that were mailed.
@@ -227,7 +236,9 @@ class AsyncAccounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return await self.users.change(reading, decide)
+        user = await self.users.change(reading, decide)
+        await self._forget(user.email, user.handle)
+        return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -375,8 +386,25 @@ class AsyncAccounts:
         return verdict.right
 
     async def _proved(self, stored: StoredUser, tried: str) -> None:
+        """That who acts knows the password: counted as a log-in is."""
+        await self._count(stored.user.uid, None)
         if not await self._is_right(stored, tried):
             raise InvalidCredentials
+        await self._forget(stored.user.uid)
+
+    async def _count(self, account: str, source: str | None) -> None:
+        """Counts a guess at a password. Raises `RateLimited`."""
+        if self._limits is None:
+            return
+        decision = await self._limits.login(account[:_LONGEST_COUNTED] or " ", source)
+        if not decision.allowed:
+            raise RateLimited("login", decision.retry_after).answered_with(decision.headers)
+
+    async def _forget(self, *accounts: str) -> None:
+        """Gives these their guesses back."""
+        if self._limits is not None:
+            for each in accounts:
+                await self._limits.forget_login(each[:_LONGEST_COUNTED])
 
     async def _let_in(self, stored: StoredUser, password: str) -> User:
         """The user whose password was right, if that still counts; with a hash of today's cost."""

@@ -21,6 +21,7 @@ from tektree._sync.services.followers import Followers
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.hashing import Entropy, Hashing
+from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.users import Users
 from tektree.clock import Clock, read
 from tektree.errors import (
@@ -30,6 +31,7 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    RateLimited,
     Stale,
     Taken,
 )
@@ -52,6 +54,7 @@ __all__ = ["Accounts"]
 
 _LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
+_LONGEST_COUNTED: Final = 320
 
 
 class Accounts:
@@ -71,6 +74,7 @@ class Accounts:
         ids: Ids,
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], None] = sync_backoff,
+        limits: RateLimits | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = Followers(backends, gamification, handlers, policy, clock)
@@ -83,6 +87,7 @@ class Accounts:
         self._ids = ids
         self._entropy = entropy
         self._pause = pause
+        self._limits = limits
 
     # -- who there is -------------------------------------------------------------------------------------------------
 
@@ -159,13 +164,15 @@ class Accounts:
         """The user who is called ``identifier`` (address or handle) and has this password.
 
         Whoever fails, known or not, disabled or not, has cost the same work and hears the same. ``source`` says where
-        it comes from, such as ``ip:…``; nothing is made of it here. Opening a session is another call. Raises
-        `InvalidCredentials`, `InvalidInput` for what is no text, `RateLimited` when too many passwords are being
-        hashed.
+        it comes from, an address such as ``ip:192.0.2.7``. Guesses are counted by account and source, and too many are
+        refused before anything is read; one that is right gives the account its guesses back. Opening a session is
+        another call. Raises `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also
+        when too many passwords are being hashed; `Unavailable`.
         """
         sought, tried = accounts.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
+        self._count(identifier, source)
         try:
             stored = self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
@@ -174,7 +181,9 @@ class Accounts:
         right = self._is_right(stored, tried)
         if stored is None or not right:
             raise InvalidCredentials
-        return self._let_in(stored, tried)
+        user = self._let_in(stored, tried)
+        self._forget(identifier)
+        return user
 
     def change_password(self, actor: Principal | User, current: str, new: str) -> User:
         """Sets another password, by who knows the current one. Sessions end, and so do tokens that were mailed.
@@ -228,7 +237,9 @@ class Accounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return self.users.change(reading, decide)
+        user = self.users.change(reading, decide)
+        self._forget(user.email, user.handle)
+        return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -376,8 +387,25 @@ class Accounts:
         return verdict.right
 
     def _proved(self, stored: StoredUser, tried: str) -> None:
+        """That who acts knows the password: counted as a log-in is."""
+        self._count(stored.user.uid, None)
         if not self._is_right(stored, tried):
             raise InvalidCredentials
+        self._forget(stored.user.uid)
+
+    def _count(self, account: str, source: str | None) -> None:
+        """Counts a guess at a password. Raises `RateLimited`."""
+        if self._limits is None:
+            return
+        decision = self._limits.login(account[:_LONGEST_COUNTED] or " ", source)
+        if not decision.allowed:
+            raise RateLimited("login", decision.retry_after).answered_with(decision.headers)
+
+    def _forget(self, *accounts: str) -> None:
+        """Gives these their guesses back."""
+        if self._limits is not None:
+            for each in accounts:
+                self._limits.forget_login(each[:_LONGEST_COUNTED])
 
     def _let_in(self, stored: StoredUser, password: str) -> User:
         """The user whose password was right, if that still counts; with a hash of today's cost."""
