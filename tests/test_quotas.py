@@ -4,6 +4,8 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,15 +13,22 @@ import fakeredis
 import pytest
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
-from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.quotas import LEASE, AsyncQuotas
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.services.quotas import Quotas
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.backends.redis import with_redis
-from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, QuotaExhausted, Unavailable
+from tektree.errors import (
+    ConfigurationError,
+    CorruptDocument,
+    InvalidInput,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Unavailable,
+)
 from tektree.ids import derived_id
 from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import Crash, Fault, Faulty, ManualClock, SeededIds
 from tests.lanes import FAKE, enter
 from tests.records import REDIS as MODEL
 
@@ -226,6 +235,33 @@ def test_what_a_process_that_died_reserved_is_given_back_after_its_time(place: s
         world.clock.advance(timedelta(milliseconds=after))
         assert world.usage(ADA, "questions").used == used
     assert world.consume(ADA, "questions", 2).used == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.LOST, Fault.CRASH, Fault.CRASH_AFTER])
+def test_whatever_breaks_in_a_reservation_as_much_is_used_as_came_off(fault: Fault, fails: bool) -> None:
+    """I2: at each call of the storage; after the lease, and a count where the end was not heard of."""
+    enter("memory")
+    clock, durable = ManualClock(), Store()
+    for at in range(9):
+        backends = replace(memory_backends(), quotas=MemoryQuotas(), created=durable)
+        durable.insights = []
+        faulty = Faulty(backends, at, fault)
+        tek = TekTree(faulty.backends, clock=clock)
+        with suppress(Crash, Unavailable, OutcomeUnknown, OSError), tek.quotas.reserve(ADA, "insights"):
+            if fails:
+                raise OSError("no")
+            durable.insights.append(clock())
+        after = TekTree(backends, clock=clock)
+        clock.advance(timedelta(seconds=LEASE))
+        used = after.quotas.usage(ADA, "insights").used
+        assert used == 0 or (used == 1 and not fails), (at, faulty.struck)
+        assert after.quotas.reconcile(ADA, "insights").used == len(durable.insights) <= (not fails)
+        if faulty.struck is None:
+            assert used == len(durable.insights) == (not fails)
+            assert at >= 4
+            return
+    raise AssertionError("it never ends")
 
 
 def test_what_took_longer_than_its_lease_is_counted_all_the_same() -> None:
