@@ -198,9 +198,12 @@ def test_a_webhook_about_nobody(world: World, user: str) -> None:
 
 def test_a_webhook_about_something_else_changes_nothing(world: World) -> None:
     assert world.webhook(message(status="incomplete")) is None
-    with pytest.raises(InvalidInput):
-        world.webhook(message(customer={"external_id": "ada"}))
+    for wrong in ("ada", "usr_\ud800", "usr_" + "a" * 100, "usr_a\0"):
+        with pytest.raises(InvalidInput, match="by id or uid"):
+            world.webhook(message(customer={"external_id": wrong}))
+        assert world.webhook(message("order.paid", customer={"external_id": wrong}), "msg_9") is None
     assert world.told() == []
+    assert [each.payload["body"] for each in world.kept()] == [None], "one message, kept once"
 
 
 def test_a_webhook_about_something_else_is_kept_once(world: World) -> None:

@@ -328,6 +328,8 @@ def test_a_message_without_a_type_is_refused(body: bytes) -> None:
         message(customer=None),
         message(id=5),
         message(id="x" * 201),
+        message(id="\ud800"),
+        message(id="a\0b"),
         message(created_at=None),
         message(created_at="yesterday"),
         message(created_at="2025-01-31T10:00:00"),

@@ -118,13 +118,14 @@ def _snapshot(data: Mapping[str, Any], status: SubscriptionStatus, policy: Polic
     created = _required(data, "created_at")
     customer, metadata = data.get("customer") or {}, data.get("metadata") or {}
     user = customer.get("external_id") or metadata.get("user_id")
-    if type(user) is not str or type(data["id"]) is not str or not 0 < len(data["id"]) <= 200:
+    polar_id = data["id"]
+    if type(user) is not str or type(polar_id) is not str or not 0 < len(polar_id) <= 200 or not plain(polar_id):
         raise ValueError("names nobody")
     period_end, ended = _instant(data, "current_period_end"), _instant(data, "ended_at")
     cancel_at = _instant(data, "ends_at") or (period_end if data.get("cancel_at_period_end") is True else None)
     return Snapshot(
         user,
-        data["id"],
+        polar_id,
         created,
         _instant(data, "modified_at") or created,
         _tier(data, policy),

@@ -12,7 +12,7 @@ from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
 from tektree.errors import BackendError, ConfigurationError, CorruptDocument, InvalidInput, NotFound, Stale
-from tektree.ids import derived_id, hex_id
+from tektree.ids import derived_id, hex_id, uid_of
 from tektree.models.accounts import Principal
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
@@ -317,13 +317,12 @@ class AsyncSubscriptions:
 
     async def _whose(self, user: str) -> tuple[str, str | None]:
         """The id and uid of a user by either of them."""
-        if user.startswith("usr_"):
-            profile = await self._profiles.by_uid(user)
-        else:
-            try:
-                profile = await self._profiles.profile(hex_id(user, "user_id"))
-            except InvalidInput:
-                raise InvalidInput("body", "must name the user by id or uid, as the customer's external id") from None
+        by_uid = user.startswith("usr_")
+        try:
+            known = uid_of(user) if by_uid else hex_id(user, "user_id")
+        except InvalidInput:
+            raise InvalidInput("body", "must name the user by id or uid, as the customer's external id") from None
+        profile = await (self._profiles.by_uid(known) if by_uid else self._profiles.profile(known))
         if profile is None:
             raise NotFound("user", user)
         return profile.user_id, profile.uid
