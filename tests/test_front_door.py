@@ -108,7 +108,7 @@ def _samples() -> list[errors.TekTreeError]:
     return [
         error(**{name: special.get(name, f"a {name}") for name in inspect.signature(error).parameters})
         for error in [getattr(errors, name) for name in errors.__all__]
-    ]
+    ] + [errors.RateLimited("login", 2.5).answered_with({"Retry-After": "3"})]
 
 
 @pytest.mark.parametrize("error", _samples(), ids=lambda error: type(error).__name__)

@@ -4,6 +4,8 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,15 +13,22 @@ import fakeredis
 import pytest
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
-from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.quotas import LEASE, AsyncQuotas
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.services.quotas import Quotas
 from tektree.backends.memory import AsyncMemoryQuotas, MemoryQuotas
 from tektree.backends.redis import with_redis
-from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput, QuotaExhausted
+from tektree.errors import (
+    ConfigurationError,
+    CorruptDocument,
+    InvalidInput,
+    OutcomeUnknown,
+    QuotaExhausted,
+    Unavailable,
+)
 from tektree.ids import derived_id
 from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import Crash, Fault, Faulty, ManualClock, SeededIds
 from tests.lanes import FAKE, enter
 from tests.records import REDIS as MODEL
 
@@ -202,6 +211,103 @@ def test_a_reservation_is_given_back_once_when_its_body_fails(world: Any) -> Non
     with pytest.raises(QuotaExhausted):
         world.reserved(body, ADA, "questions", 20)
     assert world.usage(ADA, "questions").used == 1 + came_off
+
+
+class Died(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+@pytest.mark.parametrize("place", ["memory", "async memory"])
+def test_what_a_process_that_died_reserved_is_given_back_after_its_time(place: str) -> None:
+    """I2: the lease."""
+    world: Any = World(place, Policy(quotas={"free": {"questions": 2}}))
+    settle = world.store.settle
+
+    def dies(*_: Any) -> Any:
+        raise Died
+
+    for lease in (60, 600):
+        world.store.settle = dies
+        with pytest.raises(Died):
+            world.reserved(lambda usage: usage, ADA, "questions", 1, lease)
+        world.store.settle = settle
+    for after, used in ((59_999, 2), (1, 1), (539_999, 1), (1, 0)):
+        world.clock.advance(timedelta(milliseconds=after))
+        assert world.usage(ADA, "questions").used == used
+    assert world.consume(ADA, "questions", 2).used == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.LOST, Fault.CRASH, Fault.CRASH_AFTER])
+def test_whatever_breaks_in_a_reservation_as_much_is_used_as_came_off(fault: Fault, fails: bool) -> None:
+    """I2: at each call of the storage; after the lease, and a count where the end was not heard of."""
+    enter("memory")
+    clock, durable = ManualClock(), Store()
+    for at in range(9):
+        backends = replace(memory_backends(), quotas=MemoryQuotas(), created=durable)
+        durable.insights = []
+        faulty = Faulty(backends, at, fault)
+        tek = TekTree(faulty.backends, clock=clock)
+        with suppress(Crash, Unavailable, OutcomeUnknown, OSError), tek.quotas.reserve(ADA, "insights"):
+            if fails:
+                raise OSError("no")
+            durable.insights.append(clock())
+        after = TekTree(backends, clock=clock)
+        clock.advance(timedelta(seconds=LEASE))
+        used = after.quotas.usage(ADA, "insights").used
+        assert used == 0 or (used == 1 and not fails), (at, faulty.struck)
+        assert after.quotas.reconcile(ADA, "insights").used == len(durable.insights) <= (not fails)
+        if faulty.struck is None:
+            assert used == len(durable.insights) == (not fails)
+            assert at >= 4
+            return
+    raise AssertionError("it never ends")
+
+
+def test_what_took_longer_than_its_lease_is_counted_all_the_same() -> None:
+    for place in ("memory", "async memory"):
+        world: Any = World(place, Policy(quotas={"free": {"questions": 1}}))
+
+        def slow(usage: Any, world: Any = world) -> None:
+            world.clock.advance(timedelta(seconds=61))
+            world._async or world.consume(ADA, "questions")
+
+        world.reserved(slow, ADA, "questions", 1, 60)
+        assert world.usage(ADA, "questions").used == (1 if world._async else 2)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_store_that_is_away_in_the_end_leaves_it_to_the_lease(fails: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """The body came off, or its own error is what is heard."""
+    world: Any = World("memory")
+    settle = world.store.settle
+
+    def away(*_: Any) -> Any:
+        raise Unavailable("quotas")
+
+    def body(usage: Any) -> str:
+        if fails:
+            raise OSError("no")
+        return "done"
+
+    world.store.settle = away
+    if fails:
+        with pytest.raises(OSError, match="no"):
+            world.reserved(body, ADA, "questions")
+    else:
+        assert world.reserved(body, ADA, "questions") == "done"
+    world.store.settle = settle
+    assert "was not settled" in caplog.text
+    assert world.usage(ADA, "questions").used == 1
+    world.clock.advance(timedelta(seconds=600))
+    assert world.usage(ADA, "questions").used == 0
+
+
+@pytest.mark.parametrize("lease", [0, -1, 86_401, True, "60", None])
+def test_a_lease_that_is_none_is_refused(world: Any, lease: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^lease: "):
+        world.reserved(lambda usage: usage, ADA, "questions", 1, lease)
+    assert world.usage(ADA, "questions").used == 0
 
 
 def test_a_reservation_is_given_back_to_its_own_period(world: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -228,6 +229,64 @@ def test_rotation_makes_nothing_longer(world: Any) -> None:
     assert not world.dead(opened.token)
     world.clock.advance(DAY)
     assert world.dead(opened.token)
+
+
+def test_a_token_that_was_rotated_away_and_comes_late_ends_the_session(world: Any) -> None:
+    """C4: within the grace it is only refused; at its end the whole family goes, and nobody else."""
+    first, bystander = world.open(ADA).token, world.open(ADA).token
+    second = world.rotate(first).token
+    world.clock.advance(timedelta(seconds=5))
+    third = world.rotate(second).token
+    world.clock.advance(timedelta(seconds=5) - timedelta(milliseconds=1))
+    for old in (first, second):
+        assert world.dead(old)
+        with pytest.raises(InvalidSession):
+            world.rotate(old)
+    assert not world.dead(third)
+    world.clock.advance(timedelta(milliseconds=1))
+    assert world.dead(second), "its own grace is not over"
+    assert not world.dead(third)
+    with pytest.raises(InvalidSession):
+        world.rotate(first)
+    assert world.dead(third)
+    assert not world.dead(bystander)
+    assert len(world.list(world.resolve(bystander))) == 1
+
+
+def test_of_many_who_rotate_a_token_one_gets_through() -> None:
+    """C4: exactly one live successor, at once and after the grace."""
+    for place in ("memory", "redis"):
+        world: Any = World(place)
+        token = world.open(ADA).token
+
+        def rotated(_: int, world: Any = world, token: str = token) -> str | None:
+            try:
+                found: str = world.rotate(token).token
+            except InvalidSession:
+                return None
+            return found
+
+        with ThreadPoolExecutor(16) as pool:
+            alive = [each for each in pool.map(rotated, range(16)) if each is not None]
+        assert len(alive) == 1
+        assert not world.dead(alive[0])
+
+
+def test_admission_ends_the_session_of_a_token_that_comes_late() -> None:
+    enter(FAKE)
+    clock = ManualClock()
+    tek = TekTree(with_redis(memory_backends(), fakeredis.FakeRedis()), clock=clock)
+    old = tek.sessions.open(ADA).token
+    new = tek.sessions.rotate(old).token
+    for alive in (True, False):
+        with pytest.raises(InvalidSession):
+            tek.admit(old, "/a")
+        if alive:
+            assert tek.admit(new, "/a").actor.uid == "usr_ada"
+            clock.advance(timedelta(seconds=10))
+    with pytest.raises(InvalidSession):
+        tek.admit(new, "/a")
+    tek.close()
 
 
 def test_log_out(world: Any) -> None:

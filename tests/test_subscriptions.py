@@ -8,6 +8,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tektree import Policy, Principal, TekTree
 from tektree.errors import (
@@ -19,13 +21,14 @@ from tektree.errors import (
     QuotaExhausted,
     Stale,
 )
+from tektree.models.events import Event
 from tektree.models.subscriptions import Subscription
 from tektree.rules import webhooks
 from tektree.testing import ManualClock
 
 START = datetime(2025, 1, 31, 10, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-POLICY = Policy(subscriptions={"products": {"prod_pro": "pro"}})
+POLICY = Policy(subscriptions={"products": {"prod_pro": "pro", "prod_team": "team"}})
 
 
 class World:
@@ -41,6 +44,9 @@ class World:
         items = self.tek.events.log(user_id="usr_ada", limit=100).items
         told = sorted(items, key=lambda each: each.metadata["seq"])
         return [each.event_type.removeprefix("subscription.") for each in told]
+
+    def kept(self) -> list[Event]:
+        return list(self.tek.events.log(event_type="webhook.received", limit=100).items)
 
     def webhook(self, body: bytes, id: str = "msg_1", **changed: str) -> Subscription | None:
         seconds = int(self.clock().timestamp())
@@ -191,11 +197,78 @@ def test_a_webhook_about_nobody(world: World, user: str) -> None:
 
 
 def test_a_webhook_about_something_else_changes_nothing(world: World) -> None:
-    assert world.webhook(message("order.paid")) is None
     assert world.webhook(message(status="incomplete")) is None
-    with pytest.raises(InvalidInput):
-        world.webhook(message(customer={"external_id": "ada"}))
+    for wrong in ("ada", "usr_\ud800", "usr_" + "a" * 100, "usr_a\0"):
+        with pytest.raises(InvalidInput, match="by id or uid"):
+            world.webhook(message(customer={"external_id": wrong}))
+        assert world.webhook(message("order.paid", customer={"external_id": wrong}), "msg_9") is None
     assert world.told() == []
+    assert [each.payload["body"] for each in world.kept()] == [None], "one message, kept once"
+
+
+def test_a_webhook_about_something_else_is_kept_once(world: World) -> None:
+    order = message("order.paid", metadata={"note": "planted"})
+    for _ in range(3):
+        assert world.webhook(order, "msg_1") is None
+        assert world.webhook(message("product.updated", customer=None), "msg_2") is None
+        assert world.webhook(message("order.paid", customer={"external_id": "usr_nobody"}), "msg_3") is None
+    found = {each.payload["webhook_id"]: each.payload for each in world.kept()}
+    assert [found[f"msg_{at}"]["webhook_type"] for at in (1, 2, 3)] == ["order.paid", "product.updated", "order.paid"]
+    assert [found[f"msg_{at}"]["body"] for at in (1, 2, 3)] == [order.decode(), None, None]
+    assert found["msg_1"]["user_id"] == "usr_ada"
+    with pytest.raises(NotFound):
+        world.tek.subscriptions.get(world.ada.id)
+
+
+def test_what_is_kept_of_a_webhook_goes_with_its_user(world: World) -> None:
+    ben = world.tek.accounts.register(email="ben@example.com", handle="ben", password="a long enough one")
+    order = message("order.paid", customer={"external_id": ben.uid, "email": "planted@example.com"})
+    world.webhook(order, "msg_1")
+    world.tek.accounts.erase(ben, ben.id)
+    world.webhook(order, "msg_2")  # it came late
+    assert len(world.kept()) == 2
+    assert "planted" not in repr(world.kept())
+
+
+KINDS = st.sampled_from(["subscription.updated", "subscription.whatever_comes", "order.paid", "customer.updated"])
+BODIES = st.builds(
+    lambda type, day, status, product, ends: message(
+        type,
+        modified_at=f"2025-02-{day:02d}T10:00:00Z",
+        status=status,
+        product_id=product,
+        cancel_at_period_end=ends,
+        trial_end="2025-02-20T10:00:00Z" if status == "trialing" else None,
+    ),
+    KINDS,
+    st.integers(1, 9),
+    st.sampled_from(["trialing", "active", "past_due", "canceled", "incomplete"]),
+    st.sampled_from(["prod_pro", "prod_team"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(BODIES, min_size=1, max_size=5), st.data())
+@settings(max_examples=40, deadline=None)
+def test_deliveries_in_any_order_end_alike(bodies: list[bytes], data: Any) -> None:
+    """Twice, late, mixed, of every type: the same subscription and tier, and each message that is kept is kept once."""
+    messages = [(f"msg_{at}", body) for at, body in enumerate(bodies)]
+    found = []
+    for order in (messages, data.draw(st.permutations([*messages, *messages]))):
+        world = World()
+        for id, body in order:
+            world.webhook(body, id)
+        world.tek.events.relay.run_once()
+        profile = world.tek.gamification.profile(world.ada.id)
+        try:
+            stored = world.tek.subscriptions.get(world.ada.id).evolve(version=None, warned=None)
+        except NotFound:
+            stored = None
+        assert profile.tier == world.tek.subscriptions.entitlements(world.ada).tier
+        kept = sorted([each.payload["webhook_id"] for each in world.kept()])
+        assert kept == [id for id, body in messages if b'"subscription.' not in body]
+        found.append((stored, profile.tier))
+    assert found[0] == found[1]
 
 
 def test_a_webhook_that_is_not_signed_changes_nothing(world: World) -> None:

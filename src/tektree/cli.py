@@ -20,10 +20,12 @@ from tektree.errors import BackendError, TekTreeError
 
 __all__ = ["main"]
 
-OK, WRONG, USAGE, FAILED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 130, 141
+OK, WRONG, USAGE, FAILED, WARNED, INTERRUPTED, CLOSED = 0, 1, 2, 3, 4, 130, 141
 
 _VARIABLE: Final = "TEKTREE_MONGO"
 """The environment variable that stands for ``--mongo``; empty is not set."""
+_REDIS: Final = "TEKTREE_REDIS"
+"""The one that stands for ``--redis``."""
 
 _SECRET: Final = re.compile(r"(mongodb(?:\+srv)?://)(?!host/name\b)(?:.*@)?\S*|\S+:\S+@\S+", re.IGNORECASE)
 """What may hold a password: a URI, or what looks like one that lost its beginning."""
@@ -34,6 +36,7 @@ exit codes:
   {WRONG:<4} it ran, and what it verified or checked does not hold
   {USAGE:<4} a mistake in the arguments, in a file or in the set-up; one line on stderr says which
   {FAILED:<4} storage, or what the output is written to, failed
+  {WARNED:<4} it ran, and what it looked at may break (doctor)
   {INTERRUPTED:<4} interrupted
   {CLOSED:<4} whoever read the output went away
 """
@@ -113,6 +116,13 @@ def _relay(parser: argparse.ArgumentParser) -> None:
         help="a function of yours that gets the TekTree and registers handlers; without it only reactions are run",
     )
     _mongo(parser)
+    _json(parser)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get(_REDIS) or None
+    about = f"the server, such as redis://host (default: ${_REDIS})"
+    parser.add_argument("--redis", metavar="URI", default=default, required=default is None, type=_given, help=about)
     _json(parser)
 
 
@@ -196,6 +206,15 @@ _COMMANDS: Final = (
         "Brings events to the log that a process left on the documents they came with, calls the handlers that may not "
         "have been called, and tries each delivery that failed once more. Ends with 1 when a handler was given up.",
         _relay,
+    ),
+    _Command(
+        "doctor",
+        "tektree._cli.doctor",
+        "say what is amiss with a Redis server, and what breaks by it",
+        "Asks a Redis server for its version, eviction policy, memory, persistence, clock and keys, and says of each "
+        "that is amiss what breaks by it and how to mend it. Ends with 1 when something breaks, with 4 when something "
+        "may. Nothing is written.",
+        _doctor,
     ),
 )
 

@@ -32,7 +32,7 @@ secret or a driver's text.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "BackendError",
@@ -232,7 +232,11 @@ class Forbidden(Denied):
 
 
 class RateLimited(Denied):
-    """Too many requests. Coming back after ``retry_after`` seconds succeeds."""
+    """Too many requests. Coming back after ``retry_after`` seconds succeeds.
+
+    ``headers``, which are no fact of its own, are those of the answer where a window was counted: ``RateLimit``,
+    ``RateLimit-Policy``, ``Retry-After``.
+    """
 
     code = "rate_limited"
 
@@ -240,9 +244,20 @@ class RateLimited(Denied):
         super().__init__(f"too many requests to {endpoint!r}; retry after {retry_after:g} s")
         self.endpoint = endpoint
         self.retry_after = retry_after
+        self._headers: dict[str, str] = {}
 
-    def __reduce__(self) -> tuple[type, tuple[str, float]]:
-        return type(self), (self.endpoint, self.retry_after)
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, as a response has them."""
+        return self._headers
+
+    def answered_with(self, headers: Mapping[str, str]) -> Self:
+        """This error, with these headers."""
+        self._headers = dict(headers)
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[str, float], dict[str, dict[str, str]]]:
+        return type(self), (self.endpoint, self.retry_after), {"_headers": self._headers}
 
 
 class QuotaExhausted(Denied):
@@ -352,4 +367,6 @@ class InvalidPolicy(ConfigurationError, InvalidInput):
 
 def facts(error: TekTreeError) -> Mapping[str, object]:
     """The facts of ``error`` without its message, for logs and API bodies: ``{"code": …, "field": …}``."""
-    return {"code": error.code} | {name: value for name, value in vars(error).items() if name != "message"}
+    return {"code": error.code} | {
+        name: value for name, value in vars(error).items() if name != "message" and name[0] != "_"
+    }

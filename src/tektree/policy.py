@@ -364,20 +364,25 @@ class RateLimits(Setting):
 
 
 class Sessions(Setting):
-    """Life times in seconds. ``idle`` None: a session does not end by rest. ``per_user``: the oldest makes room."""
+    """Life times in seconds. ``idle`` None: a session does not end by rest. ``per_user``: the oldest makes room.
+
+    ``grace``: for so long a token that was rotated away is only refused, as it may have been on its way.
+    """
 
     lifetime: Positive = 7 * 86_400
     remembered: Positive = 30 * 86_400
     idle: Positive | None = None
     per_user: Positive = 20
+    grace: Annotated[int, Field(ge=1, le=3_600)] = 10
 
 
 class Subscriptions(Setting):
     """For so many days after a payment failed, or should have been told of, a tier stays what it was. ``products`` says
-    which tier a product of whoever bills is for, by its id.
+    which tier a product of whoever bills is for, by its id. ``notice_days`` before a trial ends it is told.
     """
 
     grace_days: Annotated[int, Field(ge=0, le=90)] = 7
+    notice_days: Annotated[int, Field(ge=0, le=90)] = 3
     products: Annotated[Mapping[Label, Tier], FREEZE] = Frozen()
 
 

@@ -17,7 +17,7 @@ from tektree.errors import InvalidCredentials, InvalidInput, InvalidPolicy
 from tektree.models.accounts import PasswordHash, User
 from tektree.rules import passwords
 from tektree.testing import Fault, Faulty
-from tests.accounts.worlds import COST, POLICY, ROOT, Hasher, World, names, refused, registered
+from tests.accounts.worlds import COST, OFTEN, POLICY, ROOT, Hasher, World, names, refused, registered
 
 PASSWORD = names()["password"]
 
@@ -433,7 +433,7 @@ def test_who_goes_away_gives_up_the_turn_only_when_the_hash_is_done(hasher: Hash
         return whole(secret, salt)
 
     async def scenario(world: World) -> None:
-        tek = world.tek(Policy(passwords={"bcrypt_cost": 10, "at_once": 2, "waiting": 100}))
+        tek = world.tek(Policy(passwords={"bcrypt_cost": 10, "at_once": 2, "waiting": 100}, rate_limits=OFTEN))
         await registered(tek)
         hasher.hashpw = slow  # type: ignore[method-assign]
         for _ in range(5):

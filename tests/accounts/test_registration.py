@@ -13,7 +13,7 @@ from tektree.errors import Forbidden, InvalidInput, NotFound, RateLimited, Taken
 from tektree.models.accounts import User
 from tektree.rules import accounts
 from tektree.testing import Crash, Fault, Faulty
-from tests.accounts.worlds import POLICY, Hasher, World, names, refused, registered, whole
+from tests.accounts.worlds import OFTEN, POLICY, Hasher, World, names, refused, registered, whole
 
 
 def test_a_registration_makes_user_profile_and_subscription(world: World) -> None:
@@ -316,7 +316,7 @@ def test_what_is_taken_is_not_repeated(world: World) -> None:
 
 def test_too_many_at_once_are_refused(world: World, hasher: Hasher) -> None:
     """A18: one hash at a time, one that waits; the others hear so at once, and have cost nothing."""
-    policy = Policy(passwords={"bcrypt_cost": 10, "at_once": 1, "waiting": 1})
+    policy = Policy(passwords={"bcrypt_cost": 10, "at_once": 1, "waiting": 1}, rate_limits=OFTEN)
     go_on, whole = threading.Event(), hasher.hashpw
 
     def held(secret: bytes, salt: bytes) -> bytes:

@@ -26,7 +26,9 @@ __all__ = ["COST", "POLICY", "ROOT", "Awaited", "Hasher", "World", "names"]
 T = TypeVar("T")
 
 COST = 10
-POLICY = Policy(passwords={"bcrypt_cost": COST})
+OFTEN = {"login_per_account": {"limit": 100_000}, "login_per_source": {"limit": 100_000}}
+"""Tests guess more often than anybody may; how often that is, is tested in `test_guessing`."""
+POLICY = Policy(passwords={"bcrypt_cost": COST}, rate_limits=OFTEN)
 ROOT = Principal("0" * 24, "usr_root", role="admin")
 """The host itself."""
 

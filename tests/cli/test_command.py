@@ -32,7 +32,7 @@ def test_the_version(run: Run) -> None:
     assert run("--version") == (0, f"tektree {tektree.__version__}\n", "")
 
 
-COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild", "relay")
+COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild", "relay", "doctor")
 NEEDING = ("setup", "check", "verify", "rebuild", "relay --once")
 """Those that make no sense in memory."""
 
@@ -42,12 +42,12 @@ def test_help_names_what_there_is_and_every_exit_code(run: Run, command: tuple[s
     code, out, err = run(*command, "--help")
     assert (code, err) == (0, "")
     codes = re.findall(r"^  (\d+) ", out.partition("exit codes:")[2], re.MULTILINE)
-    assert codes == ["0", "1", "2", "3", "130", "141"]
+    assert codes == ["0", "1", "2", "3", "4", "130", "141"]
     if not command:
         assert set(COMMANDS) <= set(re.findall(r"^    (\S+)", out, re.MULTILINE))
     else:
         assert "--json" in out
-        assert "--mongo" in out
+        assert ("--redis" if command == ("doctor",) else "--mongo") in out
 
 
 def test_the_reference_page_has_every_command_option_and_exit_code(run: Run) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,32 @@ class Whispers(MemoryQuotas):
         return super().take(counter, n, limit, percent, request, now)._replace(threshold=False)
 
 
+class HoldsForGood(MemoryQuotas):
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        return self.take(counter, n, limit, 10**6, request, now)
+
+
+class TellsWhatIsHeld(MemoryQuotas):
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        found = super().hold(counter, n, limit, request, seconds, now)
+        return found._replace(threshold=found.taken and self._counts[counter[:3]].near(limit, 80))
+
+
+class SettlesAgain(MemoryQuotas):
+    def settle(self, counter: Counter, n: int, request: str, used: bool, *more: Any) -> Taken:
+        found = super().settle(counter, n, request, used, *more)
+        if not used:
+            self.give(counter, n, f"settled {len(self._requests)}", more[-1])
+        return found
+
+
+class ForgetsWhoIsLate(MemoryQuotas):
+    def settle(self, *call: Any) -> Taken:
+        for count in self._counts.values():
+            count.held = {name: one for name, one in count.held.items() if one[1] is not None}
+        return super().settle(*call)
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
@@ -105,6 +132,10 @@ BROKEN = [
     BelowZero,
     TellsAlways,
     Whispers,
+    HoldsForGood,
+    TellsWhatIsHeld,
+    SettlesAgain,
+    ForgetsWhoIsLate,
     OfAllPeriods,
 ]
 

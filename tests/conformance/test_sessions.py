@@ -9,7 +9,7 @@ import pytest
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import AsyncMemorySessions, MemorySessions
-from tektree.models.sessions import Kept, Marks, Session
+from tektree.models.sessions import Kept, Marks, Rotated, Session
 from tektree.ports import AsyncBackends, Backends
 from tektree.testing import checks, run, run_async
 from tests.lanes import enter
@@ -98,9 +98,9 @@ class ForgetsChanges(MemorySessions):
 
 
 class OldMarks(MemorySessions):
-    def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+    def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         found = super().read(uid, session_id, now)
-        return None if found is None else Kept(found.session, Marks())
+        return Kept(found.session, Marks()) if isinstance(found, Kept) else found
 
 
 class NeverExpires(MemorySessions):
@@ -108,8 +108,37 @@ class NeverExpires(MemorySessions):
         return list(self._users[uid].open.items()) if uid in self._users else []
 
 
+class ForgetsPlaces(MemorySessions):
+    def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
+        found = super().read(uid, session_id, now)
+        return None if isinstance(found, Rotated) else found
+
+
+class EndsNoPlace(MemorySessions):
+    def end_place(self, uid: str, session_id: str) -> None:
+        pass
+
+
+class EndsEveryPlace(MemorySessions):
+    def end_place(self, uid: str, session_id: str) -> None:
+        self.end_all(uid)
+
+
+class RemembersAll(MemorySessions):
+    def open(
+        self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
+    ) -> bool:
+        user = self._users.get(session.user_id)
+        before = {} if user is None else dict(user.rotated)
+        found = super().open(session_id, session, epoch, most, now, instead_of)
+        self._users[session.user_id].rotated = {**before, **self._users[session.user_id].rotated}
+        self._users[session.user_id].places |= dict.fromkeys(before, 0)
+        return found
+
+
 BROKEN = [ForAnyUser, NoLimit, AnyEpoch, KeepsThePredecessor, UpdatesAnything, UpdatesNothing, EndsNothing]
 BROKEN += [EndsTheLastToo, EndsWithoutAMark, ForgetsChanges, OldMarks, NeverExpires]
+BROKEN += [ForgetsPlaces, EndsNoPlace, EndsEveryPlace, RemembersAll]
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -1,6 +1,7 @@
 """Subscriptions in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -65,7 +66,20 @@ class NoVersionIsAny(MemorySubscriptions):
         super().swap(old if old is None or old.version else self.get(new.user_id), new)
 
 
-@pytest.mark.parametrize("kind", [SwapsAnything, InSilence, OfAllUsers, KeepsTheFirst, NoVersionIsAny])
+class AllAreDue(MemorySubscriptions):
+    def due(self, by: int, limit: int) -> Sequence[str]:
+        return super().due(10**15, limit)
+
+
+class NewestFirst(MemorySubscriptions):
+    def due(self, by: int, limit: int) -> Sequence[str]:
+        return super().due(by, 10**6)[::-1][:limit]
+
+
+KINDS = [SwapsAnything, InSilence, OfAllUsers, KeepsTheFirst, NoVersionIsAny, AllAreDue, NewestFirst]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_store_that_breaks_a_promise_is_found(kind: type[MemorySubscriptions]) -> None:
     enter("memory")
     broken = []

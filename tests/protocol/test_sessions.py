@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from tektree._async.services.sessions import AsyncSessions
 from tektree.backends.memory import AsyncMemorySessions
 from tektree.errors import InvalidSession
 from tektree.ids import derived_id
-from tektree.models.sessions import Account, OpenedSession, Session
+from tektree.models.sessions import Account, Kept, OpenedSession, Rotated, Session
 from tektree.ports import AsyncBackends
 from tektree.rules.sessions import ticket
 from tektree.testing import ManualClock
@@ -127,3 +127,62 @@ def test_a_session_that_comes_back_is_found() -> None:
     enter("memory")
     found = explore(lambda: World(WritesItBack, revoke, resolve), (), 1)
     assert any("resolves" in said for said, _ in found.violations)
+
+
+# -- a token that comes late ------------------------------------------------------------------------------------------
+
+NEXT = "usr_ada." + "n" * 43
+
+
+class Late(World):
+    """As that, but the token was rotated away a minute ago, so who uses it now is late: the first worker."""
+
+    def __init__(self, kind: type[AsyncMemorySessions], *commands: Command) -> None:
+        super().__init__(kind, *commands)
+        clock = ManualClock()
+        clock.advance(-timedelta(minutes=1))
+        before = AsyncSessions(self.store, Policy(), clock, Accounts().uid, Accounts(), secret=lambda: "n" * 43)
+        done(before.rotate(TOKEN))
+
+    def judge(self, ends: Sequence[End]) -> Iterator[str]:
+        if not isinstance(ends[0].error, InvalidSession):
+            if ends[0].value is not None:
+                yield "the late token resolves"
+            return
+        opened = [NEXT, *[end.value.token for end in ends[1:] if isinstance(end.value, OpenedSession)]]
+        if [each for each in opened if resolves(self.store, each)]:
+            yield "a session of the family is open"
+
+
+def following(command: str) -> Command:
+    return lambda sessions: getattr(sessions, command)(NEXT)
+
+
+@pytest.mark.parametrize("others", [("resolve", "rotate"), ("rotate", "rotate")])
+def test_a_token_that_comes_late_leaves_nothing_of_its_family(others: tuple[str, ...]) -> None:
+    """C4, whoever rotates meanwhile."""
+    enter("memory")
+    found = explore(lambda: Late(AsyncMemorySessions, resolve, *map(following, others)), EVERY_STRIKE, 1)
+    assert not found.violations, found.story()
+    assert found.schedules > 20, found.told()
+
+
+class EndsTheOneItSaw(AsyncMemorySessions):
+    """The control: whoever has the place is looked up first, and ended then."""
+
+    async def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
+        found = await super().read(uid, session_id, now)
+        if isinstance(found, Rotated):
+            user = self._users[uid]
+            self.seen = [id for id in user.open if user.places[id] == user.places[session_id]]
+        return found
+
+    async def end_place(self, uid: str, session_id: str) -> None:
+        for id in self.seen:
+            await self.end(uid, id)
+
+
+def test_a_family_that_lives_on_is_found() -> None:
+    enter("memory")
+    found = explore(lambda: Late(EndsTheOneItSaw, resolve, following("rotate")), (), 1)
+    assert any("family is open" in said for said, _ in found.violations)

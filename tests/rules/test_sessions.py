@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree.errors import InvalidSession
-from tektree.models.sessions import Account, Marks, Session
+from tektree.models.sessions import Account, Marks, Rotated, Session
 from tektree.policy import Policy
 from tektree.rules import sessions
 from tests.records import REDIS
@@ -104,3 +104,10 @@ def test_what_is_no_token_says_nothing(wrong: Any) -> None:
 def test_no_text_makes_it_stumble(text: str) -> None:
     with pytest.raises(InvalidSession):
         sessions.ticket(text)
+
+
+def test_c4_a_token_is_late_when_the_grace_is_over() -> None:
+    rotated = Rotated(NOW)
+    for milliseconds, late in ((0, False), (9_999, False), (10_000, True)):
+        assert sessions.is_late(rotated, Policy(), NOW + timedelta(milliseconds=milliseconds)) is late
+    assert not sessions.is_late(rotated, Policy(), NOW - timedelta(days=1)), "a clock that goes back"

@@ -16,6 +16,7 @@ from tektree.errors import ConfigurationError, Forbidden, InvalidInput, InvalidT
 from tektree.ids import derived_id
 from tektree.models.subscriptions import Subscription
 from tektree.rules import polar, subscriptions, webhooks
+from tektree.rules.catalog import CATALOG
 from tektree.rules.entitlements import entitlements
 from tektree.rules.subscriptions import announced, as_of, canceled, changed, free, is_entitled, period, started
 
@@ -54,7 +55,8 @@ def histories(draw: st.DrawFn) -> tuple[Subscription, datetime]:
 def test_a_user_begins_free_which_is_to_be_told_once() -> None:
     """Under the id that whoever starts another one first tells the beginning under."""
     found = subscriptions.begun(USER, "usr_ada", NOW)
-    assert found.evolve(version=None, untold=()) == free(USER, NOW)
+    assert found.evolve(version=None, untold=(), due=None) == free(USER, NOW)
+    assert found.due == subscriptions.due(found, Policy(), NOW)
     ((id, said),) = [subscriptions.restored(each) for each in found.untold]
     assert (found.version, id) == (1, derived_id(found.id, "1", "0"))
     assert (type(said).__name__, said.user_id, said.tier, said.period_start) == (
@@ -275,10 +277,56 @@ def test_what_polar_says_in_our_terms() -> None:
     assert found.cancel_at == day(2, 28)
     assert found.canceled_at == datetime(2025, 2, 1, 22, tzinfo=UTC)
     assert polar.snapshot(message(status="incomplete"), POLICY) is None
-    assert polar.snapshot(message("order.paid"), POLICY) is None
     named = polar.snapshot(message(product_id="x", product={"metadata": {"tier": "enterprise"}}), POLICY)
     assert named is not None
     assert named.tier == "enterprise"
+
+
+@pytest.mark.parametrize(
+    ("fields", "user"),
+    [
+        ({}, USER),
+        ({"customer": None, "external_id": "usr_ada"}, "usr_ada"),
+        ({"customer": None, "metadata": {"user_id": "usr_ben"}}, "usr_ben"),
+        ({"customer": {"external_id": None, "metadata": {"user_id": "usr_cyn"}}}, "usr_cyn"),
+        ({"customer": [], "external_id": 5, "metadata": "x"}, None),
+    ],
+)
+def test_what_is_about_something_else_is_kept(fields: dict[str, Any], user: str | None) -> None:
+    body = message("order.paid", **fields)
+    other = polar.other(body)
+    assert other == ("order.paid", user)
+    assert polar.other(message()) is None
+    webhook = webhooks.Webhook("msg_1", NOW, body)
+    kept = polar.received(webhook, polar.Other("order.paid", user), "usr_ada", True)
+    assert (kept.webhook_type, kept.sent_at, kept.body) == ("order.paid", NOW, body.decode())
+    assert kept.digest == hashlib.sha256(body).hexdigest()
+    assert polar.received(webhook, polar.Other("order.paid", user), None, True).body is None
+    assert polar.received(webhook, polar.Other("order.paid", user), "usr_ada", False).body is None
+
+
+@pytest.mark.parametrize("body", [b'"' * 7_001, b"\0", "x".encode("utf-16")])
+def test_a_body_that_no_event_holds_is_not_kept(body: bytes) -> None:
+    kept = polar.received(webhooks.Webhook("m" * 256, NOW, body), polar.Other("é" * 128, None), "usr_ada", True)
+    assert kept.body is None
+    quotes = webhooks.Webhook("m" * 256, NOW, b'"' * 7_000)
+    CATALOG.encode(polar.received(quotes, polar.Other("é" * 128, None), "usr_ada", True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        *[json.dumps({"type": type, "data": {}}).encode() for type in (None, 5, "", "x" * 129, "a\0b", "\ud800")],
+    ],
+)
+def test_a_message_without_a_type_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        polar.other(body)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +344,8 @@ def test_what_polar_says_in_our_terms() -> None:
         message(customer=None),
         message(id=5),
         message(id="x" * 201),
+        message(id="\ud800"),
+        message(id="a\0b"),
         message(created_at=None),
         message(created_at="yesterday"),
         message(created_at="2025-01-31T10:00:00"),
@@ -337,6 +387,12 @@ def test_what_is_told() -> None:
     assert names(None, none) == ["Created"]
     assert names(none, trial) == ["TierChanged", "TrialStarted"]
     assert names(trial, active) == ["Activated"]
+    near = subscriptions.warned(trial, POLICY, day(2, 11))
+    assert names(trial, near) == ["TrialWillEnd"]
+    assert subscriptions.warned(near, POLICY, day(2, 12)) is near, "told once"
+    assert subscriptions.warned(trial, POLICY, day(2, 10)) is trial
+    short = subscriptions.warned(started(None, USER, "pro", "monthly", 2, NOW), POLICY, NOW)
+    assert names(none, short) == ["TierChanged", "TrialStarted", "TrialWillEnd"]
     assert names(active, as_of(active, day(3, 14))) == ["Renewed"]
     ending = canceled(active, True, day(2, 20))
     assert names(active, ending) == ["Canceled"]
@@ -345,6 +401,66 @@ def test_what_is_told() -> None:
     assert names(active, changed(active, "pro", "annual", day(2, 20))) == ["BillingCycleChanged"]
     assert names(of_polar(), of_polar(status="past_due")) == ["PastDue"]
     assert names(active, active) == []
+
+
+def looked_at(found: Subscription, now: datetime) -> tuple[Subscription, str]:
+    """What anybody could notice of it: what it has become, what was told of its trial, and the tier in force."""
+    current = subscriptions.warned(as_of(found, now), POLICY, now)
+    return current, entitlements(current, POLICY, now).tier
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Subscription, datetime]:
+    """Of ours or of Polar's, as of its last change."""
+    if draw(st.booleans()):
+        found, now = draw(histories())
+    else:
+        fields = {"status": draw(st.sampled_from(["trialing", "active", "past_due", "canceled"]))}
+        ending, trial = draw(st.booleans()), draw(st.sampled_from([None, "2025-02-20T10:00:00Z"]))
+        found, now = of_polar(**fields, cancel_at_period_end=ending, trial_end=trial), NOW
+    return looked_at(found, now)[0], now
+
+
+@given(lives(), DAYS)
+def test_nothing_changes_before_it_is_due(life: tuple[Subscription, datetime], later: timedelta) -> None:
+    """So whoever looks when it is due misses nothing."""
+    found, now = life
+    for _ in range(4):
+        before, at = looked_at(found, now), subscriptions.due(found, POLICY, now)
+        if at is None:
+            assert looked_at(found, now + later) == before
+            return
+        due = datetime.fromtimestamp(at / 1000, UTC)
+        assert due > now
+        assert looked_at(found, due - timedelta(milliseconds=1)) == before
+        found, now = looked_at(found, due)[0], due
+
+
+def test_it_is_due_to_be_looked_at() -> None:
+    trial = started(None, USER, "pro", "monthly", 14, NOW)
+    days = []
+    found, now = trial, NOW
+    for _ in range(3):
+        now = datetime.fromtimestamp((subscriptions.due(found, POLICY, now) or 0) / 1000, UTC)
+        found = looked_at(found, now)[0]
+        days.append((now.month, now.day, found.status))
+    assert days == [(2, 11, "trialing"), (2, 14, "active"), (3, 14, "active")]
+    silent = of_polar()
+    for now, at in ((NOW, day(2, 28)), (day(2, 28), day(3, 3))):
+        assert subscriptions.due(silent, POLICY, now) == int(at.timestamp() * 1000), "the grace ends as well"
+    assert subscriptions.due(silent, POLICY, day(3, 3)) is None
+    assert subscriptions.due(free(USER, NOW), POLICY, NOW) is None
+    for left in (trial.evolve(follows=True), trial.evolve(untold=("x",)), free(USER, NOW).evolve(follows=True)):
+        assert subscriptions.due(left, POLICY, NOW) == subscriptions.AT_ONCE
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_ends_of_time_are_no_error(end: str) -> None:
+    for status in ("trialing", "active", "past_due"):
+        found = of_polar(status=status, current_period_end=end, trial_end=end)
+        subscriptions.due(looked_at(found, NOW)[0], POLICY, NOW)
+    with pytest.raises(InvalidInput):
+        polar.snapshot(message(current_period_end="0001-01-01T00:00:00+14:00"), POLICY)
 
 
 KEY = b"0123456789abcdef0123456789abcdef"

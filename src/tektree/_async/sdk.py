@@ -22,6 +22,7 @@ from tektree._async.services.relay import AsyncRelay
 from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree._async.services.subscriptions import AsyncSubscriptions
+from tektree._async.services.tiers import AsyncTiers
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -64,11 +65,27 @@ class AsyncTekTree:
         self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
         AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = AsyncAccounts(backends, self.gamification, handlers, self.policy, clock, ids)
-        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.accounts = AsyncAccounts(
+            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+        )
+        self.subscriptions = AsyncSubscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+            AsyncTiers(self.accounts.users, self.gamification.settings).follow,
+            self.accounts,
+        )
+        sources = (
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        )
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
-        self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
         self.sessions = AsyncSessions(
             sessions,
             self.policy,
@@ -78,13 +95,6 @@ class AsyncTekTree:
             tell=handlers.say,
         )
         AsyncRevocations(self.sessions, handlers, self.policy)
-        self.subscriptions = AsyncSubscriptions(
-            backends.subscriptions,
-            backends.gamification,
-            self.policy,
-            clock,
-            handlers.tell,
-        )
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,
@@ -154,7 +164,8 @@ class AsyncTekTree:
 
     async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
         """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
-        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others. What is returned
+        always lets in: its decision is for the headers of the answer.
 
         One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
         by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.

@@ -23,6 +23,7 @@ from tektree._sync.services.relay import Relay
 from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree._sync.services.subscriptions import Subscriptions
+from tektree._sync.services.tiers import Tiers
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -65,11 +66,27 @@ class TekTree:
         self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
         Reactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids)
-        sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
+        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
+        self.accounts = Accounts(
+            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+        )
+        self.subscriptions = Subscriptions(
+            backends.subscriptions,
+            backends.gamification,
+            self.policy,
+            clock,
+            handlers.tell,
+            Tiers(self.accounts.users, self.gamification.settings).follow,
+            self.accounts,
+        )
+        sources = (
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        )
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
-        self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
         self.sessions = Sessions(
             sessions,
             self.policy,
@@ -79,13 +96,6 @@ class TekTree:
             tell=handlers.say,
         )
         Revocations(self.sessions, handlers, self.policy)
-        self.subscriptions = Subscriptions(
-            backends.subscriptions,
-            backends.gamification,
-            self.policy,
-            clock,
-            handlers.tell,
-        )
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,
@@ -155,7 +165,8 @@ class TekTree:
 
     def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
         """Lets a request in: who asks, by the session; one hit on ``endpoint``, by the actor's tier; and ``n`` units of
-        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others.
+        the ``quota``, if one is named. Who is refused by any of them has used nothing of the others. What is returned
+        always lets in: its decision is for the headers of the answer.
 
         One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
         by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.

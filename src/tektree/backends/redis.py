@@ -1,10 +1,12 @@
 """Storage on Redis for what is kept for a while: sessions, quotas and rate limits. It needs ``tektree[redis]``.
 
 `TekTree.connect` wires it; `with_redis` and `async_with_redis` put it into storages of your own, and take another
-deadline than two seconds.
+deadline than two seconds. `facts` and `async_facts` ask a server what `tektree.rules.servers.diagnosed` looks at.
 """
 
+from tektree._async.backends.redis.connecting import facts_of as async_facts
 from tektree._async.backends.redis.connecting import with_redis as async_with_redis
+from tektree._sync.backends.redis.connecting import facts_of as facts
 from tektree._sync.backends.redis.connecting import with_redis
 
-__all__ = ["async_with_redis", "with_redis"]
+__all__ = ["async_facts", "async_with_redis", "facts", "with_redis"]

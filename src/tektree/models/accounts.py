@@ -199,6 +199,8 @@ class User(Record):
     tokens: Annotated[tuple[Token, ...], Field(max_length=16)] = Field(default=(), exclude=True, repr=False)
     """Mailed and not used yet; at most one for each purpose."""
     erased_at: Instant | None = None
+    tier_version: Count | None = None
+    """Of which version of the user's subscription the tier is. What comes of an earlier one is too late."""
 
 
 class PublicUser(Value):

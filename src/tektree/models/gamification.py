@@ -268,6 +268,8 @@ class GamificationProfile(Folded):
     """Set while others keep the user off the boards: whether the user is to be on them, or not, afterwards."""
     settings_told: Count = 0
     """The number of the newest event of the stream of these settings."""
+    tier_version: Count | None = None
+    """Of which version of the user's subscription the tier is."""
 
 
 class Opening(Value):

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import AfterValidator
 
 from tektree.models.accounts import Role, Tier
 from tektree.models.base import Count, HexId, Instant, Record, Uid
 
-__all__ = ["Account", "Kept", "Marks", "OpenSession", "OpenedSession", "Session"]
+__all__ = ["REMEMBERED", "Account", "Kept", "Marks", "OpenSession", "OpenedSession", "Rotated", "Session"]
 
 
 def _whole_seconds(value: datetime) -> datetime:
@@ -52,6 +52,16 @@ class Kept(NamedTuple):
 
     session: Session
     marks: Marks
+
+
+REMEMBERED: Final = 64
+"""Of so many sessions of a user it is known that their tokens were changed for others."""
+
+
+class Rotated(NamedTuple):
+    """A session whose token was changed for another, and when."""
+
+    at: datetime
 
 
 class Account(NamedTuple):

@@ -18,6 +18,9 @@ class Subscription(Record):
     ``pending_cycle``: what holds from the next period on. ``past_due_at``: since when a payment is missing.
     ``provider_created_at`` and ``provider_at``: when whoever bills made the subscription, and last changed what we know
     of it. ``version`` rises with every write. ``untold``: what is still to be made known of earlier writes.
+    ``in_force``: the tier that was in force at the last write; ``follows`` while the user is still to be given it.
+    ``warned``: the end of the trial of which it was told that it is near. ``due``: when it has to be looked at again,
+    in milliseconds since 1970: when time changes it next, or 1 while something of an earlier write is still to be done.
     """
 
     id: HexId
@@ -41,3 +44,7 @@ class Subscription(Record):
     provider_at: Instant | None = None
     version: Count | None = None
     untold: tuple[Annotated[str, Text(4_000)], ...] = ()
+    in_force: Tier | None = None
+    follows: bool | None = None
+    warned: Instant | None = None
+    due: Count | None = None

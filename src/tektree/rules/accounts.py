@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from email_validator import validate_email
 
 from tektree.errors import InvalidInput, InvalidTransition
-from tektree.models.accounts import HandleClaim, PasswordHash, PublicUser, Role, User
+from tektree.models.accounts import HandleClaim, PasswordHash, PublicUser, Role, Tier, User
 from tektree.models.base import checked, plain
 from tektree.models.payloads.accounts import (
     UserEmailVerified,
@@ -34,6 +34,7 @@ from tektree.models.payloads.accounts import (
     UserReinstated,
     UserRoleChanged,
     UserSuspended,
+    UserTierChanged,
 )
 from tektree.models.payloads.base import Change
 from tektree.policy import Accounts, Policy
@@ -498,6 +499,18 @@ def with_role(user: User, wanted: Role, by: str | None, now: datetime) -> tuple[
         return None
     told = UserRoleChanged(user_id=user.uid, old=user.role, new=wanted, by=by)
     return user.evolve(role=wanted, updated_at=now), told
+
+
+def with_tier(
+    user: User, wanted: Tier, version: int, subscription_id: str, now: datetime
+) -> tuple[User, UserTierChanged | None] | None:
+    """``user`` on the tier of this version of the subscription. None where a later one has spoken, or who is erased."""
+    if user.status in ("erasing", "erased") or (user.tier_version or 0) >= version:
+        return None
+    new = user.evolve(tier=wanted, tier_version=version, updated_at=now)
+    if user.tier == wanted:
+        return new, None
+    return new, UserTierChanged(user_id=user.uid, old=user.tier, new=wanted, subscription_id=subscription_id)
 
 
 def disabled(user: User, reason: str, now: datetime) -> tuple[User, UserSuspended] | None:

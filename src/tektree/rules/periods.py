@@ -16,7 +16,18 @@ from zoneinfo import ZoneInfo
 
 from tektree.errors import InvalidInput
 
-__all__ = ["date_exists", "day_end", "day_of", "day_start", "iso_week", "left_out", "local_day", "ordinal_of", "zone"]
+__all__ = [
+    "date_exists",
+    "day_end",
+    "day_of",
+    "day_start",
+    "iso_week",
+    "left_out",
+    "local_day",
+    "milliseconds",
+    "ordinal_of",
+    "zone",
+]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}")
 _NOT_PLACES: Final = frozenset({"localtime", "posixrules", "Factory", "posix", "right"})
@@ -103,3 +114,12 @@ def left_out(now: datetime, old: str, new: str) -> tuple[str, ...]:
     """The dates that a move between zones skips at ``now``: a calendar that goes from the 1st to the 3rd had no 2nd."""
     before, after = ordinal_of(local_day(now, old)), ordinal_of(local_day(now, new))
     return tuple([day_of(ordinal) for ordinal in range(before + 1, after)])
+
+
+def milliseconds(at: datetime) -> int:
+    """An instant as whole milliseconds since 1970.
+
+    >>> milliseconds(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000
+    """
+    return int(at.timestamp()) * 1000 + at.microsecond // 1000

@@ -7,15 +7,19 @@ late, a total order decides. So messages may come twice, late and in any order, 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 from tektree.models.accounts import Tier
+from tektree.models.base import plain
+from tektree.models.payloads.subscriptions import WebhookReceived
 from tektree.models.subscriptions import BillingCycle, Subscription, SubscriptionStatus
 from tektree.policy import Policy
 from tektree.rules import subscriptions
+from tektree.rules.webhooks import Webhook
 
-__all__ = ["Snapshot", "applied", "snapshot"]
+__all__ = ["Other", "Snapshot", "applied", "other", "received", "snapshot"]
 
 _STATUS: Final[Mapping[str, SubscriptionStatus | None]] = {
     "trialing": "trialing",
@@ -30,6 +34,9 @@ _STATUS: Final[Mapping[str, SubscriptionStatus | None]] = {
 
 _RANK: Final = ("trialing", "active", "past_due", "canceled")
 _CYCLE: Final[Mapping[str, BillingCycle]] = {"month": "monthly", "year": "annual"}
+_OURS: Final = "subscription."
+_LONGEST_TYPE: Final = 128
+_LONGEST_KEPT: Final = 7_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,19 +57,60 @@ class Snapshot(NamedTuple):
     canceled_at: datetime | None
 
 
+class Other(NamedTuple):
+    """A message that is about no subscription: its type, and the user whom it names, by id or uid."""
+
+    type: str
+    user: str | None
+
+
+def other(body: bytes) -> Other | None:
+    """What kind of message it is; None for one about a subscription. Raises `InvalidInput` for one without a type."""
+    try:
+        message = json.loads(body)
+        type_, data = message["type"], message.get("data")
+        if type(type_) is not str or not 0 < len(type_) <= _LONGEST_TYPE or not plain(type_):
+            raise ValueError("is no type")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InvalidInput("body", "is no message of Polar") from None
+    return None if type_.startswith(_OURS) else Other(type_, _named(data))
+
+
+def _named(data: object) -> str | None:
+    """The user of a customer, an order, or whatever else has a customer."""
+    for each in (data, data.get("customer") if isinstance(data, dict) else None):
+        if isinstance(each, dict):
+            metadata = each.get("metadata")
+            names = each.get("external_id"), metadata.get("user_id") if isinstance(metadata, dict) else None
+            found = next((name for name in names if isinstance(name, str)), None)
+            if found is not None:
+                return found
+    return None
+
+
+def received(webhook: Webhook, said: Other, uid: str | None, with_body: bool) -> WebhookReceived:
+    """What is kept of it. Its body only with the user whom it is about, so that erasing that user takes it away."""
+    text = webhook.body.decode("utf-8", "replace")
+    return WebhookReceived(
+        user_id=uid,
+        webhook_id=webhook.id,
+        webhook_type=said.type,
+        sent_at=webhook.at,
+        digest=sha256(webhook.body).hexdigest(),
+        body=text if uid and with_body and len(webhook.body) <= _LONGEST_KEPT and plain(text) else None,
+    )
+
+
 def snapshot(body: bytes, policy: Policy) -> Snapshot | None:
-    """What a message says; None for one of another type, or of a subscription that nobody has paid for yet.
+    """What a message about a subscription says; None for one that nobody has paid for yet.
 
     Raises `InvalidInput` for one that cannot be understood.
     """
     try:
-        message = json.loads(body)
-        type_, data = message["type"], message["data"]
-        if not isinstance(type_, str) or not type_.startswith("subscription."):
-            return None
+        data = json.loads(body)["data"]
         status = _STATUS[data["status"]]
         return None if status is None else _snapshot(data, status, policy)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidInput("body", "is no message of Polar about a subscription") from None
 
 
@@ -70,13 +118,14 @@ def _snapshot(data: Mapping[str, Any], status: SubscriptionStatus, policy: Polic
     created = _required(data, "created_at")
     customer, metadata = data.get("customer") or {}, data.get("metadata") or {}
     user = customer.get("external_id") or metadata.get("user_id")
-    if type(user) is not str or type(data["id"]) is not str or not 0 < len(data["id"]) <= 200:
+    polar_id = data["id"]
+    if type(user) is not str or type(polar_id) is not str or not 0 < len(polar_id) <= 200 or not plain(polar_id):
         raise ValueError("names nobody")
     period_end, ended = _instant(data, "current_period_end"), _instant(data, "ended_at")
     cancel_at = _instant(data, "ends_at") or (period_end if data.get("cancel_at_period_end") is True else None)
     return Snapshot(
         user,
-        data["id"],
+        polar_id,
         created,
         _instant(data, "modified_at") or created,
         _tier(data, policy),

@@ -10,10 +10,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tektree.errors import InvalidSession
-from tektree.models.sessions import Account, Marks, Session
+from tektree.models.sessions import Account, Marks, Rotated, Session
 from tektree.policy import Policy
+from tektree.rules.periods import milliseconds
 
-__all__ = ["Ticket", "is_over", "opened", "refreshed", "ticket", "token", "touched"]
+__all__ = ["Ticket", "is_late", "is_over", "opened", "refreshed", "ticket", "token", "touched"]
 
 _TOKEN: Final = re.compile(r"(usr_[A-Za-z0-9_\-]{1,60})\.([A-Za-z0-9_\-]{43})")
 _LONGEST: Final = 64 + 1 + 43
@@ -54,7 +55,7 @@ def opened(account: Account, version: int, remember_me: bool, policy: Policy, no
             "epoch": account.epoch,
             "version": version,
             "remembered": True if remember_me else None,
-            "seen": _milliseconds(now) if policy.sessions.idle else None,
+            "seen": milliseconds(now) if policy.sessions.idle else None,
         }
     )
 
@@ -66,13 +67,18 @@ def is_over(session: Session, policy: Policy, now: datetime) -> bool:
     idle = policy.sessions.idle
     if idle is None:
         return False
-    seen = _milliseconds(session.created_at) if session.seen is None else session.seen
-    return _milliseconds(now) - seen >= idle * 1000
+    seen = milliseconds(session.created_at) if session.seen is None else session.seen
+    return milliseconds(now) - seen >= idle * 1000
+
+
+def is_late(rotated: Rotated, policy: Policy, now: datetime) -> bool:
+    """Whether a token that was rotated away cannot have been on its way any more: at the end of the grace it cannot."""
+    return now - rotated.at >= timedelta(seconds=policy.sessions.grace)
 
 
 def touched(session: Session, now: datetime) -> Session:
     """It, used now. Time that goes back makes it no younger."""
-    return session.evolve(seen=max(session.seen or 0, _milliseconds(now)))
+    return session.evolve(seen=max(session.seen or 0, milliseconds(now)))
 
 
 def refreshed(session: Session, account: Account | None, marks: Marks) -> Session:
@@ -80,7 +86,3 @@ def refreshed(session: Session, account: Account | None, marks: Marks) -> Sessio
     if account is None or not account.enabled or account.epoch != session.epoch:
         raise InvalidSession
     return session.evolve(tier=account.tier, role=account.role, version=marks.version)
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp()) * 1000 + at.microsecond // 1000

@@ -1,4 +1,4 @@
-"""Whether a user stands on boards, by their own will and by others'.
+"""Whether a user stands on boards, by their own will and by others'; and the tier that caps are looked up by.
 
 The law: who was suspended comes back only by being reinstated, and then as they themselves had wished.
 """
@@ -6,9 +6,10 @@ The law: who was suspended comes back only by being reinstated, and then as they
 from datetime import datetime
 
 from tektree.errors import InvalidTransition
+from tektree.models.accounts import Tier
 from tektree.models.gamification import GamificationProfile
 
-__all__ = ["opted_in", "opted_out", "reinstated", "suspended"]
+__all__ = ["opted_in", "opted_out", "reinstated", "suspended", "with_tier"]
 
 
 def opted_out(profile: GamificationProfile, now: datetime) -> GamificationProfile:
@@ -37,3 +38,10 @@ def reinstated(profile: GamificationProfile, now: datetime) -> GamificationProfi
     if profile.suspended is None:
         return profile
     return profile.evolve(leaderboard_opt_out=profile.suspended == "out", suspended=None)
+
+
+def with_tier(profile: GamificationProfile, wanted: Tier, version: int) -> GamificationProfile:
+    """On the tier of this version of the subscription, unless a later one has spoken."""
+    if (profile.tier_version or 0) >= version:
+        return profile
+    return profile.evolve(tier=wanted, tier_version=version)

@@ -9,7 +9,7 @@ somebody else is told by them how it goes on; what is silent for longer than the
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, cast, get_args
+from typing import Final, NamedTuple, get_args
 
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import derived_id
@@ -18,8 +18,10 @@ from tektree.models.payloads import subscriptions as told
 from tektree.models.subscriptions import BillingCycle, Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs, quotas
+from tektree.rules.periods import milliseconds
 
 __all__ = [
+    "AT_ONCE",
     "Said",
     "announced",
     "as_of",
@@ -29,12 +31,14 @@ __all__ = [
     "checked_cycle",
     "checked_paid_tier",
     "checked_tier",
+    "due",
     "free",
     "is_entitled",
     "kept",
     "period",
     "restored",
     "started",
+    "warned",
 ]
 
 Said = told._Subscription
@@ -43,6 +47,12 @@ Said = told._Subscription
 _TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 _CYCLES: Final[tuple[BillingCycle, ...]] = get_args(BillingCycle)
 _LONGEST_TRIAL: Final = 365
+
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+AT_ONCE: Final = 1
+"""What ``due`` says while something is left to do: before all times, whosever clock is asked."""
 
 
 class Term(NamedTuple):
@@ -65,7 +75,7 @@ def begun(user_id: str, uid: str, now: datetime) -> Subscription:
     """
     found = free(user_id, now)
     (said,) = announced(None, found, uid)
-    return found.evolve(version=1, untold=(kept(said, derived_id(found.id, "1", "0")),))
+    return found.evolve(version=1, untold=(kept(said, derived_id(found.id, "1", "0")),), due=AT_ONCE)
 
 
 def period(cycle: BillingCycle, anchor: datetime, now: datetime) -> Term:
@@ -212,12 +222,56 @@ def is_entitled(old: Subscription, policy: Policy, now: datetime) -> bool:
     """Whether its tier is in force at ``now``. ``old`` is as of then."""
     if old.status == "canceled":
         return False
-    grace = timedelta(days=policy.subscriptions.grace_days)
+    graced = _graced(old, policy)
+    return graced is None or now < graced
+
+
+def _graced(old: Subscription, policy: Policy) -> datetime | None:
+    """Until when a tier stays for which a payment is missing, or nothing was heard; None: as long as it lasts."""
     if old.status == "past_due":
         since = old.past_due_at or old.current_period_end
-        return since is None or now < since + grace
-    silent = old.polar_subscription_id is not None and old.current_period_end is not None
-    return not silent or now < cast(datetime, old.current_period_end) + grace
+    else:
+        since = None if old.polar_subscription_id is None else old.current_period_end
+    return None if since is None else _moved(since, policy.subscriptions.grace_days)
+
+
+def warned(old: Subscription, policy: Policy, now: datetime) -> Subscription:
+    """It, with the end of its trial marked as told of when that is near. ``old`` is as of now."""
+    end = old.trial_ends_at
+    near = old.status == "trialing" and end is not None and now >= _notice(end, policy)
+    return old.evolve(warned=end) if near and old.warned != end else old
+
+
+def due(old: Subscription, policy: Policy, now: datetime) -> int | None:
+    """When it has to be looked at again, in milliseconds since 1970. None: never. ``old`` is as of now.
+
+    That is when time next changes it, or what is told of it, or its user's tier; at once, while something is left.
+
+    >>> from datetime import UTC, datetime
+    >>> found = started(None, "0" * 24, "pro", "monthly", 0, datetime(1970, 1, 1, tzinfo=UTC))
+    >>> due(found, Policy(), found.created_at) == 31 * 86_400_000
+    True
+    """
+    if old.follows or old.untold:
+        return AT_ONCE
+    if old.status == "canceled":
+        return None
+    found = [old.cancel_at, old.current_period_end, _graced(old, policy)]
+    if old.status == "trialing" and old.trial_ends_at is not None:
+        found.append(_notice(old.trial_ends_at, policy))
+    return min([milliseconds(each) for each in found if each is not None and each > now], default=None)
+
+
+def _notice(end: datetime, policy: Policy) -> datetime:
+    return _moved(end, -policy.subscriptions.notice_days)
+
+
+def _moved(at: datetime, days: int) -> datetime:
+    """So many days later; where time ends before that, then."""
+    try:
+        return at + timedelta(days=days)
+    except OverflowError:
+        return _LATEST if days > 0 else _EARLIEST
 
 
 def announced(old: Subscription | None, new: Subscription, uid: str) -> Iterator[Said]:
@@ -243,6 +297,8 @@ def announced(old: Subscription | None, new: Subscription, uid: str) -> Iterator
         yield told.SubscriptionTrialStarted.model_validate(
             said | {"trial_ends_at": new.trial_ends_at or new.updated_at}
         )
+    if new.status == "trialing" and new.warned is not None and (old is None or old.warned != new.warned):
+        yield told.SubscriptionTrialWillEnd.model_validate(said | {"trial_ends_at": new.warned})
     elif new.status == "active" and before not in {"active", None}:
         yield told.SubscriptionActivated.model_validate(said)
     elif new.status == "past_due" and before != "past_due":

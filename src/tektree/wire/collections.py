@@ -173,7 +173,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("user_id", unique=True),
             _index("status"),
             _index("polar_subscription_id"),
-            _OUTBOX,
+            _ours("due", covers="due", above=0),  # what time changes, and what was left undone
         ),
         EVENTS: (
             _index("event_id", unique=True),

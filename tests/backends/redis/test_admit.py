@@ -97,6 +97,9 @@ def test_who_is_refused_has_used_nothing(world: World) -> None:
         with pytest.raises(RateLimited) as raised:
             await tek.admit(token, "/a", "questions")
         assert 0 < raised.value.retry_after <= 60
+        assert raised.value.headers["RateLimit-Policy"] == '"default";q=5;w=60'
+        assert raised.value.headers["RateLimit"].startswith('"default";r=0;')
+        assert int(raised.value.headers["Retry-After"]) >= raised.value.retry_after
         assert (await tek.quotas.usage(ADA, "questions")).used == 1
         assert (await tek.admit(token, "/b", "questions", 3)).usage.remaining == 0
         with pytest.raises(QuotaExhausted):
@@ -294,6 +297,26 @@ def test_a_change_of_role_or_tier_is_looked_at_first(world: World) -> None:
         assert len(trips) == 3, "asked at once, in vain; then the session, then the limit"
 
     world.run(asked)
+
+
+def test_of_a_quota_is_told_what_was_used_and_not_what_came_back(world: World) -> None:
+    """Refused by the limit: nothing is consumed, so nothing runs out; also where the three follow each other."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        for _ in range(5):
+            await tek.admit(token, "/a")
+        await tek.quotas.consume(ADA, "questions", 3)
+        with pytest.raises(RateLimited):
+            await tek.admit(token, "/a", "questions")
+        assert (await tek.quotas.usage(ADA, "questions")).used == 3
+        assert list((await tek.events.log(user_id="usr_ada")).items) == []
+        await tek.admit(token, "/b", "questions")
+        told = [each.event_type for each in (await tek.events.log(user_id="usr_ada")).items]
+        assert told == ["quota.threshold_reached"]
+
+    world.run(scenario)
 
 
 def test_what_a_quota_comes_to_is_told_once(world: World) -> None:

@@ -32,6 +32,7 @@ SESSION_STEPS = st.lists(
         st.tuples(st.just("read"), USERS, IDS),
         st.tuples(st.just("update"), USERS, IDS),
         st.tuples(st.just("end"), USERS, IDS),
+        st.tuples(st.just("end_place"), USERS, IDS),
         st.tuples(st.just("end_all"), USERS, st.none() | IDS),
         st.tuples(st.just("changed"), USERS),
         st.tuples(st.just("all"), USERS),
@@ -83,6 +84,8 @@ QUOTA_STEPS = st.lists(
         st.tuples(st.just("give"), USERS, st.integers(1, 4), IDS),
         st.tuples(st.just("load"), USERS, SMALL),
         st.tuples(st.just("put"), USERS, SMALL),
+        st.tuples(st.just("hold"), USERS, st.integers(1, 4), st.none() | SMALL, SMALL, st.sampled_from([0, 3600])),
+        st.tuples(st.just("settle"), USERS, st.integers(1, 4), SMALL, st.booleans(), st.none() | st.integers(0, 9)),
         st.tuples(st.just("read"), USERS),
     ),
     max_size=40,
@@ -97,7 +100,13 @@ def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
         return name, (counter, n, limit, 80, f"{uid} take {request}", START)
     if name == "give":
         return name, (counter, rest[0], f"{uid} give {rest[1]}", START)
-    return (name, ([counter],)) if name == "read" else (name, (counter, *rest, START))
+    if name == "hold":
+        n, limit, request, seconds = rest
+        return name, (counter, n, limit, f"{uid} hold {request} {n}", seconds, START)
+    if name == "settle":
+        n, request, used, limit = rest
+        return name, (counter, n, f"{uid} hold {request} {n}", used, limit, 80, START)
+    return (name, ([counter], START)) if name == "read" else (name, (counter, *rest, START))
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)

@@ -1,6 +1,7 @@
 """Quotas on Redis: what loss does to them."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from tektree import Policy, Principal
 from tektree.errors import QuotaExhausted, Unavailable
 from tektree.ids import derived_id
+from tektree.models.quotas import Counter
+from tests.backends.mongo.worlds import Awaited
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import SERVERS, World
 from tests.servers import RedisServer, shared_redis
 
 ADA = Principal(derived_id("ada"), "usr_ada")
+START = datetime(2025, 12, 16, tzinfo=UTC)
 KEY = "quota:usr_ada:questions:2025-12"
 
 
@@ -55,6 +59,29 @@ def test_a_reply_that_is_lost_for_good_counts_once(world: World) -> None:
     finally:
         proxy.close()
     assert world.look.get(KEY) == "3"
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_lost_reply_at_the_end_of_a_reservation_counts_once(world: World, fails: bool) -> None:
+    """I2 I5."""
+    proxy = Proxy(shared_redis().port)
+
+    async def reserved(world: World) -> None:
+        backends = world.backends(world.client(proxy.uri), deadline=2)
+        store = backends.quotas if world.is_async else Awaited(backends.quotas)
+        counter = Counter("usr_ada", "questions", "2025-12", START + timedelta(days=18))
+        await store.load(counter, 0, START)
+        await store.hold(counter, 2, 20, "one", 600, START)
+        proxy.arm(b"EVALSHA", Strike.AFTER)
+        assert (await store.settle(counter, 2, "one", not fails, 20, 80, START)).used == (0 if fails else 2)
+        assert proxy.seen == 2
+
+    try:
+        world.run(reserved)
+    finally:
+        proxy.close()
+    assert world.look.get(KEY) == ("0" if fails else "2")
 
 
 @pytest.mark.lanes(*SERVERS)

@@ -29,12 +29,22 @@ async def _taken(store: AsyncQuotaStore, counter: Counter, *requests: str, n: in
     return [await store.take(counter, n, _LIMIT, 80, each, _NOW) for each in requests]
 
 
+async def _held(store: AsyncQuotaStore, counter: Counter, request: str, seconds: int, n: int = 1) -> Taken:
+    return await store.hold(counter, n, _LIMIT, request, seconds, _NOW)
+
+
+async def _settled(store: AsyncQuotaStore, counter: Counter, n: int, request: str, used: bool) -> int | None:
+    """What is used then; None where there is no counter."""
+    found = await store.settle(counter, n, request, used, _LIMIT, 80, _NOW)
+    return found.used if found.known else None
+
+
 async def a_counter_that_is_not_there_gives_nothing(backends: AsyncBackends) -> None:
     """A missing counter is not a fresh budget: ``take`` and ``give`` do nothing, and say so."""
     store, counter = _store(backends), _counter("missing")
     same("what was taken", await _taken(store, counter, "a"), [Taken(False, False, 0)])
     same("what was given back", await store.give(counter, 1, "b", _NOW), None)
-    same("what is read", list(await store.read([counter])), [None])
+    same("what is read", list(await store.read([counter], _NOW)), [None])
 
 
 async def a_counter_is_loaded_once(backends: AsyncBackends) -> None:
@@ -42,11 +52,11 @@ async def a_counter_is_loaded_once(backends: AsyncBackends) -> None:
     store, counter = _store(backends), _counter("load")
     same("the first", await store.load(counter, 3, _NOW), 3)
     same("the second", await store.load(counter, 0, _NOW), 3)
-    same("what is read", list(await store.read([counter, _counter("load", "answers")])), [3, None])
+    same("what is read", list(await store.read([counter, _counter("load", "answers")], _NOW)), [3, None])
     await store.put(counter, 1, _NOW)
-    same("what was put", list(await store.read([counter])), [1])
+    same("what was put", list(await store.read([counter], _NOW)), [1])
     await store.put(_counter("put"), 2, _NOW)
-    same("what was put where nothing was", list(await store.read([_counter("put")])), [2])
+    same("what was put where nothing was", list(await store.read([_counter("put")], _NOW)), [2])
 
 
 async def no_more_is_taken_than_the_limit(backends: AsyncBackends) -> None:
@@ -100,13 +110,61 @@ async def threshold_and_excess_are_told_once(backends: AsyncBackends) -> None:
     same("after that", [each for each in found if each.threshold or each.exceeded], [])
 
 
+async def what_is_held_is_settled_once(backends: AsyncBackends) -> None:
+    """``hold`` takes units as ``take`` does; ``settle`` uses them up, or gives them back, and again does nothing."""
+    store, counter = _store(backends), _counter("held")
+    same("where there is no counter", await _held(store, counter, "a", 60), Taken(False, False, 0))
+    same("settled there", await _settled(store, counter, 1, "a", False), None)
+    await store.load(counter, 0, _NOW)
+    for request, used in (("a", 2), ("a", 2), ("b", 4)):
+        same(f"what {request} holds", (await _held(store, counter, request, 60, n=2))[:3], (True, True, used))
+    same("without room", (await _held(store, counter, "c", 60, n=2))[:3], (True, False, 4))
+    same("given back", [await _settled(store, counter, 2, "a", False) for _ in range(2)], [2, 2])
+    same("used up", [await _settled(store, counter, 2, "b", True) for _ in range(2)], [2, 2])
+    same("what was used up is not given back", await _settled(store, counter, 2, "b", False), 2)
+    same("what nobody held", await _settled(store, counter, 2, "x", False), 2)
+
+
+async def what_is_held_for_longer_is_given_back(backends: AsyncBackends) -> None:
+    """Whoever asks next finds the units there, once; a holder who comes late and used them has them counted again."""
+    store, counter = _store(backends), _counter("lease")
+    await store.load(counter, 1, _NOW)
+    for request in "abcd":
+        same(f"what {request} holds", (await _held(store, counter, request, 0))[:3], (True, True, 2))
+        same("what is read", list(await store.read([counter], _NOW)), [1])
+    same("taken by another", (await _taken(store, counter, "e", n=4))[0][:3], (True, True, 5))
+    same("the holder failed", await _settled(store, counter, 1, "a", False), 5)
+    same("the holder used it", [await _settled(store, counter, 1, "b", True) for _ in range(2)], [6, 6])
+    await _held(store, counter, "f", 0)
+    same("given back before units are", await store.give(counter, 1, "g", _NOW), 5)
+    await store.put(counter, 4, _NOW)
+    same("a holder of what was put over", await _settled(store, counter, 1, "c", True), 4)
+    same("within its time", (await _held(store, counter, "h", 3600))[:3], (True, True, 5))
+    same("what is read then", list(await store.read([counter], _NOW)), [5])
+
+
+async def what_is_held_is_told_when_it_is_used(backends: AsyncBackends) -> None:
+    """The threshold is told by ``settle``, of what is used, once; that there is no room is told by ``hold``."""
+    store, counter = _store(backends), _counter("held and told")
+    await store.load(counter, 3, _NOW)
+    found = []
+    for request, used in (("a", False), ("b", True), ("c", True)):
+        held = await _held(store, counter, request, 60)
+        settled = await store.settle(counter, 1, request, used, _LIMIT, 80, _NOW)
+        found.append((held.threshold, settled.taken, settled.threshold))
+    same("the threshold", found, [(False, False, False), (False, True, True), (False, True, False)])
+    same("the excess", [(await _held(store, counter, each, 60)).exceeded for each in "de"], [True, False])
+    without = await store.settle(counter, 1, "x", True, None, 80, _NOW)
+    same("without a limit", without, Taken(True, True, 5))
+
+
 async def counters_are_apart(backends: AsyncBackends) -> None:
     """A counter is its user, its type and its period."""
     store = _store(backends)
     pairs = [("a:b", "c"), ("a", "b:c"), ("a", "{c}"), ("a", "%7Bc%7D"), ("a", "c"), ("A", "c"), ("a", "c\x00")]
     for at, pair in enumerate(pairs):
         same(f"{pair}", await store.load(_counter(*pair), at, _NOW), at)
-    same("another period", list(await store.read([_counter("a", "c", "2100-01")])), [None])
+    same("another period", list(await store.read([_counter("a", "c", "2100-01")], _NOW)), [None])
 
 
 async def exactly_as_many_get_through_as_there_are_units(backends: AsyncBackends, together: Together) -> None:
@@ -135,6 +193,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     one_call_counts_once,
     what_is_given_back_may_be_taken_again,
     threshold_and_excess_are_told_once,
+    what_is_held_is_settled_once,
+    what_is_held_for_longer_is_given_back,
+    what_is_held_is_told_when_it_is_used,
     counters_are_apart,
 )
 

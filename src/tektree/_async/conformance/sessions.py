@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final
 
 from tektree._async.conformance.samples import Check, Race, Together, fails, same
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.sessions import AsyncSessionStore
 from tektree.ids import derived_id
-from tektree.models.sessions import Kept, Marks, Session
+from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 
 __all__ = ["CHECKS", "RACES"]
 
@@ -87,6 +88,44 @@ async def a_session_takes_the_place_of_another(backends: AsyncBackends) -> None:
     same("the refused one", await store.read("usr_swap", _id("third False"), _NOW), None)
 
 
+async def _rotated(store: AsyncSessionStore, name: str, *ids: str) -> None:
+    """Each takes the place of the one before it, a second later."""
+    for at, (before, after) in enumerate(pairwise(ids)):
+        now = _NOW + timedelta(seconds=at)
+        await store.open(_id(after), _session(name), 0, _MOST, now, instead_of=_id(before))
+
+
+async def whose_place_was_taken_is_remembered(backends: AsyncBackends) -> None:
+    """``read`` says when it was, and ``end_place`` ends whoever has the place now, and nobody else."""
+    store = _store(backends)
+    await _opened(store, "place", "a", "z")
+    await _rotated(store, "place", "a", "b", "c")
+    same("the first", await store.read("usr_place", _id("a"), _NOW), Rotated(_NOW))
+    same("the second", await store.read("usr_place", _id("b"), _NOW), Rotated(_NOW + timedelta(seconds=1)))
+    same("another's", await store.read("usr_other", _id("a"), _NOW), None)
+    await store.end_place("usr_place", _id("z"))
+    await store.end_place("usr_place", _id("never"))
+    await store.end_place("usr_stranger", _id("a"))
+    same("the sessions", await _ids(store, "place"), [_id("c"), _id("z")])
+    for _ in range(2):
+        await store.end_place("usr_place", _id("a"))
+        same("the sessions", await _ids(store, "place"), [_id("z")])
+    for id in "abc":
+        same(f"what is known of {id}", await store.read("usr_place", _id(id), _NOW), None)
+
+
+async def no_more_are_remembered_than_are_needed(backends: AsyncBackends) -> None:
+    """The newest 64, as long as somebody has their place; who is ended with its place is forgotten."""
+    store = _store(backends)
+    await _opened(store, "many", "0")
+    await _rotated(store, "many", *map(str, range(REMEMBERED + 3)))
+    known = [await store.read("usr_many", _id(str(at)), _NOW) for at in range(REMEMBERED + 2)]
+    same("who is remembered", [each is not None for each in known], [False] * 2 + [True] * REMEMBERED)
+    await store.end("usr_many", _id(str(REMEMBERED + 2)))
+    await _opened(store, "many", "other")
+    same("after the last was ended", await store.read("usr_many", _id("9"), _NOW), None)
+
+
 async def an_ended_session_stays_so(backends: AsyncBackends) -> None:
     """``end`` ends one session, and says whether it was there; ``update`` does not bring it back."""
     store = _store(backends)
@@ -105,7 +144,7 @@ async def an_update_is_read_back(backends: AsyncBackends) -> None:
     await _opened(store, "update", "update")
     await store.update(_id("update"), _session("update", role="admin"), _NOW)
     kept = await store.read("usr_update", _id("update"), _NOW)
-    same("the role", None if kept is None else kept.session.role, "admin")
+    same("the role", kept.session.role if isinstance(kept, Kept) else None, "admin")
 
 
 async def all_of_a_user_end_at_once(backends: AsyncBackends) -> None:
@@ -132,7 +171,7 @@ async def a_change_is_seen_with_the_session(backends: AsyncBackends) -> None:
     await _opened(store, "change", "change")
     await store.changed("usr_change")
     kept = await store.read("usr_change", _id("change"), _NOW)
-    same("the marks", None if kept is None else kept.marks, Marks(0, 2))
+    same("the marks", kept.marks if isinstance(kept, Kept) else None, Marks(0, 2))
 
 
 async def what_has_expired_is_not_there(backends: AsyncBackends) -> None:
@@ -179,6 +218,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_id_is_opened_once,
     the_oldest_make_room,
     a_session_takes_the_place_of_another,
+    whose_place_was_taken_is_remembered,
+    no_more_are_remembered_than_are_needed,
     an_ended_session_stays_so,
     an_update_is_read_back,
     all_of_a_user_end_at_once,

@@ -72,6 +72,21 @@ async def what_is_stale_is_refused(backends: AsyncBackends) -> None:
         same(f"after {what}", await store.get(_ADA), _paid(2))
 
 
+async def what_is_due_is_found(backends: AsyncBackends) -> None:
+    """``due`` gives the users whose subscriptions are due by then, those that wait longest first, and no others."""
+    store, names = _store(backends), ("ada", "ben", "cyn", "dan")
+    users = [user_id_of(f"usr_{name}") for name in names]
+    made = [free(user, NOON).evolve(version=1, due=due) for user, due in zip(users, (7, 3, None, 9), strict=True)]
+    for each in made:
+        await store.swap(None, each)
+    same("before any is", list(await store.due(2, 9)), [])
+    same("at the very millisecond", list(await store.due(7, 9)), [users[1], users[0]])
+    same("all", list(await store.due(99, 9)), [users[1], users[0], users[3]])
+    same("one of them", list(await store.due(99, 1)), [users[1]])
+    await store.swap(made[1], made[1].evolve(version=2, due=None))
+    same("after one was done", list(await store.due(99, 9)), [users[0], users[3]])
+
+
 async def of_many_first_ones_one_is_written(backends: AsyncBackends, together: Together) -> None:
     """A user has one subscription."""
     store = _store(backends)
@@ -96,6 +111,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_was_written_is_read,
     one_that_others_wrote_has_no_version_and_is_changed,
     what_is_stale_is_refused,
+    what_is_due_is_found,
 )
 
 RACES: Final[tuple[Race, ...]] = (of_many_first_ones_one_is_written, of_many_changes_of_one_version_one_is_written)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tektree.models.sessions import Account, Kept, Marks, Session
+from tektree.models.sessions import Account, Kept, Marks, Rotated, Session
 
 __all__ = ["AsyncAccountsReader", "AsyncSessionStore"]
 
@@ -25,14 +25,19 @@ class AsyncSessionStore(Protocol):
         """Keeps a session until it expires, if the user's epoch is still this one; in place of another, if that is
            still there.
 
-        In the same step the oldest of the user's sessions beyond ``most`` are ended. Says whether it was kept.
+        In the same step the oldest of the user's sessions beyond ``most`` are ended. Says whether it was kept. Of those
+        whose place was taken the newest 64 are remembered, as long as a session has their place.
         """
         ...
 
-    async def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+    async def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         """The user's session; None when there is none. Raises `InvalidSession` for one that cannot be read to the
-        letter. Writes nothing.
+        letter. Of one whose place was taken it says when, if that is remembered. Writes nothing.
         """
+        ...
+
+    async def end_place(self, uid: str, session_id: str) -> None:
+        """Ends the session that has the place of this one, which is remembered, now. Again: nothing happens."""
         ...
 
     async def update(self, session_id: str, session: Session, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What subscriptions need from storage."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tektree.models.subscriptions import Subscription
@@ -24,4 +25,8 @@ class AsyncSubscriptionRepository(Protocol):
         Raises `Stale`, and nothing was written, when the stored one is not of the version of ``old``, or is there
         although ``old`` is None.
         """
+        ...
+
+    async def due(self, by: int, limit: int) -> Sequence[str]:
+        """The ids of up to ``limit`` users whose subscriptions are ``due`` by then, those that wait longest first."""
         ...

@@ -20,6 +20,7 @@ from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.hashing import AsyncHashing, Entropy
+from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.users import AsyncUsers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
@@ -31,6 +32,7 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    RateLimited,
     Stale,
     Taken,
 )
@@ -54,6 +56,7 @@ __all__ = ["AsyncAccounts"]
 
 _LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
+_LONGEST_COUNTED: Final = 320
 
 
 class AsyncAccounts:
@@ -73,10 +76,11 @@ class AsyncAccounts:
         ids: Ids,
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
+        limits: AsyncRateLimits | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = AsyncFollowers(backends, gamification, handlers, policy, clock)
-        self._users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
+        self.users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = AsyncHashing(policy.passwords, entropy)
         self._exports = AsyncExports(backends, clock)
         self._attempts = Attempts()
@@ -86,6 +90,7 @@ class AsyncAccounts:
         self._ids = ids
         self._entropy = entropy
         self._pause = pause
+        self._limits = limits
 
     # -- who there is -------------------------------------------------------------------------------------------------
 
@@ -102,11 +107,11 @@ class AsyncAccounts:
         asked = accounts.registration(given, self._policy)
         hash = await self._hashing.hashed(asked.password)
         id, uid = fresh_id(self._ids), accounts.uid(fresh_id(self._ids))
-        return await self._users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
+        return await self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     async def get(self, user_id: str) -> User:
         """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (await self._users.found(user_id)).user
+        return (await self.users.found(user_id)).user
 
     async def by_uid(self, uid: str) -> User:
         """The user of that uid. Raises `InvalidInput`, `NotFound`."""
@@ -117,7 +122,7 @@ class AsyncAccounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return await self._sought(await self._users.called(accounts.identifier(handle), handle), handle)
+        return await self._sought(await self.users.called(accounts.identifier(handle), handle), handle)
 
     async def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -163,16 +168,19 @@ class AsyncAccounts:
 
         Whoever fails, known or not, disabled or not, has cost the same work and hears the same. Each failure is told
         as one ``user.login_failed``: of which user, if there is one, and why; never what was typed. ``attempt`` is
-        which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, such as
-        ``ip:…``; nothing is made of it here. Opening a session is another call. Raises `InvalidCredentials`,
-        `InvalidInput` for what is no text, `RateLimited` when too many passwords are being hashed, which is not told.
+        which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, an address
+        such as ``ip:192.0.2.7``. Guesses are counted by account and source, and too many are refused before anything is
+        read; one that is right gives the account its guesses back. Opening a session is another call. Raises
+        `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also when too many
+        passwords are being hashed, neither of which is told; `Unavailable`.
         """
         sought, tried = accounts.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
+        await self._count(identifier, source)
         readable = True
         try:
-            stored = await self._users.called(sought, identifier)
+            stored = await self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
             _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
             stored, readable = None, False
@@ -182,6 +190,7 @@ class AsyncAccounts:
             let_in = await self._let_in(stored, tried)
             if let_in is not None:
                 self._attempts.over(let_in.uid)
+                await self._forget(identifier)
                 return let_in
             reason = "changed"
         else:
@@ -198,7 +207,7 @@ class AsyncAccounts:
         """
         verb = "account.change_password"
         tried = passwords.attempted(current, "current")
-        stored = await self._users.own(actor, verb)
+        stored = await self.users.own(actor, verb)
         wanted = passwords.new(new, self._policy.passwords, _names(stored.user), "new")
         await self._proved(stored, tried)
         hash = await self._hashing.hashed(wanted)
@@ -222,7 +231,7 @@ class AsyncAccounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = await self._users.called(accounts.identifier(email), email)
+        stored = await self.users.called(accounts.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return await self._issue(stored.user.id, "reset", token)
@@ -243,7 +252,9 @@ class AsyncAccounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return await self._users.change(reading, decide)
+        user = await self.users.change(reading, decide)
+        await self._forget(user.email, user.handle)
+        return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -253,7 +264,7 @@ class AsyncAccounts:
         Raises `InvalidInput`, `NotFound`, `InvalidTransition` for an address that is proved, or a user who is not
         active.
         """
-        user = (await self._users.found(user_id)).user
+        user = (await self.users.found(user_id)).user
         if user.status != "active" or user.email_verified:
             raise InvalidTransition("user", "is not active" if user.status != "active" else "has proved the address")
         return await self._issue(user.id, "verification", tokens.written(self._entropy(tokens.TOKEN_BYTES)))
@@ -265,7 +276,7 @@ class AsyncAccounts:
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
         address, tried = accounts.email(email), passwords.attempted(password)
-        stored = await self._users.own(actor, "account.change_email")
+        stored = await self.users.own(actor, "account.change_email")
         await self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         return await self._issue(stored.user.id, "change", token, address.written, stored.user.epoch)
@@ -285,7 +296,7 @@ class AsyncAccounts:
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)
 
-        return await self._users.change(partial(self._by_token, *digests), decide)
+        return await self.users.change(partial(self._by_token, *digests), decide)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -296,8 +307,8 @@ class AsyncAccounts:
         """
         wanted = accounts.role(role)
         by = roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.set_role")
-        return await self._users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.set_role")
+        return await self.users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
 
     async def disable(self, actor: Principal | User, user_id: str, reason: str = "disabled") -> User:
         """Lets a user in no more until enabled: sessions end, and the user stands on no board.
@@ -306,14 +317,14 @@ class AsyncAccounts:
         `Forbidden`, `InvalidTransition` for one who is erased, `Stale`.
         """
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.disable")
-        return await self._users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.disable")
+        return await self.users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
 
     async def enable(self, actor: Principal | User, user_id: str, reason: str = "enabled") -> User:
         """Lets a disabled user in again. Raises as `disable`."""
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.enable")
-        return await self._users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.enable")
+        return await self.users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
 
     # -- privacy ------------------------------------------------------------------------------------------------------
 
@@ -325,7 +336,7 @@ class AsyncAccounts:
         quotas and rate limits; and without fields of a host's own on our documents, which may be secrets. Raises
         `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
         """
-        stored = await self._users.reached(actor, user_id, "account.export", to_change=False)
+        stored = await self.users.reached(actor, user_id, "account.export", to_change=False)
         return await self._exports.of(stored.user)
 
     async def erase(self, actor: Principal | User, user_id: str) -> None:
@@ -354,9 +365,9 @@ class AsyncAccounts:
     async def _to_erase(self, actor: object, who: Principal, user_id: str) -> StoredUser | None:
         """The user whose erasure is to begin; None: it has begun."""
         over = "erasing", "erased"
-        if who.id == user_id and (await self._users.found(user_id)).user.status in over:
+        if who.id == user_id and (await self.users.found(user_id)).user.status in over:
             return None
-        stored = await self._users.reached(actor, user_id, "account.erase")
+        stored = await self.users.reached(actor, user_id, "account.erase")
         return None if stored.user.status in over else stored
 
     async def _erase(self, stored: StoredUser, by: str) -> None:
@@ -382,7 +393,7 @@ class AsyncAccounts:
         handle: str | None = None,
     ) -> User:
         by = roles.acting(actor).uid
-        return await self._users.change(partial(self._users.own, actor, verb), decide, by, handle)
+        return await self.users.change(partial(self.users.own, actor, verb), decide, by, handle)
 
     async def _judged(self, stored: StoredUser | None, tried: str) -> Verdict:
         """Whether that is the password of a user who may log in: one hash, whatever the answer."""
@@ -394,8 +405,25 @@ class AsyncAccounts:
         return verdict
 
     async def _proved(self, stored: StoredUser, tried: str) -> None:
+        """That who acts knows the password: counted as a log-in is."""
+        await self._count(stored.user.uid, None)
         if not (await self._judged(stored, tried)).right:
             raise InvalidCredentials
+        await self._forget(stored.user.uid)
+
+    async def _count(self, account: str, source: str | None) -> None:
+        """Counts a guess at a password. Raises `RateLimited`."""
+        if self._limits is None:
+            return
+        decision = await self._limits.login(account[:_LONGEST_COUNTED] or " ", source)
+        if not decision.allowed:
+            raise RateLimited("login", decision.retry_after).answered_with(decision.headers)
+
+    async def _forget(self, *accounts: str) -> None:
+        """Gives these their guesses back."""
+        if self._limits is not None:
+            for each in accounts:
+                await self._limits.forget_login(each[:_LONGEST_COUNTED])
 
     async def _say_failed(self, uid: str | None, identifier: str, reason: str) -> None:
         """Tells of a failed log-in: the same one event for whoever fails. The name is not in it: it may be somebody's
@@ -437,7 +465,7 @@ class AsyncAccounts:
                 raise InvalidCredentials
             return tokens.issued(user, purpose, token, now, self._policy.accounts, address), None
 
-        await self._users.change(partial(self._users.found, user_id), decide)
+        await self.users.change(partial(self.users.found, user_id), decide)
         return token
 
 

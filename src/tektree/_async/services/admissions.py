@@ -78,7 +78,7 @@ class AsyncAdmissions:
         if found.fill is not None and limit is not None:
             decision = limit_rules.decision(Bucket(ticket.uid, endpoint, limit, window), found.fill)
             if not decision.allowed:
-                raise RateLimited(endpoint, decision.retry_after)
+                raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         else:
             decision = limit_rules.uncounted(now, None)
         if found.taken is not None and quota is not None:
@@ -105,7 +105,7 @@ class AsyncAdmissions:
     async def _hit(self, uid: str, tier: Tier, endpoint: str) -> Decision:
         decision = await self._limits.hit(uid, endpoint, tier=tier)
         if not decision.allowed:
-            raise RateLimited(endpoint, decision.retry_after)
+            raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         return decision
 
     def _terms_of(self, endpoint: str, quota: str | None) -> dict[str, Terms]:

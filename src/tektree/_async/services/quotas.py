@@ -1,14 +1,15 @@
 """Quotas: how much a user may consume in a billing period."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
-from tektree.errors import ConfigurationError, QuotaExhausted
+from tektree.errors import BackendError, ConfigurationError, QuotaExhausted
 from tektree.ids import Ids
 from tektree.models.accounts import Principal
 from tektree.models.quotas import Counter, Period, Taken, Usage
@@ -18,7 +19,14 @@ from tektree.rules import inputs, quotas
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
-__all__ = ["Anchors", "AsyncQuotas", "Tell"]
+__all__ = ["LEASE", "Anchors", "AsyncQuotas", "Tell"]
+
+_LOG: Final = logging.getLogger("tektree")
+
+LEASE: Final = 600
+"""Seconds after which a reservation that nobody ended is given back."""
+
+_LONGEST_LEASE: Final = 86_400
 
 Anchors = Callable[[str], Awaitable[datetime | None]]
 """When the billing of the user with this id began; None for the calendar month."""
@@ -73,26 +81,37 @@ class AsyncQuotas:
         Raises `InvalidInput`; `QuotaExhausted` when fewer are left; `Unavailable`, and then the units may have been
         taken, once: `reconcile` puts that right.
         """
-        return await self._consume(await self._asked(principal, quota_type), quotas.checked_amount(n))
+        amount = quotas.checked_amount(n)
+        return await self._consume(await self._asked(principal, quota_type), amount, self._ids())
 
     @asynccontextmanager
-    async def reserve(self, principal: Principal, quota_type: str, n: int = 1) -> AsyncIterator[Usage]:
+    async def reserve(
+        self, principal: Principal, quota_type: str, n: int = 1, lease: int = LEASE
+    ) -> AsyncIterator[Usage]:
         """Uses ``n`` units for what happens inside, and gives them back, once, when that fails; to the period they
-        were taken from. Raises as `consume`.
+        were taken from.
+
+        Where the process dies inside, they are given back after ``lease`` seconds (1 to 86,400) by the store's clock.
+        What takes longer is counted all the same when it is done, though others may have had the units meanwhile.
+        That a quota runs out is told when the units are used for good. Raises as `consume`; what happens at the end
+        raises nothing: where the store is away then, the units are given back after their time, and `reconcile` puts
+        right what had come off.
         """
-        amount = quotas.checked_amount(n)
+        amount, seconds = quotas.checked_amount(n), inputs.whole(lease, "lease", 1, _LONGEST_LEASE)
         asked = await self._asked(principal, quota_type)
-        usage = await self._consume(asked, amount)
+        request = self._ids()
+        usage = await self._consume(asked, amount, request, seconds)
+        used = False
         try:
             yield usage
-        except BaseException:
-            await self._give(asked, amount)
-            raise
+            used = True
+        finally:
+            await self._settle(asked, amount, request, used)
 
     async def usage(self, principal: Principal, quota_type: str) -> Usage:
         """What is used and what remains. Raises `InvalidInput`, `Unavailable`."""
         asked = await self._asked(principal, quota_type)
-        used = (await self._store.read([asked.counter]))[0]
+        used = (await self._store.read([asked.counter], asked.now))[0]
         return self._told(asked, await self._load(asked) if used is None else used)
 
     async def refund(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
@@ -143,13 +162,20 @@ class AsyncQuotas:
         limit = quotas.limit_of(self._policy, principal.tier, quota_type)
         return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
-    async def _consume(self, asked: _Asked, n: int) -> Usage:
-        request = self._ids()
-        taken = await self._take(asked, n, request)
+    async def _consume(self, asked: _Asked, n: int, request: str, lease: int = 0) -> Usage:
+        taken = await self._take(asked, n, request, lease)
         if not taken.known:
             await self._load(asked)
-            taken = await self._take(asked, n, request)
+            taken = await self._take(asked, n, request, lease)
         return await self._settled(asked, n, taken)
+
+    async def _settle(self, asked: _Asked, n: int, request: str, used: bool) -> None:
+        counter, limit, now = asked.counter, asked.limit, read(self._clock)
+        try:
+            settled = await self._store.settle(counter, n, request, used, limit, quotas.THRESHOLD, now)
+            await self._make_known(asked, n, settled)
+        except BackendError as error:
+            _LOG.warning("a reservation of %s was not settled: %s", counter.quota_type, error.code)
 
     async def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
         await self._make_known(asked, n, taken)
@@ -157,8 +183,11 @@ class AsyncQuotas:
             raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
         return self._told(asked, taken.used)
 
-    async def _take(self, asked: _Asked, n: int, request: str) -> Taken:
-        return await self._store.take(asked.counter, n, asked.limit, quotas.THRESHOLD, request, asked.now)
+    async def _take(self, asked: _Asked, n: int, request: str, lease: int) -> Taken:
+        counter, limit, now = asked.counter, asked.limit, asked.now
+        if lease:
+            return await self._store.hold(counter, n, limit, request, lease, now)
+        return await self._store.take(counter, n, limit, quotas.THRESHOLD, request, now)
 
     async def _give(self, asked: _Asked, n: int) -> int | None:
         return await self._store.give(asked.counter, n, self._ids(), read(self._clock))

@@ -1,46 +1,55 @@
 """Subscriptions: which tier a user has, until when, and what comes with it."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from tektree._async.ports.gamification import AsyncGamificationRepository
+from tektree._async.ports.sessions import AsyncAccountsReader
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
-from tektree.errors import ConfigurationError, InvalidInput, NotFound, Stale
-from tektree.ids import derived_id, hex_id
+from tektree.errors import BackendError, ConfigurationError, CorruptDocument, InvalidInput, NotFound, Stale
+from tektree.ids import derived_id, hex_id, uid_of
 from tektree.models.accounts import Principal
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs
+from tektree.rules.periods import milliseconds
 
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.base import Payload
     from tektree.rules.entitlements import Entitlements
+    from tektree.rules.polar import Other
     from tektree.rules.subscriptions import Said
+    from tektree.rules.webhooks import Webhook
 
 __all__ = ["AsyncSubscriptions", "Follow", "Tell"]
 
 Tell = Callable[["Payload", str, datetime, datetime], object]
 """Is told what has to be made known, under which id, when it happened, and what time it is."""
 
-Follow = Callable[[str, str, str], object]
-"""Is told the user's id, the tier in force and the subscription's id, when the tier is another one."""
+Follow = Callable[[Subscription], object]
+"""Is told of a subscription with another tier ``in_force``, which its user is to be given. It may be told twice."""
 
 Change = Callable[[Subscription | None, datetime], Subscription]
 """The subscription that is to be, of the present one as of now; that one itself when there is nothing to change."""
 
+_LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 20
+_BATCH: Final = 200
 
 
 class AsyncSubscriptions:
     """One subscription for each user; who has none is free.
 
     Time changes them by itself: trials end, periods follow each other, what was canceled is over. That is seen by
-    whoever looks, and written and told with the next change, or by `advance`. What is billed by Polar is changed there,
-    and `apply_webhook` tells us. Each change is one guarded write that carries what has to be told. Where the process
-    dies before it is told, the next change does it, or `advance`.
+    whoever looks, and written and told with the next change, by `advance`, or by the relay. What is billed by Polar is
+    changed there, and `apply_webhook` tells us. Each change is one guarded write that says what is left to do: what has
+    to be told, and that the user is to be given the tier. Where the process dies before that is done, the next change
+    does it, or `advance`, or the relay.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class AsyncSubscriptions:
         clock: Clock,
         tell: Tell | None = None,
         follow: Follow | None = None,
+        accounts: AsyncAccountsReader | None = None,
     ) -> None:
         self._store = store
         self._profiles = profiles
@@ -58,6 +68,8 @@ class AsyncSubscriptions:
         self._clock = clock
         self._tell = tell
         self._follow = follow
+        self._accounts = accounts
+        self._inline = policy.events.drain == "inline"
         self._keys: tuple[bytes, ...] = ()
 
     def trust(self, *secrets: str) -> None:
@@ -131,7 +143,12 @@ class AsyncSubscriptions:
         from tektree.rules import subscriptions
 
         found = await self._store.start(subscriptions.begun(user_id, uid, at))
-        return await self._told(found) if tell else found
+        if not (tell and found.untold):
+            return found
+        now = read(self._clock)
+        if subscriptions.as_of(found, now) != found:  # one that was there before, of which there is more to do
+            found, now = await self._write(user_id, uid, lambda old, now: _there(old, user_id))
+        return await self._settle(found, now, tell)
 
     async def get(self, user_id: str) -> Subscription:
         """The user's subscription as of now. Nothing is written. Raises `InvalidInput`, `NotFound`."""
@@ -150,24 +167,28 @@ class AsyncSubscriptions:
     async def advance(self, user_id: str) -> Subscription:
         """Writes and tells what time has made of it. Again: nothing happens. Raises `InvalidInput`, `NotFound`."""
         hex_id(user_id, "user_id")
-        profile = await self._profiles.profile(user_id)
-        uid = None if profile is None else profile.uid
-        return await self._change(user_id, uid, lambda old, now: _there(old, user_id))
+        return await self._change(user_id, await self._uid(user_id), lambda old, now: _there(old, user_id))
 
     async def apply_webhook(self, headers: Mapping[str, str], body: bytes | str) -> Subscription | None:
         """Takes what Polar says of a subscription. ``body`` is as it came, to the byte: it is signed.
 
         Whose it is, is the customer's external id: a user's id or uid. Messages may come twice, late and in any order:
-        the latest state counts. None: it is about something else, or nothing was paid yet. Raises `Forbidden` for a
-        signature that is missing, wrong, or more than five minutes away; `InvalidInput` for a message that cannot be
-        understood, `NotFound` for a user that is not there, `ConfigurationError` before `trust`.
+        the latest state counts. None: nothing was paid yet, or it is about something else; then it is kept in the log,
+        once, as ``webhook.received``. Raises `Forbidden` for a signature that is missing, wrong, or more than five
+        minutes away; `InvalidInput` for a message that cannot be understood, `NotFound` for a user that is not there,
+        `ConfigurationError` before `trust`.
         """
         from tektree.rules import polar, subscriptions, webhooks
 
         if not self._keys:
             raise ConfigurationError("subscriptions", "must be told first which secret to trust; call trust(secret)")
         now = read(self._clock)
-        said = polar.snapshot(webhooks.verified(headers, body, self._keys, now).body, self._policy)
+        webhook = webhooks.verified(headers, body, self._keys, now)
+        other = polar.other(webhook.body)
+        if other is not None:
+            await self._keep(webhook, other, now)
+            return None
+        said = polar.snapshot(webhook.body, self._policy)
         if said is None:
             return None
         user_id, uid = await self._whose(said.user)
@@ -187,27 +208,71 @@ class AsyncSubscriptions:
         present = subscriptions.as_of(found, read(self._clock))
         return None if present.status == "canceled" else present.anchor or present.current_period_start
 
+    async def sweep(self) -> int:
+        """All that time has changed, or that was left undone, of all users; gives back how many events were told.
+
+        What cannot be read is left.
+        """
+        told = 0
+        before: tuple[str, ...] = ()
+        while users := tuple(await self._store.due(milliseconds(read(self._clock)), _BATCH)):
+            for user_id in users:
+                try:
+                    told += await self._finish(user_id)
+                except (CorruptDocument, NotFound, Stale) as error:
+                    _LOG.warning("the subscription of user %s cannot be finished: %s", user_id, error.code)
+            if len(users) < _BATCH or users == before:
+                break
+            before = users
+        return told
+
+    async def _finish(self, user_id: str) -> int:
+        uid = await self._uid(user_id)
+        written, now = await self._write(user_id, uid, lambda old, now: _there(old, user_id))
+        await self._settle(written, now, tell=True)
+        return len(written.untold)
+
     async def _change(self, user_id: str, uid: str | None, change: Change) -> Subscription:
-        """Changes it as it is now; whoever changed it in between makes us read again."""
-        from tektree.rules import subscriptions
+        """Changes it, and does what follows. What storage cannot do then is left: the change itself is made."""
+        written, now = await self._write(user_id, uid, change)
+        try:
+            return await self._settle(written, now, self._inline)
+        except (BackendError, Stale) as error:
+            _LOG.warning("what follows a change of the subscription of user %s is left: %s", user_id, error.code)
+            return written
+
+    async def _write(self, user_id: str, uid: str | None, change: Change) -> tuple[Subscription, datetime]:
+        """Changes it as it is now; whoever changed it in between makes us read again.
+
+        The one write says what is left to do. Gives back what is stored then, and as of when that is right.
+        """
+        from tektree.rules import entitlements, subscriptions
 
         for _ in range(_ATTEMPTS):
             now, stored = read(self._clock), await self._store.get(user_id)
             present = None if stored is None else subscriptions.as_of(stored, now)
-            new = change(present, now)
-            if new is stored or new == stored:
-                return await self._told(new)
+            new = subscriptions.warned(change(present, now), self._policy, now)
+            tier = entitlements.entitlements(new, self._policy, now).tier
+            if stored is not None and new == stored and self._is_given(new, tier):
+                return stored, now
             version = 1 if stored is None else (stored.version or 0) + 1
             fresh = self._announced(stored, present, new, uid)
             untold = [subscriptions.kept(each, derived_id(new.id, str(version), str(at))) for at, each in fresh]
             new = new.evolve(version=version, updated_at=now, untold=(*new.untold, *untold))
+            if not self._is_given(new, tier):
+                new = new.evolve(in_force=tier, follows=True)
+            new = new.evolve(due=subscriptions.due(new, self._policy, now))
             try:
                 await self._store.swap(stored, new)
             except Stale:
                 continue
-            await self._followed(stored, new, now)
-            return await self._told(new)
+            return new, now
         raise Stale("subscription", user_id)
+
+    def _is_given(self, found: Subscription, tier: str) -> bool:
+        """Whether the user has the tier, or is about to be given it. Who never had a subscription is free."""
+        never = found.in_force is None and found.tier == "free"
+        return self._follow is None or never or found.in_force == tier
 
     def _announced(
         self, stored: Subscription | None, present: Subscription | None, new: Subscription, uid: str | None
@@ -220,39 +285,59 @@ class AsyncSubscriptions:
         steps = () if stored is None or present is None else subscriptions.announced(stored, present, uid)
         return enumerate([*steps, *subscriptions.announced(present, new, uid)])
 
-    async def _followed(self, stored: Subscription | None, new: Subscription, now: datetime) -> None:
-        from tektree.rules import entitlements
+    async def _settle(self, found: Subscription, now: datetime, tell: bool) -> Subscription:
+        """Gives the user the tier, tells what is untold, and takes the marks off. ``found`` is as of now.
 
-        before = entitlements.entitlements(stored, self._policy, stored.updated_at if stored else now)
-        after = entitlements.entitlements(new, self._policy, now)
-        if self._follow is not None and before.tier != after.tier:
-            await async_call(self._follow, new.user_id, after.tier, new.id)
-
-    async def _told(self, found: Subscription) -> Subscription:
-        """Tells what is untold, and takes it off. Done again, nothing is told twice: each has an id of its own."""
+        Done again, nothing comes of it twice: the tier is that of a version, and what is told has an id of its own.
+        """
         from tektree.rules import subscriptions
 
-        if self._tell is None or not found.untold:
+        settled = found
+        if self._follow is not None and found.follows:
+            await async_call(self._follow, found)
+            settled = settled.evolve(follows=None)
+        if self._tell is not None and tell and found.untold:
+            for text in found.untold:
+                id, payload = subscriptions.restored(text)
+                await async_call(self._tell, payload, id, found.updated_at, read(self._clock))
+            settled = settled.evolve(untold=())
+        settled = settled.evolve(due=subscriptions.due(settled, self._policy, now))
+        if settled == found:
             return found
-        for text in found.untold:
-            id, payload = subscriptions.restored(text)
-            await async_call(self._tell, payload, id, found.updated_at, read(self._clock))
-        done = found.evolve(untold=(), version=(found.version or 0) + 1)
+        settled = settled.evolve(version=(found.version or 0) + 1)
         try:
-            await self._store.swap(found, done)
-        except Stale:  # who was faster tells it again, in vain, and takes it off
+            await self._store.swap(found, settled)
+        except Stale:  # who was faster does it again, in vain, and takes them off
             return found
-        return done
+        return settled
+
+    async def _uid(self, user_id: str) -> str | None:
+        profile = await self._profiles.profile(user_id)
+        return None if profile is None else profile.uid
+
+    async def _keep(self, webhook: "Webhook", other: "Other", now: datetime) -> None:
+        """Tells of a message that is not for us, under its id: again, nothing happens."""
+        if self._tell is None:
+            return
+        from tektree.rules import polar
+
+        uid = account = None
+        if other.user is not None:
+            with suppress(InvalidInput, NotFound):  # somebody else's customer
+                uid = (await self._whose(other.user))[1]
+        if uid is not None and self._accounts is not None:
+            account = await self._accounts.account(uid)
+        said = polar.received(webhook, other, uid, account is None or account.enabled)
+        await async_call(self._tell, said, derived_id("webhook", webhook.id), webhook.at, now)
 
     async def _whose(self, user: str) -> tuple[str, str | None]:
         """The id and uid of a user by either of them."""
-        if user.startswith("usr_"):
-            profile = await self._profiles.by_uid(user)
-        else:
-            try:
-                profile = await self._profiles.profile(hex_id(user, "user_id"))
-            except InvalidInput:
-                raise InvalidInput("body", "must name the user by id or uid, as the customer's external id") from None
+        by_uid = user.startswith("usr_")
+        try:
+            known = uid_of(user) if by_uid else hex_id(user, "user_id")
+        except InvalidInput:
+            raise InvalidInput("body", "must name the user by id or uid, as the customer's external id") from None
+        profile = await (self._profiles.by_uid(known) if by_uid else self._profiles.profile(known))
         if profile is None:
             raise NotFound("user", user)
         return profile.user_id, profile.uid

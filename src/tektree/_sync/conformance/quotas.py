@@ -30,12 +30,22 @@ def _taken(store: QuotaStore, counter: Counter, *requests: str, n: int = 1) -> l
     return [store.take(counter, n, _LIMIT, 80, each, _NOW) for each in requests]
 
 
+def _held(store: QuotaStore, counter: Counter, request: str, seconds: int, n: int = 1) -> Taken:
+    return store.hold(counter, n, _LIMIT, request, seconds, _NOW)
+
+
+def _settled(store: QuotaStore, counter: Counter, n: int, request: str, used: bool) -> int | None:
+    """What is used then; None where there is no counter."""
+    found = store.settle(counter, n, request, used, _LIMIT, 80, _NOW)
+    return found.used if found.known else None
+
+
 def a_counter_that_is_not_there_gives_nothing(backends: Backends) -> None:
     """A missing counter is not a fresh budget: ``take`` and ``give`` do nothing, and say so."""
     store, counter = _store(backends), _counter("missing")
     same("what was taken", _taken(store, counter, "a"), [Taken(False, False, 0)])
     same("what was given back", store.give(counter, 1, "b", _NOW), None)
-    same("what is read", list(store.read([counter])), [None])
+    same("what is read", list(store.read([counter], _NOW)), [None])
 
 
 def a_counter_is_loaded_once(backends: Backends) -> None:
@@ -43,11 +53,11 @@ def a_counter_is_loaded_once(backends: Backends) -> None:
     store, counter = _store(backends), _counter("load")
     same("the first", store.load(counter, 3, _NOW), 3)
     same("the second", store.load(counter, 0, _NOW), 3)
-    same("what is read", list(store.read([counter, _counter("load", "answers")])), [3, None])
+    same("what is read", list(store.read([counter, _counter("load", "answers")], _NOW)), [3, None])
     store.put(counter, 1, _NOW)
-    same("what was put", list(store.read([counter])), [1])
+    same("what was put", list(store.read([counter], _NOW)), [1])
     store.put(_counter("put"), 2, _NOW)
-    same("what was put where nothing was", list(store.read([_counter("put")])), [2])
+    same("what was put where nothing was", list(store.read([_counter("put")], _NOW)), [2])
 
 
 def no_more_is_taken_than_the_limit(backends: Backends) -> None:
@@ -101,13 +111,61 @@ def threshold_and_excess_are_told_once(backends: Backends) -> None:
     same("after that", [each for each in found if each.threshold or each.exceeded], [])
 
 
+def what_is_held_is_settled_once(backends: Backends) -> None:
+    """``hold`` takes units as ``take`` does; ``settle`` uses them up, or gives them back, and again does nothing."""
+    store, counter = _store(backends), _counter("held")
+    same("where there is no counter", _held(store, counter, "a", 60), Taken(False, False, 0))
+    same("settled there", _settled(store, counter, 1, "a", False), None)
+    store.load(counter, 0, _NOW)
+    for request, used in (("a", 2), ("a", 2), ("b", 4)):
+        same(f"what {request} holds", (_held(store, counter, request, 60, n=2))[:3], (True, True, used))
+    same("without room", (_held(store, counter, "c", 60, n=2))[:3], (True, False, 4))
+    same("given back", [_settled(store, counter, 2, "a", False) for _ in range(2)], [2, 2])
+    same("used up", [_settled(store, counter, 2, "b", True) for _ in range(2)], [2, 2])
+    same("what was used up is not given back", _settled(store, counter, 2, "b", False), 2)
+    same("what nobody held", _settled(store, counter, 2, "x", False), 2)
+
+
+def what_is_held_for_longer_is_given_back(backends: Backends) -> None:
+    """Whoever asks next finds the units there, once; a holder who comes late and used them has them counted again."""
+    store, counter = _store(backends), _counter("lease")
+    store.load(counter, 1, _NOW)
+    for request in "abcd":
+        same(f"what {request} holds", (_held(store, counter, request, 0))[:3], (True, True, 2))
+        same("what is read", list(store.read([counter], _NOW)), [1])
+    same("taken by another", (_taken(store, counter, "e", n=4))[0][:3], (True, True, 5))
+    same("the holder failed", _settled(store, counter, 1, "a", False), 5)
+    same("the holder used it", [_settled(store, counter, 1, "b", True) for _ in range(2)], [6, 6])
+    _held(store, counter, "f", 0)
+    same("given back before units are", store.give(counter, 1, "g", _NOW), 5)
+    store.put(counter, 4, _NOW)
+    same("a holder of what was put over", _settled(store, counter, 1, "c", True), 4)
+    same("within its time", (_held(store, counter, "h", 3600))[:3], (True, True, 5))
+    same("what is read then", list(store.read([counter], _NOW)), [5])
+
+
+def what_is_held_is_told_when_it_is_used(backends: Backends) -> None:
+    """The threshold is told by ``settle``, of what is used, once; that there is no room is told by ``hold``."""
+    store, counter = _store(backends), _counter("held and told")
+    store.load(counter, 3, _NOW)
+    found = []
+    for request, used in (("a", False), ("b", True), ("c", True)):
+        held = _held(store, counter, request, 60)
+        settled = store.settle(counter, 1, request, used, _LIMIT, 80, _NOW)
+        found.append((held.threshold, settled.taken, settled.threshold))
+    same("the threshold", found, [(False, False, False), (False, True, True), (False, True, False)])
+    same("the excess", [(_held(store, counter, each, 60)).exceeded for each in "de"], [True, False])
+    without = store.settle(counter, 1, "x", True, None, 80, _NOW)
+    same("without a limit", without, Taken(True, True, 5))
+
+
 def counters_are_apart(backends: Backends) -> None:
     """A counter is its user, its type and its period."""
     store = _store(backends)
     pairs = [("a:b", "c"), ("a", "b:c"), ("a", "{c}"), ("a", "%7Bc%7D"), ("a", "c"), ("A", "c"), ("a", "c\x00")]
     for at, pair in enumerate(pairs):
         same(f"{pair}", store.load(_counter(*pair), at, _NOW), at)
-    same("another period", list(store.read([_counter("a", "c", "2100-01")])), [None])
+    same("another period", list(store.read([_counter("a", "c", "2100-01")], _NOW)), [None])
 
 
 def exactly_as_many_get_through_as_there_are_units(backends: Backends, together: Together) -> None:
@@ -136,6 +194,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     one_call_counts_once,
     what_is_given_back_may_be_taken_again,
     threshold_and_excess_are_told_once,
+    what_is_held_is_settled_once,
+    what_is_held_for_longer_is_given_back,
+    what_is_held_is_told_when_it_is_used,
     counters_are_apart,
 )
 

@@ -3,13 +3,14 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final
 
 from tektree._sync.conformance.samples import Check, Race, Together, fails, same
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.sessions import SessionStore
 from tektree.ids import derived_id
-from tektree.models.sessions import Kept, Marks, Session
+from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 
 __all__ = ["CHECKS", "RACES"]
 
@@ -88,6 +89,44 @@ def a_session_takes_the_place_of_another(backends: Backends) -> None:
     same("the refused one", store.read("usr_swap", _id("third False"), _NOW), None)
 
 
+def _rotated(store: SessionStore, name: str, *ids: str) -> None:
+    """Each takes the place of the one before it, a second later."""
+    for at, (before, after) in enumerate(pairwise(ids)):
+        now = _NOW + timedelta(seconds=at)
+        store.open(_id(after), _session(name), 0, _MOST, now, instead_of=_id(before))
+
+
+def whose_place_was_taken_is_remembered(backends: Backends) -> None:
+    """``read`` says when it was, and ``end_place`` ends whoever has the place now, and nobody else."""
+    store = _store(backends)
+    _opened(store, "place", "a", "z")
+    _rotated(store, "place", "a", "b", "c")
+    same("the first", store.read("usr_place", _id("a"), _NOW), Rotated(_NOW))
+    same("the second", store.read("usr_place", _id("b"), _NOW), Rotated(_NOW + timedelta(seconds=1)))
+    same("another's", store.read("usr_other", _id("a"), _NOW), None)
+    store.end_place("usr_place", _id("z"))
+    store.end_place("usr_place", _id("never"))
+    store.end_place("usr_stranger", _id("a"))
+    same("the sessions", _ids(store, "place"), [_id("c"), _id("z")])
+    for _ in range(2):
+        store.end_place("usr_place", _id("a"))
+        same("the sessions", _ids(store, "place"), [_id("z")])
+    for id in "abc":
+        same(f"what is known of {id}", store.read("usr_place", _id(id), _NOW), None)
+
+
+def no_more_are_remembered_than_are_needed(backends: Backends) -> None:
+    """The newest 64, as long as somebody has their place; who is ended with its place is forgotten."""
+    store = _store(backends)
+    _opened(store, "many", "0")
+    _rotated(store, "many", *map(str, range(REMEMBERED + 3)))
+    known = [store.read("usr_many", _id(str(at)), _NOW) for at in range(REMEMBERED + 2)]
+    same("who is remembered", [each is not None for each in known], [False] * 2 + [True] * REMEMBERED)
+    store.end("usr_many", _id(str(REMEMBERED + 2)))
+    _opened(store, "many", "other")
+    same("after the last was ended", store.read("usr_many", _id("9"), _NOW), None)
+
+
 def an_ended_session_stays_so(backends: Backends) -> None:
     """``end`` ends one session, and says whether it was there; ``update`` does not bring it back."""
     store = _store(backends)
@@ -106,7 +145,7 @@ def an_update_is_read_back(backends: Backends) -> None:
     _opened(store, "update", "update")
     store.update(_id("update"), _session("update", role="admin"), _NOW)
     kept = store.read("usr_update", _id("update"), _NOW)
-    same("the role", None if kept is None else kept.session.role, "admin")
+    same("the role", kept.session.role if isinstance(kept, Kept) else None, "admin")
 
 
 def all_of_a_user_end_at_once(backends: Backends) -> None:
@@ -133,7 +172,7 @@ def a_change_is_seen_with_the_session(backends: Backends) -> None:
     _opened(store, "change", "change")
     store.changed("usr_change")
     kept = store.read("usr_change", _id("change"), _NOW)
-    same("the marks", None if kept is None else kept.marks, Marks(0, 2))
+    same("the marks", kept.marks if isinstance(kept, Kept) else None, Marks(0, 2))
 
 
 def what_has_expired_is_not_there(backends: Backends) -> None:
@@ -180,6 +219,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_id_is_opened_once,
     the_oldest_make_room,
     a_session_takes_the_place_of_another,
+    whose_place_was_taken_is_remembered,
+    no_more_are_remembered_than_are_needed,
     an_ended_session_stays_so,
     an_update_is_read_back,
     all_of_a_user_end_at_once,

@@ -73,6 +73,21 @@ def what_is_stale_is_refused(backends: Backends) -> None:
         same(f"after {what}", store.get(_ADA), _paid(2))
 
 
+def what_is_due_is_found(backends: Backends) -> None:
+    """``due`` gives the users whose subscriptions are due by then, those that wait longest first, and no others."""
+    store, names = _store(backends), ("ada", "ben", "cyn", "dan")
+    users = [user_id_of(f"usr_{name}") for name in names]
+    made = [free(user, NOON).evolve(version=1, due=due) for user, due in zip(users, (7, 3, None, 9), strict=True)]
+    for each in made:
+        store.swap(None, each)
+    same("before any is", list(store.due(2, 9)), [])
+    same("at the very millisecond", list(store.due(7, 9)), [users[1], users[0]])
+    same("all", list(store.due(99, 9)), [users[1], users[0], users[3]])
+    same("one of them", list(store.due(99, 1)), [users[1]])
+    store.swap(made[1], made[1].evolve(version=2, due=None))
+    same("after one was done", list(store.due(99, 9)), [users[0], users[3]])
+
+
 def of_many_first_ones_one_is_written(backends: Backends, together: Together) -> None:
     """A user has one subscription."""
     store = _store(backends)
@@ -97,6 +112,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_was_written_is_read,
     one_that_others_wrote_has_no_version_and_is_changed,
     what_is_stale_is_refused,
+    what_is_due_is_found,
 )
 
 RACES: Final[tuple[Race, ...]] = (of_many_first_ones_one_is_written, of_many_changes_of_one_version_one_is_written)

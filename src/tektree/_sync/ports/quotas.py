@@ -22,20 +22,36 @@ class QuotaStore(Protocol):
         """Adds ``n`` if the counter is there and no more than ``limit`` come of it; else nothing is added."""
         ...
 
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        """As ``take``, but for so many seconds only, by the store's clock: then what is used falls by ``n`` again,
+        unless the reservation was settled. ``request`` is the reservation's name. No threshold is told yet.
+        """
+        ...
+
+    def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
+        """Ends a reservation of ``n``: its units are used, or given back at once. Again: nothing happens.
+
+        One whose time is over had given them back: if they are ``used``, they are counted again, beyond any limit. Says
+        what is used then, and the threshold, as ``take`` does.
+        """
+        ...
+
     def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
         """Takes ``n`` off, not below 0. Says what is used then; None where there is no counter."""
         ...
 
     def load(self, counter: Counter, used: int, now: datetime) -> int:
-        """Makes the counter if it is not there. Says what it counts then."""
+        """Makes the counter if it is not there. Says what it counts then. No reservation is known to a new one."""
         ...
 
     def put(self, counter: Counter, used: int, now: datetime) -> None:
-        """Lets the counter count this, whatever it counted."""
+        """Lets the counter count this, whatever it counted; no reservation is known any more."""
         ...
 
-    def read(self, counters: Sequence[Counter]) -> Sequence[int | None]:
-        """What each counter counts; None where it is not there."""
+    def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
+        """What each counter counts, without reservations whose time is over; None where it is not there."""
         ...
 
 

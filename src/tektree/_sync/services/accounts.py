@@ -22,6 +22,7 @@ from tektree._sync.services.followers import Followers
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.hashing import Entropy, Hashing
+from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.users import Users
 from tektree.clock import Clock, read
 from tektree.errors import (
@@ -32,6 +33,7 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    RateLimited,
     Stale,
     Taken,
 )
@@ -55,6 +57,7 @@ __all__ = ["Accounts"]
 
 _LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
+_LONGEST_COUNTED: Final = 320
 
 
 class Accounts:
@@ -74,10 +77,11 @@ class Accounts:
         ids: Ids,
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], None] = sync_backoff,
+        limits: RateLimits | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = Followers(backends, gamification, handlers, policy, clock)
-        self._users = Users(backends, self.followers, handlers, policy, clock, pause)
+        self.users = Users(backends, self.followers, handlers, policy, clock, pause)
         self._hashing = Hashing(policy.passwords, entropy)
         self._exports = Exports(backends, clock)
         self._attempts = Attempts()
@@ -87,6 +91,7 @@ class Accounts:
         self._ids = ids
         self._entropy = entropy
         self._pause = pause
+        self._limits = limits
 
     # -- who there is -------------------------------------------------------------------------------------------------
 
@@ -103,11 +108,11 @@ class Accounts:
         asked = accounts.registration(given, self._policy)
         hash = self._hashing.hashed(asked.password)
         id, uid = fresh_id(self._ids), accounts.uid(fresh_id(self._ids))
-        return self._users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
+        return self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     def get(self, user_id: str) -> User:
         """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (self._users.found(user_id)).user
+        return (self.users.found(user_id)).user
 
     def by_uid(self, uid: str) -> User:
         """The user of that uid. Raises `InvalidInput`, `NotFound`."""
@@ -118,7 +123,7 @@ class Accounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return self._sought(self._users.called(accounts.identifier(handle), handle), handle)
+        return self._sought(self.users.called(accounts.identifier(handle), handle), handle)
 
     def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -164,16 +169,19 @@ class Accounts:
 
         Whoever fails, known or not, disabled or not, has cost the same work and hears the same. Each failure is told
         as one ``user.login_failed``: of which user, if there is one, and why; never what was typed. ``attempt`` is
-        which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, such as
-        ``ip:…``; nothing is made of it here. Opening a session is another call. Raises `InvalidCredentials`,
-        `InvalidInput` for what is no text, `RateLimited` when too many passwords are being hashed, which is not told.
+        which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, an address
+        such as ``ip:192.0.2.7``. Guesses are counted by account and source, and too many are refused before anything is
+        read; one that is right gives the account its guesses back. Opening a session is another call. Raises
+        `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also when too many
+        passwords are being hashed, neither of which is told; `Unavailable`.
         """
         sought, tried = accounts.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
+        self._count(identifier, source)
         readable = True
         try:
-            stored = self._users.called(sought, identifier)
+            stored = self.users.called(sought, identifier)
         except CorruptDocument as corrupt:
             _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
             stored, readable = None, False
@@ -183,6 +191,7 @@ class Accounts:
             let_in = self._let_in(stored, tried)
             if let_in is not None:
                 self._attempts.over(let_in.uid)
+                self._forget(identifier)
                 return let_in
             reason = "changed"
         else:
@@ -199,7 +208,7 @@ class Accounts:
         """
         verb = "account.change_password"
         tried = passwords.attempted(current, "current")
-        stored = self._users.own(actor, verb)
+        stored = self.users.own(actor, verb)
         wanted = passwords.new(new, self._policy.passwords, _names(stored.user), "new")
         self._proved(stored, tried)
         hash = self._hashing.hashed(wanted)
@@ -223,7 +232,7 @@ class Accounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = self._users.called(accounts.identifier(email), email)
+        stored = self.users.called(accounts.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return self._issue(stored.user.id, "reset", token)
@@ -244,7 +253,9 @@ class Accounts:
             tokens.redeemed(user, "reset", token, now)
             return accounts.with_password(user, hash, now)
 
-        return self._users.change(reading, decide)
+        user = self.users.change(reading, decide)
+        self._forget(user.email, user.handle)
+        return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -254,7 +265,7 @@ class Accounts:
         Raises `InvalidInput`, `NotFound`, `InvalidTransition` for an address that is proved, or a user who is not
         active.
         """
-        user = (self._users.found(user_id)).user
+        user = (self.users.found(user_id)).user
         if user.status != "active" or user.email_verified:
             raise InvalidTransition("user", "is not active" if user.status != "active" else "has proved the address")
         return self._issue(user.id, "verification", tokens.written(self._entropy(tokens.TOKEN_BYTES)))
@@ -266,7 +277,7 @@ class Accounts:
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
         address, tried = accounts.email(email), passwords.attempted(password)
-        stored = self._users.own(actor, "account.change_email")
+        stored = self.users.own(actor, "account.change_email")
         self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         return self._issue(stored.user.id, "change", token, address.written, stored.user.epoch)
@@ -286,7 +297,7 @@ class Accounts:
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)
 
-        return self._users.change(partial(self._by_token, *digests), decide)
+        return self.users.change(partial(self._by_token, *digests), decide)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -297,8 +308,8 @@ class Accounts:
         """
         wanted = accounts.role(role)
         by = roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.set_role")
-        return self._users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.set_role")
+        return self.users.change(reading, lambda user, now: accounts.with_role(user, wanted, by, now), by)
 
     def disable(self, actor: Principal | User, user_id: str, reason: str = "disabled") -> User:
         """Lets a user in no more until enabled: sessions end, and the user stands on no board.
@@ -307,14 +318,14 @@ class Accounts:
         `Forbidden`, `InvalidTransition` for one who is erased, `Stale`.
         """
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.disable")
-        return self._users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.disable")
+        return self.users.change(reading, lambda user, now: accounts.disabled(user, note, now), by)
 
     def enable(self, actor: Principal | User, user_id: str, reason: str = "enabled") -> User:
         """Lets a disabled user in again. Raises as `disable`."""
         note, by = inputs.note(reason), roles.acting(actor).uid
-        reading = partial(self._users.reached, actor, user_id, "account.enable")
-        return self._users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
+        reading = partial(self.users.reached, actor, user_id, "account.enable")
+        return self.users.change(reading, lambda user, now: accounts.enabled(user, note, now), by)
 
     # -- privacy ------------------------------------------------------------------------------------------------------
 
@@ -326,7 +337,7 @@ class Accounts:
         quotas and rate limits; and without fields of a host's own on our documents, which may be secrets. Raises
         `InvalidInput`, `NotFound`, `Forbidden`, `Unavailable`.
         """
-        stored = self._users.reached(actor, user_id, "account.export", to_change=False)
+        stored = self.users.reached(actor, user_id, "account.export", to_change=False)
         return self._exports.of(stored.user)
 
     def erase(self, actor: Principal | User, user_id: str) -> None:
@@ -355,9 +366,9 @@ class Accounts:
     def _to_erase(self, actor: object, who: Principal, user_id: str) -> StoredUser | None:
         """The user whose erasure is to begin; None: it has begun."""
         over = "erasing", "erased"
-        if who.id == user_id and (self._users.found(user_id)).user.status in over:
+        if who.id == user_id and (self.users.found(user_id)).user.status in over:
             return None
-        stored = self._users.reached(actor, user_id, "account.erase")
+        stored = self.users.reached(actor, user_id, "account.erase")
         return None if stored.user.status in over else stored
 
     def _erase(self, stored: StoredUser, by: str) -> None:
@@ -383,7 +394,7 @@ class Accounts:
         handle: str | None = None,
     ) -> User:
         by = roles.acting(actor).uid
-        return self._users.change(partial(self._users.own, actor, verb), decide, by, handle)
+        return self.users.change(partial(self.users.own, actor, verb), decide, by, handle)
 
     def _judged(self, stored: StoredUser | None, tried: str) -> Verdict:
         """Whether that is the password of a user who may log in: one hash, whatever the answer."""
@@ -395,8 +406,25 @@ class Accounts:
         return verdict
 
     def _proved(self, stored: StoredUser, tried: str) -> None:
+        """That who acts knows the password: counted as a log-in is."""
+        self._count(stored.user.uid, None)
         if not (self._judged(stored, tried)).right:
             raise InvalidCredentials
+        self._forget(stored.user.uid)
+
+    def _count(self, account: str, source: str | None) -> None:
+        """Counts a guess at a password. Raises `RateLimited`."""
+        if self._limits is None:
+            return
+        decision = self._limits.login(account[:_LONGEST_COUNTED] or " ", source)
+        if not decision.allowed:
+            raise RateLimited("login", decision.retry_after).answered_with(decision.headers)
+
+    def _forget(self, *accounts: str) -> None:
+        """Gives these their guesses back."""
+        if self._limits is not None:
+            for each in accounts:
+                self._limits.forget_login(each[:_LONGEST_COUNTED])
 
     def _say_failed(self, uid: str | None, identifier: str, reason: str) -> None:
         """Tells of a failed log-in: the same one event for whoever fails. The name is not in it: it may be somebody's
@@ -438,7 +466,7 @@ class Accounts:
                 raise InvalidCredentials
             return tokens.issued(user, purpose, token, now, self._policy.accounts, address), None
 
-        self._users.change(partial(self._users.found, user_id), decide)
+        self.users.change(partial(self.users.found, user_id), decide)
         return token
 
 

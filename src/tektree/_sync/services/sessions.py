@@ -23,7 +23,7 @@ from tektree.errors import (
 from tektree.ids import hex_id, uid_of
 from tektree.models.accounts import Actor, Principal, resolved
 from tektree.models.payloads import Payload, UserLoggedIn, UserLoggedOut
-from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession, Session
+from tektree.models.sessions import Account, Kept, OpenedSession, OpenSession, Rotated, Session
 from tektree.policy import Policy
 from tektree.rules import inputs, sessions
 
@@ -131,7 +131,9 @@ class Sessions:
     def rotate(self, token: str) -> OpenedSession:
         """The same session under a new token; the old one is dead at once. It lasts no longer than it would have.
 
-        Of several that rotate one token, one gets through. Raises `InvalidSession`, `Unavailable`.
+        Of several that rotate one token, one gets through. Whoever still uses the old token when the policy's ``grace``
+        is over has not heard of the new one, and so may be a thief, or robbed by one: the session ends. Raises
+        `InvalidSession`, `Unavailable`.
         """
         ticket, kept, now = self._found(token)
         secret = self._secret()
@@ -189,12 +191,20 @@ class Sessions:
     def _found(self, token: object) -> tuple[sessions.Ticket, Kept, datetime]:
         ticket, now = sessions.ticket(token), read(self._clock)
         kept = self._store.read(ticket.uid, ticket.session_id, now)
+        if isinstance(kept, Rotated):
+            self._reused(ticket, kept, now)
+            raise InvalidSession
         if kept is None or kept.session.user_id != ticket.uid or kept.session.id is None:
             raise InvalidSession
         if sessions.is_over(kept.session, self._policy, now):
             self._store.end(ticket.uid, ticket.session_id)  # else a clock that goes back would revive it
             raise InvalidSession
         return ticket, kept, now
+
+    def _reused(self, ticket: sessions.Ticket, rotated: Rotated, now: datetime) -> None:
+        if sessions.is_late(rotated, self._policy, now):
+            self._store.end_place(ticket.uid, ticket.session_id)
+            _LOG.warning("a token of %s was used long after it was rotated away: its session is ended", ticket.uid)
 
     def _account(self, user: Principal) -> Account:
         known: int | None = getattr(user, "epoch", None)

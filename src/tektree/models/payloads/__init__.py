@@ -106,6 +106,7 @@ from tektree.models.payloads.subscriptions import (
     SubscriptionTrialStarted,
     SubscriptionTrialWillEnd,
     SubscriptionUncanceled,
+    WebhookReceived,
 )
 from tektree.models.payloads.system import (
     EventDeadLettered,
@@ -212,6 +213,7 @@ __all__ = [
     "XPCapped",
     "XPDailyReset",
     "XPRevoked",
+    "WebhookReceived",
 ]
 
 PAYLOADS: Final[tuple[type[Payload], ...]] = (
@@ -300,6 +302,7 @@ PAYLOADS: Final[tuple[type[Payload], ...]] = (
     SubscriptionCanceled,
     SubscriptionUncanceled,
     SubscriptionRevoked,
+    WebhookReceived,
     EventDeadLettered,
     EventRedriven,
     ProjectionRebuilt,

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from tektree.models.accounts import Tier
+from tektree.models.accounts import Digest, Tier
 from tektree.models.base import HexId, Text, Uid
-from tektree.models.payloads.base import Moment, Payload
+from tektree.models.payloads.base import Moment, Payload, Personal
 from tektree.models.subscriptions import BillingCycle, SubscriptionStatus
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SubscriptionTrialStarted",
     "SubscriptionTrialWillEnd",
     "SubscriptionUncanceled",
+    "WebhookReceived",
 ]
 
 
@@ -84,3 +85,18 @@ class SubscriptionRevoked(_Subscription, event="subscription.revoked"):
     """It is over."""
 
     ended_at: Moment
+
+
+class WebhookReceived(Payload, event="webhook.received", by="subscription-service"):
+    """Whoever bills sent a message that is about no subscription. It is kept as it came, for whoever knows its type.
+
+    ``body`` is null where it names none of our users, or one who may not log in: nobody would take their data out of it
+    again; and where it is longer than 7,000 bytes. ``digest`` is its SHA-256.
+    """
+
+    user_id: Uid | None
+    webhook_id: Annotated[str, Text(256, 1)]
+    webhook_type: Annotated[str, Text(128, 1)]
+    sent_at: Moment
+    digest: Digest
+    body: Personal[Annotated[str, Text(7_000)]]

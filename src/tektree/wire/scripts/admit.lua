@@ -1,6 +1,6 @@
 -- Reads a session, takes units of a quota and counts a hit, or does none of it.
 -- KEYS: the session, the user's hash of sessions, the count and the log of the limit; and, where there is a quota, its
--- count and what was told of it.
+-- count, what was told of it, and its sorted set of reservations.
 -- ARGV: the uid, the session's id, what time it is for the caller in seconds since 1970; the units, the percent of the
 -- threshold, the milliseconds that the count lasts; and of each tier its name, limit, window (microseconds) and quota,
 -- each behind a comma, with a line for each tier; an empty text is no limit.
@@ -8,7 +8,8 @@
 -- 3 the limit refused, 4 admitted; used, threshold and exceeded; now, hits in the window, the newest of them, and the
 -- microseconds until there is room; and the session.
 local text = redis.call('GET', KEYS[1])
-local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version')
+local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version', 'r:' .. ARGV[2])
+if marks[3] then return '1' end  -- its token was rotated away
 if not text or not marks[1] then return '0' end
 
 local read, session = pcall(cjson.decode, text)
@@ -33,7 +34,9 @@ if quota then
   local count = redis.call('GET', quota)
   if not count or not string.match(count, '^%d+$') or #count > 15 then return '1' end
   used = tonumber(count)
-  if most ~= '' and used + n > tonumber(most) then
+  local over = most ~= '' and used + n > tonumber(most)
+  if over and redis.call('ZCOUNT', KEYS[7], 1, '+inf') > 0 then return '1' end  -- some of them may have ended
+  if over then
     return string.format('2 %.0f 0 %d 0 0 0 0 ', used, first('exceeded')) .. text
   end
 end

@@ -1,5 +1,7 @@
 """Subscriptions in MongoDB: one document for each user, changed by one guarded command."""
 
+from collections.abc import Sequence
+
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
@@ -51,3 +53,9 @@ class AsyncMongoSubscriptions:
             found = await self._subscriptions.update_one({"user_id": ObjectId(new.user_id), "version": version}, update)
         if found.matched_count == 0:
             raise Stale("subscription", new.user_id)
+
+    async def due(self, by: int, limit: int) -> Sequence[str]:
+        with self._mongo.reading(SUBSCRIPTIONS):
+            found = self._subscriptions.find({"due": {"$gt": 0, "$lte": by}}, {"user_id": 1})
+            listed = await self._mongo.listed(found.sort("due", 1).limit(limit))
+        return [str(document["user_id"]) for document in listed]

@@ -42,7 +42,8 @@ class AsyncRedisAdmissions:
         if counter is None:
             arguments.append(0)
         else:
-            keys += quota_keys(counter)[:2]
+            count, told, _, held = quota_keys(counter)
+            keys += [count, told, held]
             arguments.append(quota_rest(counter, now))
         arguments.append(_written(tuple(terms.items())))
         reply: bytes = await self._redis.run(_ADMIT, keys, arguments)

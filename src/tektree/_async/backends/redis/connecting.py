@@ -1,6 +1,8 @@
 """From what a host passes as ``redis`` to our backends over it."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from importlib import import_module
 from typing import Any, Final
 
@@ -11,12 +13,14 @@ from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of
 from tektree._async.backends.redis.leaderboards import AsyncRedisLeaderboards
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
+from tektree._async.backends.redis.servers import facts
 from tektree._async.backends.redis.sessions import AsyncRedisSessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_redis
 from tektree.errors import ConfigurationError
+from tektree.models.servers import Facts
 
-__all__ = ["connected", "with_redis"]
+__all__ = ["connected", "facts_of", "with_redis"]
 
 _LIBRARY: Final[Any] = import_module(async_redis)
 
@@ -56,6 +60,18 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
         admissions=None if found.is_cluster else AsyncRedisAdmissions(found),
         on_close=close,
     )
+
+
+async def facts_of(redis: Any, now: Callable[[], datetime], deadline: float = DEADLINE) -> Facts:
+    """What a server says of itself, by the clock ``now``. What is opened here is closed.
+
+    Raises `ConfigurationError`, `Unavailable`.
+    """
+    found = connected(redis, deadline)
+    try:
+        return await facts(found, now)
+    finally:
+        await found.close()
 
 
 def _opened(uri: str) -> Any:

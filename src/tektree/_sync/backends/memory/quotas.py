@@ -4,7 +4,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tektree.models.quotas import Counter, Taken
@@ -21,12 +21,27 @@ class _Count:
     used: int
     lasts: datetime
     told: set[str] = field(default_factory=set)
+    held: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
+    """Of each reservation how much it is of, and when it ends; None: it has ended, and its holder is still awaited."""
 
     def first(self, word: str) -> bool:
         """Whether this is told for the first time."""
         fresh = word not in self.told
         self.told.add(word)
         return fresh
+
+    def near(self, limit: int | None, percent: int | None) -> bool:
+        """Whether so much of the limit is used for the first time."""
+        if not limit or percent is None or self.used * 100 < limit * percent:
+            return False
+        return self.first("threshold")
+
+    def over(self, now: datetime) -> None:
+        """Gives back what was reserved for longer."""
+        for name, (n, until) in self.held.items():
+            if until is not None and until <= now:
+                self.used = max(0, self.used - n)
+                self.held[name] = n, None
 
 
 class MemoryQuotas:
@@ -39,9 +54,24 @@ class MemoryQuotas:
         self._many = _FEW
 
     def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
+        return self._taken(counter, n, limit, percent, request, now)
+
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        return self._taken(counter, n, limit, None, request, now, now + timedelta(seconds=seconds))
+
+    def _taken(
+        self,
+        counter: Counter,
+        n: int,
+        limit: int | None,
+        percent: int | None,
+        request: str,
+        now: datetime,
+        until: datetime | None = None,
+    ) -> Taken:
         with self._lock:
-            count = self._counts.get(counter[:3])
-            if count is None or count.lasts <= now:
+            count = self._counted(counter, now)
+            if count is None:
                 return Taken(False, False, 0)
             if request in self._requests:
                 return Taken(True, True, count.used)
@@ -49,13 +79,29 @@ class MemoryQuotas:
                 return Taken(True, False, count.used, exceeded=count.first("exceeded"))
             count.used += n
             self._remember(request)
-            near = bool(limit) and count.used * 100 >= (limit or 0) * percent
-            return Taken(True, True, count.used, threshold=near and count.first("threshold"))
+            if until is not None:
+                count.held[request] = n, until
+            return Taken(True, True, count.used, threshold=count.near(limit, percent))
 
-    def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
+    def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
         with self._lock:
             count = self._counts.get(counter[:3])
             if count is None or count.lasts <= now:
+                return Taken(False, False, 0)
+            held, until = count.held.pop(request, (0, None))
+            if used and until is None:
+                count.used += held
+            elif not used and until is not None:
+                count.used = max(0, count.used - n)
+            count.over(now)
+            return Taken(True, used, count.used, threshold=used and count.near(limit, percent))
+
+    def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
+        with self._lock:
+            count = self._counted(counter, now)
+            if count is None:
                 return None
             if request not in self._requests:
                 count.used = max(0, count.used - n)
@@ -72,12 +118,21 @@ class MemoryQuotas:
 
     def put(self, counter: Counter, used: int, now: datetime) -> None:
         with self._lock:
-            self._counts.setdefault(counter[:3], _Count(used, counter.lasts)).used = used
+            count = self._counts.setdefault(counter[:3], _Count(used, counter.lasts))
+            count.used, count.held = used, {}
 
-    def read(self, counters: Sequence[Counter]) -> Sequence[int | None]:
+    def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         with self._lock:
-            found = [self._counts.get(each[:3]) for each in counters]
+            found = [self._counted(each, now) for each in counters]
             return [None if each is None else each.used for each in found]
+
+    def _counted(self, counter: Counter, now: datetime) -> _Count | None:
+        """The count of a period that is not forgotten, without reservations whose time is over."""
+        count = self._counts.get(counter[:3])
+        if count is None or count.lasts <= now:
+            return None
+        count.over(now)
+        return count
 
     def _remember(self, request: str) -> None:
         self._requests[request] = None

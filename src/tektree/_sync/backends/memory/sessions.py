@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from tektree.models.sessions import Kept, Marks, Session
+from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 
 __all__ = ["MemorySessions"]
 
@@ -22,6 +22,29 @@ class _User:
     epoch: int = 0
     version: int = 0
     open: dict[str, Session] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    """Of each session, also of those that were rotated away: who takes the place of another has its number."""
+    rotated: dict[str, datetime] = field(default_factory=dict)
+    count: int = 0
+
+    def put(self, session_id: str, session: Session, instead_of: str | None, now: datetime) -> None:
+        """Opens a session, in place of another or behind all."""
+        if instead_of:
+            self.places[session_id] = self.places[instead_of]
+            self.rotated[instead_of] = now
+            self.open = {session_id if id == instead_of else id: one for id, one in self.open.items()}
+        else:
+            self.count += 1
+            self.places[session_id] = self.count
+        self.open[session_id] = session
+        self.rotated.pop(session_id, None)
+
+    def forget(self) -> None:
+        """Forgets whom nobody has the place of, and the oldest of too many."""
+        alive = {self.places[id] for id in self.open}
+        known = sorted([(at, id) for id, at in self.rotated.items() if self.places[id] in alive], reverse=True)
+        self.rotated = {id: at for at, id in known[:REMEMBERED]}
+        self.places = {id: place for id, place in self.places.items() if id in self.open or id in self.rotated}
 
 
 class MemorySessions:
@@ -50,23 +73,32 @@ class MemorySessions:
                 return False
             if instead_of and instead_of not in user.open:
                 return False
-            if instead_of:  # it takes the place of the other, also in the order
-                user.open = {session_id if id == instead_of else id: one for id, one in user.open.items()}
-            user.open[session_id] = session
+            user.put(session_id, session, instead_of, now)
             for oldest in list(user.open)[: max(0, len(user.open) - most)]:
                 del user.open[oldest]
+            user.forget()
             return True
 
-    def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+    def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         with self._lock:
             user = self._users.get(uid)
             if user is None:
                 return None
+            if session_id in user.rotated:
+                return Rotated(user.rotated[session_id])
             session = user.open.get(session_id)
             if session is not None and session.expires_at <= now:
                 del user.open[session_id]
                 session = None
             return None if session is None else Kept(session, Marks(user.epoch, user.version))
+
+    def end_place(self, uid: str, session_id: str) -> None:
+        with self._lock:
+            user = self._users.get(uid)
+            if user is not None and session_id in user.rotated:
+                place = user.places[session_id]
+                user.open = {id: one for id, one in user.open.items() if user.places[id] != place}
+                user.rotated = {id: at for id, at in user.rotated.items() if user.places[id] != place}
 
     def update(self, session_id: str, session: Session, now: datetime) -> None:
         with self._lock:
@@ -105,7 +137,7 @@ class MemorySessions:
             return
         for user in self._users.values():
             _drop(user, now)
-        self._users = {uid: user for uid, user in self._users.items() if user != _User()}
+        self._users = {uid: user for uid, user in self._users.items() if user.open or user.epoch or user.version}
         self._many = max(_FEW, 2 * len(self._users))
 
 

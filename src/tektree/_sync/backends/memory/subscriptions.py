@@ -2,6 +2,7 @@
 """Subscriptions in memory."""
 
 import threading
+from collections.abc import Sequence
 
 from tektree.errors import Stale
 from tektree.models.subscriptions import Subscription
@@ -32,3 +33,8 @@ class MemorySubscriptions:
             if old is not None and stored is not None and (stored.version or 0) != (old.version or 0):
                 raise Stale("subscription", new.user_id)
             self._by_user[new.user_id] = new
+
+    def due(self, by: int, limit: int) -> Sequence[str]:
+        with self._lock:
+            found = [(each.due, user_id) for user_id, each in self._by_user.items() if each.due and each.due <= by]
+        return [user_id for _, user_id in sorted(found)[:limit]]

@@ -15,6 +15,11 @@ from tektree.wire.values import count_from_text, count_to_text
 __all__ = ["RedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
+_SETTLE: Final = script("quotas_settle")
+_LOAD: Final = script("quotas_load")
+_CORRUPT: Final = -2
+_NEVER: Final = 10**6
+"""A percent that nobody reaches."""
 
 
 class RedisQuotas:
@@ -26,51 +31,80 @@ class RedisQuotas:
         self._redis = redis
 
     def take(self, counter: Counter, n: int, limit: int | None, percent: int, request: str, now: datetime) -> Taken:
-        said, used, threshold, exceeded = self._change(
-            counter, n, "" if limit is None else limit, percent, request, now
-        )
-        return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+        return _taken(self._change(counter, n, "" if limit is None else limit, percent, request, now))
+
+    def hold(self, counter: Counter, n: int, limit: int | None, request: str, seconds: int, now: datetime) -> Taken:
+        most = "" if limit is None else limit
+        return _taken(self._change(counter, n, most, _NEVER, request, now, seconds * 1000))
+
+    def settle(
+        self, counter: Counter, n: int, request: str, used: bool, limit: int | None, percent: int, now: datetime
+    ) -> Taken:
+        count, threshold = self._settle(counter, f"{request} {n}", int(used), limit or 0, percent, now)
+        return Taken(False, False, 0) if count < 0 else Taken(True, used, count, bool(threshold))
 
     def give(self, counter: Counter, n: int, request: str, now: datetime) -> int | None:
         said, used, *_ = self._change(counter, -n, "", 0, request, now)
         return used if said == 1 else None
 
     def load(self, counter: Counter, used: int, now: datetime) -> int:
-        key = _key(counter)
-        self._redis.ask(("SET", key, count_to_text(used), "PX", quota_rest(counter, now), "NX"))
-        found = count_from_text(key, (self._redis.ask(("GET", key)))[0])
-        return used if found is None else found
+        return self._load(counter, used, now, over=0)
 
     def put(self, counter: Counter, used: int, now: datetime) -> None:
-        self._redis.ask(("SET", _key(counter), count_to_text(used), "PX", quota_rest(counter, now)))
+        self._load(counter, used, now, over=1)
 
-    def read(self, counters: Sequence[Counter]) -> Sequence[int | None]:
-        found = []
-        for each in counters:
-            key = _key(each)
-            found.append(count_from_text(key, (self._redis.ask(("GET", key)))[0]))
-        return found
+    def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
+        found = [(self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]
+        return [None if count < 0 else count for count in found]
+
+    def _load(self, counter: Counter, used: int, now: datetime, over: int) -> int:
+        key, _, _, held = quota_keys(counter)
+        arguments: list[str | int] = [count_to_text(used), quota_rest(counter, now), over]
+        return count_from_text(key, self._redis.run(_LOAD, [key, held], arguments, again=True)) or 0
+
+    def _settle(
+        self, counter: Counter, reservation: str, used: int, limit: int, percent: int, now: datetime
+    ) -> list[int]:
+        """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
+        key, told, _, held = quota_keys(counter)
+        arguments: list[str | int] = [reservation, used, limit, percent, quota_rest(counter, now)]
+        reply: list[int] = self._redis.run(_SETTLE, [key, held, told], arguments, again=True)
+        if reply[0] == _CORRUPT:
+            raise _corrupt(key)
+        return reply
 
     def _change(
-        self, counter: Counter, n: int, limit: int | str, percent: int, request: str, now: datetime
+        self,
+        counter: Counter,
+        n: int,
+        limit: int | str,
+        percent: int,
+        request: str,
+        now: datetime,
+        lease: int | str = "",
     ) -> list[int]:
         keys = quota_keys(counter)
         reply: list[int] = self._redis.run(
-            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now)], again=True
+            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now), lease], again=True
         )
-        if reply[0] == -2:
-            raise CorruptDocument("redis", keys[0], "(value)", "must be a whole number")
+        if reply[0] == _CORRUPT:
+            raise _corrupt(keys[0])
         return reply
 
 
+def _taken(reply: Sequence[int]) -> Taken:
+    said, used, threshold, exceeded = reply
+    return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+
+
+def _corrupt(key: str) -> CorruptDocument:
+    return CorruptDocument("redis", key, "(value)", "must be a whole number")
+
+
 def quota_keys(counter: Counter) -> list[str]:
-    """The count of a quota, what was told of it, and the calls of the last minute."""
-    key = _key(counter)
-    return [key, companion(key, "told"), companion(key, "calls")]
-
-
-def _key(counter: Counter) -> str:
-    return quota(counter.uid, counter.quota_type, counter.period)
+    """The count of a quota, what was told of it, the calls of the last minute, and what is reserved."""
+    key = quota(counter.uid, counter.quota_type, counter.period)
+    return [key, companion(key, "told"), companion(key, "calls"), companion(key, "held")]
 
 
 def quota_rest(counter: Counter, now: datetime) -> int:

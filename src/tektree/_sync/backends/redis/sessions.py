@@ -6,12 +6,12 @@ the others; also on a cluster, where the two do not share a slot.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from tektree._sync.backends.redis.driver import Redis
-from tektree.models.sessions import Kept, Marks, Session
+from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
 from tektree.wire.scripts import script
@@ -22,6 +22,8 @@ __all__ = ["RedisSessions", "stored_session"]
 _JOIN: Final = script("sessions_join")
 _END_ALL: Final = script("sessions_end_all")
 _CHANGED: Final = script("sessions_changed")
+_END_PLACE: Final = script("sessions_end_place")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RedisSessions:
@@ -44,20 +46,28 @@ class RedisSessions:
         if kept[0] is None:
             return False
         ends = int(session.expires_at.timestamp())
-        place: list[str | int] = [epoch, session_id, ends, most, instead_of or "", int(now.timestamp())]
+        time = int(now.timestamp()) * 1000 + now.microsecond // 1000
+        place: list[str | int] = [epoch, session_id, ends, most, instead_of or "", time, REMEMBERED]
         joined, *ended = self._redis.run(_JOIN, [user_sessions(session.user_id)], place)
         gone = [id.decode() for id in ended] if joined else [session_id]
         self._drop([*gone, *([instead_of] if joined and instead_of else [])])
         return bool(joined)
 
-    def read(self, uid: str, session_id: str, now: datetime) -> Kept | None:
+    def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         key = user_sessions(uid)
         text, found = self._redis.both(
-            ("GET", session_key(session_id)), ("HMGET", key, "epoch", "version", f"s:{session_id}")
+            ("GET", session_key(session_id)),
+            ("HMGET", key, "epoch", "version", f"s:{session_id}", f"r:{session_id}"),
         )
+        if found[3] is not None:
+            return _rotated(found[3])
         if text is None or found[2] is None:
             return None
         return Kept(stored_session(text), _marks(key, found))
+
+    def end_place(self, uid: str, session_id: str) -> None:
+        ended = self._redis.run(_END_PLACE, [user_sessions(uid)], [session_id], again=True)
+        self._drop([id.decode() for id in ended])
 
     def update(self, session_id: str, session: Session, now: datetime) -> None:
         rest = _rest(session, now)
@@ -85,7 +95,7 @@ class RedisSessions:
         found = []
         for _, id in places:
             kept = self.read(uid, id, now)
-            if kept is not None and kept.session.expires_at > now:
+            if isinstance(kept, Kept) and kept.session.expires_at > now:
                 found.append((id, kept.session))
         return found
 
@@ -115,6 +125,11 @@ def _sessions(fields: Any) -> list[tuple[str, bytes]]:
     """The sessions of a hash; RESP2 gives it as a list, RESP3 as a map."""
     pairs = fields.items() if isinstance(fields, dict) else zip(fields[::2], fields[1::2], strict=True)
     return [(name[2:].decode(), value) for name, value in pairs if name.startswith(b"s:")]
+
+
+def _rotated(value: bytes) -> Rotated | None:
+    time = value.partition(b":")[2]
+    return Rotated(_EPOCH + timedelta(milliseconds=int(time))) if time.isdigit() and len(time) < 16 else None
 
 
 def _place(value: bytes) -> int:
