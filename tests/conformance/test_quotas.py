@@ -90,6 +90,29 @@ class Whispers(MemoryQuotas):
         return super().take(counter, n, limit, percent, request, now)._replace(threshold=False)
 
 
+class CountsAgain(MemoryQuotas):
+    """It counts a cause anew."""
+
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        found = self._counts.get(counter[:3])
+        if found is not None:
+            found.causes.clear()
+        return super().count(counter, n, limit, percent, cause, now)
+
+
+class CountsToTheLimit(MemoryQuotas):
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        used = self.read([counter])[0] or 0
+        return super().count(counter, n if limit is None else min(n, limit - used), limit, percent, cause, now)
+
+
+class ForgetsNothings(MemoryQuotas):
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        if n:
+            return super().count(counter, n, limit, percent, cause, now)
+        return Taken(True, True, self.read([counter])[0] or 0)
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
@@ -105,6 +128,9 @@ BROKEN = [
     BelowZero,
     TellsAlways,
     Whispers,
+    CountsAgain,
+    CountsToTheLimit,
+    ForgetsNothings,
     OfAllPeriods,
 ]
 

@@ -1,4 +1,6 @@
-"""Quotas on Redis: the data model's count, and beside it what was told and which calls were made lately."""
+"""Quotas on Redis: the data model's count, and beside it what was told, which calls were made lately, and what was
+counted by its cause.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,12 +10,13 @@ from tektree._async.backends.redis.driver import AsyncRedis
 from tektree.errors import CorruptDocument
 from tektree.models.quotas import Counter, Taken
 from tektree.wire.keys import companion, quota
-from tektree.wire.scripts import script
+from tektree.wire.scripts import Script, script
 from tektree.wire.values import count_from_text, count_to_text
 
 __all__ = ["AsyncRedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
+_COUNT: Final = script("quotas_count")
 
 
 class AsyncRedisQuotas:
@@ -36,6 +39,17 @@ class AsyncRedisQuotas:
         said, used, *_ = await self._change(counter, -n, "", 0, request, now)
         return used if said == 1 else None
 
+    async def count(
+        self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime
+    ) -> Taken:
+        key = _key(counter)
+        said, used, threshold, exceeded = await self._run(
+            _COUNT,
+            [key, companion(key, "told"), companion(key, "causes")],
+            [n, "" if limit is None else limit, percent, cause, quota_rest(counter, now)],
+        )
+        return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+
     async def load(self, counter: Counter, used: int, now: datetime) -> int:
         key = _key(counter)
         await self._redis.ask(("SET", key, count_to_text(used), "PX", quota_rest(counter, now), "NX"))
@@ -55,10 +69,11 @@ class AsyncRedisQuotas:
     async def _change(
         self, counter: Counter, n: int, limit: int | str, percent: int, request: str, now: datetime
     ) -> list[int]:
-        keys = quota_keys(counter)
-        reply: list[int] = await self._redis.run(
-            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now)], again=True
-        )
+        arguments: list[str | int] = [n, limit, percent, request, quota_rest(counter, now)]
+        return await self._run(_CHANGE, quota_keys(counter), arguments)
+
+    async def _run(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
+        reply: list[int] = await self._redis.run(script, keys, arguments, again=True)
         if reply[0] == -2:
             raise CorruptDocument("redis", keys[0], "(value)", "must be a whole number")
         return reply
