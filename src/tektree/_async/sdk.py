@@ -11,6 +11,7 @@ from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -63,8 +64,10 @@ class AsyncTekTree:
         handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
         self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
-        AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = AsyncAccounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        self.caches = AsyncCaches(backends.caches, self.policy, clock, ids)
+        self.accounts = AsyncAccounts(
+            backends, self.gamification, handlers, self.policy, clock, ids, caches=self.caches
+        )
         sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
@@ -77,7 +80,6 @@ class AsyncTekTree:
             self.accounts,
             tell=handlers.say,
         )
-        AsyncRevocations(self.sessions, handlers, self.policy)
         self.subscriptions = AsyncSubscriptions(
             backends.subscriptions,
             backends.gamification,
@@ -94,6 +96,18 @@ class AsyncTekTree:
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
+        AsyncReactions(
+            self.gamification,
+            backends.gamification,
+            handlers,
+            self.policy,
+            clock,
+            self.accounts,
+            self.subscriptions,
+            self.quotas,
+            self.caches,
+        )
+        AsyncRevocations(self.sessions, handlers, self.policy)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )

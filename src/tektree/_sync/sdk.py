@@ -12,6 +12,7 @@ from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -64,8 +65,8 @@ class TekTree:
         handlers = Handlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
         self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
-        Reactions(self.gamification, backends.gamification, handlers, self.policy)
-        self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids)
+        self.caches = Caches(backends.caches, self.policy, clock, ids)
+        self.accounts = Accounts(backends, self.gamification, handlers, self.policy, clock, ids, caches=self.caches)
         sources = self.gamification.commits, self.gamification.settings, self.accounts.followers
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
@@ -78,7 +79,6 @@ class TekTree:
             self.accounts,
             tell=handlers.say,
         )
-        Revocations(self.sessions, handlers, self.policy)
         self.subscriptions = Subscriptions(
             backends.subscriptions,
             backends.gamification,
@@ -95,6 +95,18 @@ class TekTree:
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
+        Reactions(
+            self.gamification,
+            backends.gamification,
+            handlers,
+            self.policy,
+            clock,
+            self.accounts,
+            self.subscriptions,
+            self.quotas,
+            self.caches,
+        )
+        Revocations(self.sessions, handlers, self.policy)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
