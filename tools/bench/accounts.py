@@ -29,11 +29,12 @@ from measuring import Work, arguments, medians, show
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree.errors import InvalidCredentials, RateLimited
 from tektree.models.accounts import PasswordHash
-from tektree.policy import Passwords
+from tektree.policy import Passwords, RateLimit, RateLimits
 from tektree.rules import passwords
 
 PASSWORD = "correct horse"  # noqa: S105 - everybody's
 AT_ONCE = 20
+OFTEN = RateLimits(login_per_account=RateLimit(limit=10_000_000))
 FLOODS = (1_000, 10_000)
 TOLD_APART = 0.01
 ROOT = Principal("0" * 24, "usr_root", role="admin")
@@ -46,7 +47,7 @@ def main() -> None:
     given = arguments(__doc__)
     logging.getLogger("tektree").addHandler(logging.NullHandler())  # who finds a damaged hash warns of it
     cost = 10 if given.quick else 12
-    policy = Policy(passwords=Passwords(bcrypt_cost=cost))
+    policy = Policy(passwords=Passwords(bcrypt_cost=cost), rate_limits=OFTEN)
     tek = TekTree.in_memory(policy=policy)
     ada = tek.accounts.register(email="ada@example.com", handle="ada_l", password=PASSWORD)
     number = count()
@@ -169,7 +170,7 @@ def _kinds(cost: int, calls: int, repeats: int) -> None:
     show(title, ["µs", "of a hash more", "99 % interval", f"told apart, of {repeats}", "kind"], rows)
 
 
-_CHEAP = Policy(passwords=Passwords(bcrypt_cost=10))
+_CHEAP = Policy(passwords=Passwords(bcrypt_cost=10), rate_limits=OFTEN)
 
 
 def _one() -> None:
