@@ -151,14 +151,18 @@ def test_any_text_through_every_parameter() -> None:
 
 
 def work(call: Callable[[], object]) -> float:
-    """The processor's seconds for a call that raises a typed error or none: it waits for nothing, and others are at
-    work here too.
+    """The processor's seconds for a call that raises a typed error or none, of up to three where one is slow: the
+    garbage of all texts before may be collected in any of them.
     """
-    begin, error = time.thread_time(), ""
-    try:
-        call()
-    except TekTreeError as raised:
-        error = f"{raised}{raised.__cause__}"
-    took = time.thread_time() - begin
-    assert len(error) < 1_000
-    return took
+    least = 1.0
+    for _ in range(3):
+        begin, error = time.thread_time(), ""
+        try:
+            call()
+        except TekTreeError as raised:
+            error = f"{raised}{raised.__cause__}"
+        least = min(least, time.thread_time() - begin)
+        assert len(error) < 1_000
+        if least < MOST:
+            break
+    return least
