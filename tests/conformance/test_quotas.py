@@ -117,6 +117,29 @@ class ForgetsWhoIsLate(MemoryQuotas):
         return super().settle(*call)
 
 
+class CountsAgain(MemoryQuotas):
+    """It counts a cause anew."""
+
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        found = self._counts.get(counter[:3])
+        if found is not None:
+            found.causes.clear()
+        return super().count(counter, n, limit, percent, cause, now)
+
+
+class CountsToTheLimit(MemoryQuotas):
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        used = self.read([counter], now)[0] or 0
+        return super().count(counter, n if limit is None else min(n, limit - used), limit, percent, cause, now)
+
+
+class ForgetsNothings(MemoryQuotas):
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        if n:
+            return super().count(counter, n, limit, percent, cause, now)
+        return Taken(True, True, self.read([counter], now)[0] or 0)
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
@@ -136,6 +159,9 @@ BROKEN = [
     TellsWhatIsHeld,
     SettlesAgain,
     ForgetsWhoIsLate,
+    CountsAgain,
+    CountsToTheLimit,
+    ForgetsNothings,
     OfAllPeriods,
 ]
 

@@ -151,3 +151,10 @@ def test_an_amount_is_a_whole_number(wrong: Any) -> None:
     assert quotas.checked_amount(10**9) == 10**9
     with pytest.raises(InvalidInput, match=r"^n: "):
         quotas.checked_amount(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, True, 1.0, "1", None, 10**9 + 1, -(10**9) - 1])
+def test_a_change_is_a_whole_number_and_not_0(wrong: Any) -> None:
+    assert [quotas.checked_change(each) for each in (-(10**9), 1)] == [-(10**9), 1]
+    with pytest.raises(InvalidInput, match=r"^n: "):
+        quotas.checked_change(wrong)

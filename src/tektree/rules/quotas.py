@@ -15,7 +15,17 @@ from tektree.models.quotas import Counter, Period, Usage
 from tektree.policy import Policy
 from tektree.rules import inputs
 
-__all__ = ["THRESHOLD", "checked_amount", "checked_type", "counter", "limit_of", "period", "upgrade", "usage"]
+__all__ = [
+    "THRESHOLD",
+    "checked_amount",
+    "checked_change",
+    "checked_type",
+    "counter",
+    "limit_of",
+    "period",
+    "upgrade",
+    "usage",
+]
 
 THRESHOLD: Final = 80
 """Percent of a quota at which it is told that it runs out."""
@@ -106,3 +116,11 @@ def upgrade(policy: Policy, tier: str, quota_type: str, needed: int) -> Tier | N
 def checked_amount(value: object) -> int:
     """How many units: from 1 to a billion. Raises `InvalidInput`."""
     return inputs.whole(value, "n", 1, 10**9)
+
+
+def checked_change(value: object) -> int:
+    """How many units were used, or below 0 are given back: at most a billion, and not 0. Raises `InvalidInput`."""
+    found = inputs.whole(value, "n", -(10**9), 10**9)
+    if found == 0:
+        raise InvalidInput("n", "must not be 0")
+    return found

@@ -158,6 +158,41 @@ async def what_is_held_is_told_when_it_is_used(backends: AsyncBackends) -> None:
     same("without a limit", without, Taken(True, True, 5))
 
 
+async def what_has_a_cause_counts_once(backends: AsyncBackends) -> None:
+    """``count`` adds whatever the limit, or takes off, once for each cause; an ``n`` of 0 remembers the cause alone."""
+    store, counter = _store(backends), _counter("causes")
+
+    async def counted(n: int, cause: str) -> tuple[bool, bool, int]:
+        return (await store.count(counter, n, _LIMIT, 80, cause, _NOW))[:3]
+
+    same("where no counter is", await counted(1, "a"), (False, False, 0))
+    await store.load(counter, 3, _NOW)
+    same("a cause", [await counted(4, "a") for _ in range(2)], [(True, True, 7), (True, False, 7)])
+    same("what is given back", [await counted(-2, "b") for _ in range(2)], [(True, True, 5), (True, False, 5)])
+    same("more than there is", await counted(-9, "c"), (True, True, 0))
+    same("nothing", await counted(0, "d"), (True, True, 0))
+    same("what was remembered", await counted(3, "d"), (True, False, 0))
+    await store.put(counter, 2, _NOW)
+    same("a cause that was counted before", await counted(4, "a"), (True, False, 2))
+    await _held(store, counter, "h", 0)
+    same("what is held no more", await counted(1, "e"), (True, True, 3))
+    same("another period", (await store.count(_counter("causes", period="2100-01"), 1, 5, 80, "a", _NOW)).known, False)
+
+
+async def what_is_counted_is_told_once(backends: AsyncBackends) -> None:
+    """``count`` tells threshold and excess, as `take` does: once in a period."""
+    store, counter = _store(backends), _counter("counted")
+    await store.load(counter, 0, _NOW)
+    found = [await store.count(counter, 1, _LIMIT, 80, each, _NOW) for each in "abcdefg"]
+    same("the threshold", [each.threshold for each in found], [False, False, False, True, False, False, False])
+    same("the excess", [each.exceeded for each in found], [False, False, False, False, False, True, False])
+    found = [await store.count(counter, 9, limit, 80, str(limit), _NOW) for limit in (None, 0, 5)]
+    same("after that", [each for each in found if each.threshold or each.exceeded], [])
+    await store.load(_counter("zero"), 0, _NOW)
+    found = [await store.count(_counter("zero"), 1, 0, 80, "a", _NOW)]
+    same("a limit of 0", [each[1:] for each in found], [(True, 1, False, True)])
+
+
 async def counters_are_apart(backends: AsyncBackends) -> None:
     """A counter is its user, its type and its period."""
     store = _store(backends)
@@ -178,6 +213,15 @@ async def exactly_as_many_get_through_as_there_are_units(backends: AsyncBackends
     same("how often the threshold was told", len([each for each in found if each.threshold]), 1)
 
 
+async def one_cause_of_many_callers_counts_once(backends: AsyncBackends, together: Together) -> None:
+    """``count`` looks for the cause and adds in one step."""
+    store, counter = _store(backends), _counter("callers")
+    await store.load(counter, 0, _NOW)
+    found: Any = await together([partial(store.count, counter, 1, 9, 80, f"c{at % 4}", _NOW) for at in range(24)])
+    same("who counted", len([each for each in found if each.taken]), 4)
+    same("what is used", list(await store.read([counter], _NOW)), [4])
+
+
 async def many_load_the_same(backends: AsyncBackends, together: Together) -> None:
     """Of many that load a counter one makes it, and all are told what it counts."""
     store, counter = _store(backends), _counter("loads")
@@ -196,7 +240,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_held_is_settled_once,
     what_is_held_for_longer_is_given_back,
     what_is_held_is_told_when_it_is_used,
+    what_has_a_cause_counts_once,
+    what_is_counted_is_told_once,
     counters_are_apart,
 )
 
-RACES: Final[tuple[Race, ...]] = (exactly_as_many_get_through_as_there_are_units, many_load_the_same)
+RACES: Final[tuple[Race, ...]] = (
+    exactly_as_many_get_through_as_there_are_units,
+    one_cause_of_many_callers_counts_once,
+    many_load_the_same,
+)

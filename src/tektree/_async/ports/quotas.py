@@ -45,6 +45,16 @@ class AsyncQuotaStore(Protocol):
         """Takes ``n`` off, not below 0. Says what is used then; None where there is no counter."""
         ...
 
+    async def count(
+        self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime
+    ) -> Taken:
+        """Adds ``n`` whatever the limit, or below 0 takes it off, but not below 0; once for each ``cause``, which is
+        remembered as long as the counter. With an ``n`` of 0 it is only remembered.
+
+        ``taken`` is whether it was the first time; ``exceeded`` is told, once, when more than ``limit`` come of it.
+        """
+        ...
+
     async def load(self, counter: Counter, used: int, now: datetime) -> int:
         """Makes the counter if it is not there. Says what it counts then. No reservation is known to a new one."""
         ...

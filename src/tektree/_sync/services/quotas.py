@@ -13,6 +13,7 @@ from tektree.clock import Clock, read
 from tektree.errors import BackendError, ConfigurationError, QuotaExhausted
 from tektree.ids import Ids
 from tektree.models.accounts import Principal
+from tektree.models.base import instant
 from tektree.models.quotas import Counter, Period, Taken, Usage
 from tektree.policy import Policy
 from tektree.rules import inputs, quotas
@@ -120,6 +121,27 @@ class Quotas:
         used = self._give(asked, amount)
         return self._told(asked, self._load(asked) if used is None else used)
 
+    def count(self, principal: Principal, quota_type: str, n: int, cause: str, at: datetime) -> Usage | None:
+        """Counts ``n`` units that were used ``at`` that time, whatever the limit; or, below 0, gives them back. Once
+        for each ``cause``, a text such as an event's id. To be called behind what used them: it refuses nothing.
+
+        A count that had to be loaded from what exists has them already. None: that period is over, and nothing is
+        counted in it any more. Raises `InvalidInput`, `Unavailable`: call it again, with the same cause.
+        """
+        named, amount = inputs.text(cause, "cause", 1, 200), quotas.checked_change(n)
+        id = inputs.principal(principal)
+        found = self.period_of(id, instant(at, "at"))
+        asked = self._of(principal, quota_type, read(self._clock), found)
+        if asked.counter.lasts <= asked.now:
+            return None
+        taken = self._counted(asked, amount, named)
+        if not taken.known:
+            counted = self._count(asked)
+            self._store.load(asked.counter, counted or 0, asked.now)
+            taken = self._counted(asked, amount if counted is None else 0, named)
+        self._make_known(asked, 0, taken)
+        return self._told(asked, taken.used)
+
     def reconcile(self, principal: Principal, quota_type: str) -> Usage:
         """Lets what is used be what was created in the period. What is being created meanwhile may be missed.
 
@@ -187,6 +209,9 @@ class Quotas:
         if lease:
             return self._store.hold(counter, n, limit, request, lease, now)
         return self._store.take(counter, n, limit, quotas.THRESHOLD, request, now)
+
+    def _counted(self, asked: _Asked, n: int, cause: str) -> Taken:
+        return self._store.count(asked.counter, n, asked.limit, quotas.THRESHOLD, cause, asked.now)
 
     def _give(self, asked: _Asked, n: int) -> int | None:
         return self._store.give(asked.counter, n, self._ids(), read(self._clock))

@@ -1,4 +1,6 @@
-"""Quotas on Redis: the data model's count, and beside it what was told and which calls were made lately."""
+"""Quotas on Redis: the data model's count, and beside it what was told, which calls were made lately, and what was
+counted by its cause.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,12 +10,13 @@ from tektree._async.backends.redis.driver import AsyncRedis
 from tektree.errors import CorruptDocument
 from tektree.models.quotas import Counter, Taken
 from tektree.wire.keys import companion, quota
-from tektree.wire.scripts import script
+from tektree.wire.scripts import Script, script
 from tektree.wire.values import count_from_text, count_to_text
 
 __all__ = ["AsyncRedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
+_COUNT: Final = script("quotas_count")
 _SETTLE: Final = script("quotas_settle")
 _LOAD: Final = script("quotas_load")
 _CORRUPT: Final = -2
@@ -50,6 +53,13 @@ class AsyncRedisQuotas:
         said, used, *_ = await self._change(counter, -n, "", 0, request, now)
         return used if said == 1 else None
 
+    async def count(
+        self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime
+    ) -> Taken:
+        key, told, _, held = quota_keys(counter)
+        arguments: list[str | int] = [n, "" if limit is None else limit, percent, cause, quota_rest(counter, now)]
+        return _taken(await self._run(_COUNT, [key, told, companion(key, "causes"), held], arguments))
+
     async def load(self, counter: Counter, used: int, now: datetime) -> int:
         return await self._load(counter, used, now, over=0)
 
@@ -71,10 +81,7 @@ class AsyncRedisQuotas:
         """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
         key, told, _, held = quota_keys(counter)
         arguments: list[str | int] = [reservation, used, limit, percent, quota_rest(counter, now)]
-        reply: list[int] = await self._redis.run(_SETTLE, [key, held, told], arguments, again=True)
-        if reply[0] == _CORRUPT:
-            raise _corrupt(key)
-        return reply
+        return await self._run(_SETTLE, [key, held, told], arguments)
 
     async def _change(
         self,
@@ -86,10 +93,11 @@ class AsyncRedisQuotas:
         now: datetime,
         lease: int | str = "",
     ) -> list[int]:
-        keys = quota_keys(counter)
-        reply: list[int] = await self._redis.run(
-            _CHANGE, keys, [n, limit, percent, request, quota_rest(counter, now), lease], again=True
-        )
+        arguments: list[str | int] = [n, limit, percent, request, quota_rest(counter, now), lease]
+        return await self._run(_CHANGE, quota_keys(counter), arguments)
+
+    async def _run(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
+        reply: list[int] = await self._redis.run(script, keys, arguments, again=True)
         if reply[0] == _CORRUPT:
             raise _corrupt(keys[0])
         return reply

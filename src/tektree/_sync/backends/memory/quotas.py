@@ -23,6 +23,7 @@ class _Count:
     told: set[str] = field(default_factory=set)
     held: dict[str, tuple[int, datetime | None]] = field(default_factory=dict)
     """Of each reservation how much it is of, and when it ends; None: it has ended, and its holder is still awaited."""
+    causes: set[str] = field(default_factory=set)
 
     def first(self, word: str) -> bool:
         """Whether this is told for the first time."""
@@ -107,6 +108,20 @@ class MemoryQuotas:
                 count.used = max(0, count.used - n)
                 self._remember(request)
             return count.used
+
+    def count(self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime) -> Taken:
+        with self._lock:
+            count = self._counted(counter, now)
+            if count is None:
+                return Taken(False, False, 0)
+            if cause in count.causes:
+                return Taken(True, False, count.used)
+            count.causes.add(cause)
+            count.used = max(0, count.used + n)
+            if n <= 0 or limit is None:
+                return Taken(True, True, count.used)
+            threshold, over = count.near(limit, percent), count.used > limit and count.first("exceeded")
+            return Taken(True, True, count.used, threshold, over)
 
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         with self._lock:
