@@ -20,6 +20,7 @@ from tektree.policy import (
     XP,
     Accounts,
     Achievement,
+    Caches,
     Events,
     Levels,
     Multiplier,
@@ -27,10 +28,12 @@ from tektree.policy import (
     Policy,
     RateLimit,
     RateLimits,
+    Reaction,
     Sessions,
     Source,
     Streaks,
 )
+from tests.records import REDIS
 
 TIERS = ("free", "pro", "team", "enterprise")
 
@@ -137,6 +140,13 @@ def test_sessions_and_passwords() -> None:
     assert policy.events == Events(drain="inline", deliver="inline", attempts=5, backoff=1, lease=30, producer_id="")
     sources = {each.source for table in policy.reactions.values() for each in table}
     assert sources - {None} <= set(policy.xp.sources)
+
+
+def test_caches() -> None:
+    """Five minutes, as the data model has it, less up to half a minute."""
+    assert Policy().caches == Caches(lifetime=300, spread=30, lease=3)
+    kinds = ("cache_user", "cache_question")
+    assert {REDIS[kind]["ttl_seconds"] for kind in kinds} == {Policy().caches.lifetime}
 
 
 def test_accounts() -> None:
@@ -298,7 +308,8 @@ POLICIES = st.builds(
         reserved_handles=st.lists(st.from_regex(r"[A-Za-z0-9_]{1,30}", fullmatch=True), max_size=3),
         require_verified=st.booleans(),
     ),
-    reactions=st.dictionaries(_TEXTS, st.just("manual"), max_size=2),
+    caches=st.builds(Caches, lifetime=st.integers(301, 86_400), spread=st.integers(0, 300), lease=st.integers(1, 60)),
+    reactions=st.dictionaries(_TEXTS, st.sampled_from(["manual", Reaction(effect="cache")]), max_size=2),
     events=st.builds(Events, drain=st.sampled_from(["inline", "relay"]), producer_id=_TEXTS),
 )
 
@@ -506,6 +517,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"accounts": {"require_verified": None}}, "accounts.require_verified"),
     ({"reactions": {"answer.posted": "nothing"}}, "policy"),
     ({"reactions": {"answer.posted": 5}}, "reactions.answer.posted"),
+    ({"reactions": {"answer.posted": {"effect": "quota", "quota": "nothing"}}}, "policy"),
+    ({"caches": {"lifetime": 0}}, "caches.lifetime"),
+    ({"caches": {"lease": 61}}, "caches.lease"),
+    ({"caches": {"lifetime": 30}}, "caches"),
+    ({"caches": {"spread": 300}}, "caches"),
     ({"events": {"drain": "later"}}, "events.drain"),
     ({"events": {"producer_id": "x" * 129}}, "events.producer_id"),
 ]

@@ -12,7 +12,7 @@ A policy that does not hold together raises `InvalidPolicy`, which is a `Configu
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = [
     "UNLIMITED",
     "Accounts",
     "Achievement",
+    "Caches",
     "Events",
     "Levels",
     "Multiplier",
@@ -376,6 +377,23 @@ class Sessions(Setting):
     grace: Annotated[int, Field(ge=1, le=3_600)] = 10
 
 
+class Caches(Setting):
+    """For how many seconds records are cached: ``lifetime``, less up to ``spread``, drawn at random for each.
+
+    Who loads a record that is not there is waited for ``lease`` seconds; then somebody else loads it.
+    """
+
+    lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    spread: Annotated[int, Field(ge=0, le=86_400)] = 30
+    lease: Annotated[int, Field(ge=1, le=60)] = 3
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.spread >= self.lifetime:
+            raise ValueError("spread must be less than lifetime")
+        return self
+
+
 class Subscriptions(Setting):
     """For so many days after a payment failed, or should have been told of, a tier stays what it was. ``products`` says
     which tier a product of whoever bills is for, by its id. ``notice_days`` before a trial ends it is told.
@@ -451,22 +469,27 @@ class Events(Setting):
 
 
 class Reaction(Setting):
-    """What follows from an event: XP given or taken back, a day of activity, or a place on the boards hidden or shown.
+    """What follows from an event: XP given or taken back, a day of activity, a place on the boards hidden or shown, a
+    record that is cached no more, or units of a quota.
 
     ``effect``: ``award`` gives XP of ``source``, or gives it again if it was taken back; ``reverse`` takes that back.
     ``to`` is the field of the payload with the uid of whom it is for. ``about`` is the kind of entity, whose id stands
     in the field of that name and ``_id``; without it, the first word of the event's type. ``by`` is the field with the
     uid of who did it: one's own doing gives nothing, and with ``each`` everybody's counts once. ``first`` is a field
-    that must be true for XP to be given for the first time.
+    that must be true for XP to be given for the first time. ``cache`` invalidates what is cached of the entity that it
+    is about, a user or a question; of a user it is that of ``to``. ``quota`` counts ``units`` of that quota as used,
+    also beyond its limit, or gives them back where they are below 0.
     """
 
-    effect: Literal["award", "reverse", "activity", "hide", "show"] = "award"
+    effect: Literal["award", "reverse", "activity", "hide", "show", "cache", "quota"] = "award"
     source: Name | None = None
     to: Name = "user_id"
     about: Name | None = None
     by: Name | None = None
     each: bool = False
     first: Name | None = None
+    quota: Name | None = None
+    units: Annotated[int, Field(ge=-(10**9), le=10**9)] = 1
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -474,6 +497,12 @@ class Reaction(Setting):
             raise ValueError("source must be given for award and reverse, and for nothing else")
         if self.each and self.by is None:
             raise ValueError("by must be given with each")
+        if (self.quota is not None) is not (self.effect == "quota"):
+            raise ValueError("quota must be given for the effect quota, and for nothing else")
+        if self.units == 0 or (self.units != 1 and self.quota is None):
+            raise ValueError("units must go with the effect quota, and must not be 0")
+        if self.effect in {"cache", "quota"} and (self.by or self.first):
+            raise ValueError(f"by and first do not go with the effect {self.effect}")
         return self
 
 
@@ -522,7 +551,49 @@ def _accepted(effect: Literal["award", "reverse"]) -> tuple[Reaction, ...]:
     )
 
 
-_REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = Frozen(
+_CACHED: Final[Mapping[str, Sequence[str]]] = {
+    "user": (
+        "user.registered",
+        "user.email_verified",
+        "user.profile_updated",
+        "user.handle_changed",
+        "user.password_changed",
+        "user.role_changed",
+        "user.tier_changed",
+        "user.suspended",
+        "user.reinstated",
+        "user.deleted",
+        "user.erased",
+    ),
+    "question": (
+        "question.asked",
+        "question.updated",
+        "question.deleted",
+        "question.closed",
+        "question.reopened",
+        "question.resolved",
+        "question.upvoted",
+        "question.downvoted",
+        "question.vote_removed",
+        "answer.posted",
+        "answer.deleted",
+        "answer.accepted",
+        "answer.unaccepted",
+    ),
+}
+"""The events that change what is cached of a user, and of a question. It goes behind all else that follows."""
+
+
+def _invalidated() -> dict[str, tuple[Reaction, ...]]:
+    return {each: (Reaction(effect="cache", about=kind),) for kind, types in _CACHED.items() for each in types}
+
+
+def _joined(*tables: Mapping[str, tuple[Reaction, ...]]) -> Mapping[str, tuple[Reaction, ...]]:
+    types = dict.fromkeys([each for table in tables for each in table])
+    return Frozen({each: tuple([one for table in tables for one in table.get(each, ())]) for each in types})
+
+
+_REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = _joined(
     {
         "user.email_verified": (Reaction(source="email_verified"),),
         "user.suspended": (Reaction(effect="hide"),),
@@ -542,7 +613,8 @@ _REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = Frozen(
         "insight.deleted": (Reaction(effect="reverse", source="insight_published"),),
         "insight.liked": (Reaction(source="insight_liked", by="by", each=True),),
         "insight.unliked": (Reaction(effect="reverse", source="insight_liked", by="by", each=True),),
-    }
+    },
+    _invalidated(),
 )
 
 
@@ -558,6 +630,7 @@ class Policy(Setting):
     """Units that a tier may consume in a billing month; None: no limit."""
     rate_limits: RateLimits = RateLimits()
     sessions: Sessions = Sessions()
+    caches: Caches = Caches()
     subscriptions: Subscriptions = Subscriptions()
     passwords: Passwords = Passwords()
     accounts: Accounts = Accounts()
@@ -579,6 +652,10 @@ class Policy(Setting):
             raise ValueError(
                 f"achievements and reactions: {min(sources - self.xp.sources.keys())!r} is no source of this policy"
             )
+        counted = {each.quota for table in self.reactions.values() for each in table if each.quota}
+        unknown = counted - {name for limits in self.quotas.values() for name in limits}
+        if unknown:
+            raise ValueError(f"reactions: {min(unknown)!r} is no quota of this policy")
         return self
 
     @classmethod
@@ -644,6 +721,7 @@ _UNSET_WHEN_NONE: Final = frozenset(
         "about",
         "by",
         "first",
+        "quota",
         "away",
     }
 )

@@ -3,6 +3,7 @@
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, AsyncUserReader
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
@@ -13,6 +14,7 @@ from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -29,25 +31,31 @@ __all__ = [
     "AsyncAccountsReader",
     "AsyncAdmissionStore",
     "AsyncBackends",
+    "AsyncCacheStore",
     "AsyncDeliveries",
     "AsyncEventLog",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
+    "AsyncQuestionReader",
     "AsyncQuotaStore",
     "AsyncRateLimitStore",
     "AsyncSessionStore",
     "AsyncSubscriptionRepository",
     "AsyncUsageReader",
+    "AsyncUserReader",
     "Backends",
+    "CacheStore",
     "Deliveries",
     "EventLog",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",
+    "QuestionReader",
     "QuotaStore",
     "RateLimitStore",
     "SessionStore",
     "SubscriptionRepository",
     "UsageReader",
+    "UserReader",
 ]

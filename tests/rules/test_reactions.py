@@ -6,6 +6,7 @@ import pytest
 
 from tektree.errors import ConfigurationError, InvalidPolicy, InvalidTransition
 from tektree.ids import derived_id
+from tektree.models.caches import Place
 from tektree.models.events import Event
 from tektree.models.gamification import EntityRef, GamificationProfile
 from tektree.policy import Policy, Reaction
@@ -74,6 +75,14 @@ def test_keys_are_of_source_entity_and_doer() -> None:
         {"question.asked": {"source": "question_asked", "to": "nobody_id"}},
         {"question.asked": {"source": "question_asked", "by": "nobody_id"}},
         {"question.asked": {"source": "question_asked", "first": "no_such"}},
+        {"question.asked": [{"effect": "cache"}, {"effect": "cache", "about": "question"}]},
+        {"answer.posted": {"effect": "cache"}},
+        {"quiz.passed": {"effect": "cache"}},
+        {"answer.updated": {"effect": "cache", "about": "question"}},
+        {"user.registered": {"effect": "cache", "to": "nobody_id"}},
+        {"question.asked": {"effect": "quota", "quota": "questions", "to": "nobody_id"}},
+        {"question.asked": [{"effect": "quota", "quota": "questions", "units": each} for each in (1, -1)]},
+        {"quota.exceeded": {"effect": "quota", "quota": "questions"}},
     ],
 )
 def test_a_table_that_does_not_hold_together(table: Any) -> None:
@@ -83,11 +92,76 @@ def test_a_table_that_does_not_hold_together(table: Any) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"effect": "activity", "source": "answer_posted"}, {"source": "answer_posted", "each": True}],
+    [
+        {},
+        {"effect": "activity", "source": "answer_posted"},
+        {"source": "answer_posted", "each": True},
+        {"effect": "cache", "source": "answer_posted"},
+        {"effect": "cache", "by": "user_id"},
+        {"effect": "cache", "first": "user_id"},
+        {"effect": "cache", "quota": "questions"},
+        {"effect": "cache", "units": 2},
+        {"effect": "quota"},
+        {"effect": "quota", "quota": "questions", "units": 0},
+        {"effect": "quota", "quota": "questions", "units": 10**9 + 1},
+        {"effect": "quota", "quota": "questions", "by": "user_id"},
+        {"effect": "quota", "quota": "API calls"},
+        {"source": "answer_posted", "quota": "questions"},
+    ],
 )
 def test_a_reaction_that_is_none(fields: Any) -> None:
     with pytest.raises(InvalidPolicy):
         Reaction(**fields)
+
+
+def test_what_is_cached_is_that_of_whom_or_of_what_the_event_is_about() -> None:
+    asked = event("question.asked", user_id="usr_ada", question_id=QUESTION)
+    assert reactions.place(rule("question.asked", effect="cache"), asked) == Place("question", QUESTION)
+    user = rule("question.asked", effect="cache", about="user")
+    assert reactions.place(user, asked) == Place("user", "usr_ada")
+    voter = rule("question.upvoted", effect="cache", about="user", to="voter_id")
+    assert reactions.place(voter, event("question.upvoted", user_id="usr_ada", voter_id="usr_b")).name == "usr_b"
+    for nobody in (event("question.asked"), event("question.asked", user_id=None), event("question.asked", user_id="")):
+        assert reactions.place(user, nobody) is None
+
+
+def test_every_event_that_says_what_a_user_or_a_question_is_now_invalidates_it() -> None:
+    """All of the catalog's but those that change nothing of it."""
+    rules = reactions.table(POLICY, CATALOG)
+    cached = {(each.event_type, each.kind) for each in rules if each.reaction.effect == "cache"}
+    users = {kind.event_type for kind in CATALOG if kind.event_type.startswith("user.")}
+    assert users - {name for name, kind in cached if kind == "user"} == {
+        "user.logged_in",
+        "user.logged_out",
+        "user.login_failed",
+    }
+    questions = {kind.event_type for kind in CATALOG if kind.event_type.startswith("question.")}
+    about = {"answer.posted", "answer.deleted", "answer.accepted", "answer.unaccepted"}
+    assert {name for name, kind in cached if kind == "question"} == questions | about
+    last = {each.event_type: each.reaction.effect for each in rules}
+    assert {last[name] for name, _ in cached} == {"cache"}, "it goes behind all else that follows"
+
+
+def test_only_what_concerns_the_game_needs_a_profile() -> None:
+    assert not reactions.needs_profile(POLICY, "user.profile_updated")
+    assert not reactions.needs_profile(POLICY, "quiz.passed")
+    assert reactions.needs_profile(POLICY, "user.email_verified")
+
+
+@pytest.mark.parametrize(("lifetime", "backoff"), [(300, 1), (1, 1), (86_400, 1), (300, 3_600), (86_400, 60)])
+def test_an_invalidation_is_tried_until_what_it_would_take_away_has_expired(lifetime: int, backoff: int) -> None:
+    policy = Policy(caches={"lifetime": lifetime, "spread": 0}, events={"backoff": backoff})
+    tries = reactions.tries(rule("user.erased", effect="cache"), policy)
+    waits = [reactions.wait(policy.events, attempt) for attempt in range(1, tries)]
+    assert sum(waits) >= lifetime
+    assert tries == policy.events.attempts or sum(waits[:-1]) < lifetime
+    assert tries <= 100
+    assert reactions.tries(rule("user.erased", effect="hide"), policy) == policy.events.attempts
+
+
+def test_a_wait_doubles_and_is_an_hour_at_the_most() -> None:
+    waits = [reactions.wait(POLICY.events, attempt) for attempt in (1, 2, 3, 12, 13, 100)]
+    assert waits == [1, 2, 4, 2_048, 3_600, 3_600]
 
 
 def test_a_hosts_type_may_be_registered_later() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tektree.models.questions import Question
 from tektree.models.sessions import Session
 from tektree.wire.documents import from_document
 from tektree.wire.values import (
+    _SCHEMA,
     cached_from_json,
     cached_to_json,
     count_from_text,
@@ -163,6 +165,16 @@ def test_a_cached_record_comes_back_equal(model: type[Value], data: st.DataObjec
     record = data.draw(records(model)).evolve(**secret)
     assert cached_from_json(model, cached_to_json(record)) == record
     assert json.loads(cached_to_json(record))["schema"] == 1
+
+
+def test_the_fields_of_what_is_cached_are_those_of_this_schema() -> None:
+    """Whoever adds a field raises the schema: else what was cached before is read without it, as its default."""
+    fields = {
+        model: [name for name, each in model.model_fields.items() if not each.exclude] for model in (User, Question)
+    }
+    digests = {model.__name__: sha256(" ".join(names).encode()).hexdigest()[:8] for model, names in fields.items()}
+    expected = {"User": "7d32b353", "Question": "016f52c2"}
+    assert (_SCHEMA, digests) == (1, expected), f"raise the schema by one, and write here {digests}"
 
 
 @pytest.mark.parametrize(

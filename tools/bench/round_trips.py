@@ -28,10 +28,23 @@ from tektree._sync.backends.redis.rate_limits import limit_keys
 from tektree._sync.sdk import memory_backends
 from tektree.backends.redis import async_with_redis, with_redis
 from tektree.models.leaderboards import BoardEntry
+from tektree.models.questions import Question
 from tektree.ports import Backends
 from tektree.wire.scripts import script
 
 ADA = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
+NOW = datetime(2025, 12, 16, 14, tzinfo=UTC)
+QUESTION = Question(
+    id="676000000000000000000001",
+    title="How do I implement event sourcing?",
+    slug="how-do-i-implement-event-sourcing",
+    body="I'm building an event-driven system and want to know where to begin. " * 8,
+    tags=("go", "event-sourcing"),
+    visibility="public",
+    created_by=ADA.id,
+    created_at=NOW,
+    updated_at=NOW,
+)
 POLICY = Policy.from_toml(
     'rate_limits.tiers.free = { "*" = { limit = 1000000 } }\nquotas.free = { questions = "unlimited" }'
 )
@@ -44,6 +57,7 @@ def main() -> None:
     with _server(given.port) as port:
         _sync(port, *((3, 5) if given.quick else (100, 100)))
         if port:
+            asyncio.run(_alone(port, *((3, 5) if given.quick else (50, 100))))
             asyncio.run(_tasks(port, *((1, 2) if given.quick else (5, 100))))
 
 
@@ -53,11 +67,14 @@ def _sync(port: int, rounds: int, calls: int) -> None:
     tek = TekTree(backends, POLICY)
     client.set("bench", "v" * 200)
     token, turn = tek.sessions.open(ADA).token, count()
+    question = tek.caches.questions(Questions()).question
     _crowd(backends, 100_000 if rounds > 3 else 100)
     works: dict[str, Work] = {
         "GET of redis-py": lambda: client.get("bench"),
         "rate_limits.hit, with headers": lambda: tek.rate_limits.hit(f"usr_{next(turn) % 50}", "/api").headers,
         "sessions.resolve": lambda: tek.sessions.resolve(token),
+        "caches.questions, a hit": lambda: question(QUESTION.id),
+        **_dogpile(client),
         "quotas.consume": lambda: tek.quotas.consume(ADA, "questions"),
         "admit: session, limit and quota": lambda: tek.admit(token, f"/api/{next(turn) % 50}", "questions"),
         "leaderboards.around, 25 of 100,000": lambda: tek.leaderboards.around(Board.GLOBAL, "usr_50000", 12),
@@ -71,6 +88,32 @@ def _sync(port: int, rounds: int, calls: int) -> None:
         show("what a limit holds", ("bytes", "limit"), rows)
     tek.close()
     client.close()
+
+
+class Questions:
+    """Where the question of the bench is kept."""
+
+    def question(self, question_id: str) -> Question:
+        """The question."""
+        return QUESTION
+
+
+class AsyncQuestions:
+    """The same, awaited."""
+
+    async def question(self, question_id: str) -> Question:
+        """The question."""
+        return QUESTION
+
+
+def _dogpile(client: Any) -> dict[str, Work]:
+    """A hit of dogpile.cache, which pickles the record and unpickles it. Its backend makes a client of its own."""
+    port = client.connection_pool.connection_kwargs.get("port")
+    if optional("dogpile.cache") is None or not port:
+        return {}
+    region = optional("dogpile.cache").make_region().configure("dogpile.cache.redis", arguments={"port": port})
+    region.get_or_create("dogpile", lambda: QUESTION)
+    return {"dogpile.cache, a hit": lambda: region.get_or_create("dogpile", lambda: QUESTION)}
 
 
 def _crowd(backends: Backends, members: int) -> None:
@@ -100,6 +143,37 @@ def _held(tek: TekTree, client: Any, hits: int) -> int:
     return sum(client.memory_usage(key) for key in client.scan_iter(f"*usr_held{hits}:*"))
 
 
+async def _alone(port: int, rounds: int, calls: int) -> None:
+    """What one task waits for a hit."""
+    client: Any = redis.asyncio.Redis(port=port)
+    tek = AsyncTekTree(async_with_redis(async_memory_backends(), client), POLICY)
+    question = tek.caches.questions(AsyncQuestions()).question
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "GET of redis-py": lambda: client.get("bench"),
+        "caches.questions, a hit": lambda: question(QUESTION.id),
+    }
+    cache = None if optional("cashews") is None else optional("cashews").Cache()
+    if cache is not None:
+        cache.setup(f"redis://127.0.0.1:{port}")
+        await cache.set("cashews", QUESTION)
+        works["cashews, a hit"] = lambda: cache.get("cashews")
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                await work()
+            taken[name].append((time.perf_counter() - start) / calls * 1e6)
+    tenths = {name: statistics.quantiles(times, n=10)[0] for name, times in taken.items()}
+    least = next(iter(tenths.values()))
+    rows = [(each, each / least, name) for name, each in tenths.items()]
+    show("one asyncio task", ("µs", "ratio", "call"), rows)
+    if cache is not None:
+        await cache.close()
+    await tek.close()
+    await client.aclose()
+
+
 async def _tasks(port: int, rounds: int, calls: int) -> None:
     client: Any = redis.asyncio.Redis(port=port)
     tek = AsyncTekTree(async_with_redis(async_memory_backends(), client), POLICY)
@@ -107,6 +181,7 @@ async def _tasks(port: int, rounds: int, calls: int) -> None:
     taking = script("rate_limits_take")
     await client.script_load(taking.text)
     keys = limit_keys("usr_tasks", "/plain")
+    question = tek.caches.questions(AsyncQuestions()).question
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "GET of redis-py": lambda: client.get("bench"),
         "EVALSHA of redis-py, with the script of hit": lambda: client.evalsha(
@@ -114,6 +189,7 @@ async def _tasks(port: int, rounds: int, calls: int) -> None:
         ),
         "rate_limits.hit": lambda: tek.rate_limits.hit("usr_tasks", "/api"),
         "sessions.resolve": lambda: tek.sessions.resolve(token),
+        "caches.questions, a hit": lambda: question(QUESTION.id),
     }
     best = dict.fromkeys(works, 0.0)
     for _ in range(rounds):

@@ -11,6 +11,7 @@ from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -64,10 +65,17 @@ class AsyncTekTree:
         handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
         self.gamification = AsyncGamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = AsyncLeaderboards(backends, clock)
-        AsyncReactions(self.gamification, backends.gamification, handlers, self.policy)
         self.rate_limits = AsyncRateLimits(backends.rate_limits or AsyncMemoryRateLimits(clock), self.policy, clock)
+        self.caches = AsyncCaches(backends.caches, self.policy, clock, ids)
         self.accounts = AsyncAccounts(
-            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+            backends,
+            self.gamification,
+            handlers,
+            self.policy,
+            clock,
+            ids,
+            limits=self.rate_limits,
+            caches=self.caches,
         )
         self.subscriptions = AsyncSubscriptions(
             backends.subscriptions,
@@ -94,7 +102,6 @@ class AsyncTekTree:
             self.accounts,
             tell=handlers.say,
         )
-        AsyncRevocations(self.sessions, handlers, self.policy)
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,
@@ -104,6 +111,18 @@ class AsyncTekTree:
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
+        AsyncReactions(
+            self.gamification,
+            backends.gamification,
+            handlers,
+            self.policy,
+            clock,
+            self.accounts,
+            self.subscriptions,
+            self.quotas,
+            self.caches,
+        )
+        AsyncRevocations(self.sessions, handlers, self.policy)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )

@@ -12,6 +12,7 @@ from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -65,10 +66,17 @@ class TekTree:
         handlers = Handlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
         self.gamification = Gamification(backends, self.policy, clock, ids, handlers=handlers)
         self.leaderboards = Leaderboards(backends, clock)
-        Reactions(self.gamification, backends.gamification, handlers, self.policy)
         self.rate_limits = RateLimits(backends.rate_limits or MemoryRateLimits(clock), self.policy, clock)
+        self.caches = Caches(backends.caches, self.policy, clock, ids)
         self.accounts = Accounts(
-            backends, self.gamification, handlers, self.policy, clock, ids, limits=self.rate_limits
+            backends,
+            self.gamification,
+            handlers,
+            self.policy,
+            clock,
+            ids,
+            limits=self.rate_limits,
+            caches=self.caches,
         )
         self.subscriptions = Subscriptions(
             backends.subscriptions,
@@ -95,7 +103,6 @@ class TekTree:
             self.accounts,
             tell=handlers.say,
         )
-        Revocations(self.sessions, handlers, self.policy)
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,
@@ -105,6 +112,18 @@ class TekTree:
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
+        Reactions(
+            self.gamification,
+            backends.gamification,
+            handlers,
+            self.policy,
+            clock,
+            self.accounts,
+            self.subscriptions,
+            self.quotas,
+            self.caches,
+        )
+        Revocations(self.sessions, handlers, self.policy)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )

@@ -6,6 +6,7 @@
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
+from tektree._async.backends.memory.caches import AsyncMemoryCaches
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
@@ -15,6 +16,7 @@ from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.bundles import memory_backends
+from tektree._sync.backends.memory.caches import MemoryCaches
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
@@ -25,6 +27,7 @@ from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 
 __all__ = [
     "AsyncMemoryAccounts",
+    "AsyncMemoryCaches",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
     "AsyncMemoryGamification",
@@ -35,6 +38,7 @@ __all__ = [
     "AsyncMemorySessions",
     "AsyncMemorySubscriptions",
     "MemoryAccounts",
+    "MemoryCaches",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryGamification",

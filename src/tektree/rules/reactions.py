@@ -5,28 +5,48 @@ is delivered. No event may lead back to itself: XP that makes XP has no end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast, get_args
 
 from tektree.errors import ConfigurationError, InvalidPolicy
 from tektree.ids import transaction_id
+from tektree.models.caches import Kind, Place
 from tektree.models.events import Event
 from tektree.models.gamification import EntityRef
-from tektree.policy import Policy, Reaction
+from tektree.policy import Events, Policy, Reaction
 from tektree.rules.catalog import CATALOG, Catalog
 
-__all__ = ["LEDGER", "OWN", "Rule", "about", "check", "fits", "key", "receiver", "table"]
+__all__ = [
+    "LEDGER",
+    "OWN",
+    "Rule",
+    "about",
+    "check",
+    "fits",
+    "key",
+    "needs_profile",
+    "place",
+    "receiver",
+    "table",
+    "tries",
+    "wait",
+]
 
 LEDGER: Final = frozenset([kind.event_type for kind in CATALOG if kind.stream == "user:{user_id}:xp"])
 """The types that rows of the ledger tell."""
 
 _BOARDS: Final = frozenset({"leaderboard.opted_in", "leaderboard.opted_out"})
+_USED: Final = frozenset({"quota.threshold_reached", "quota.exceeded"})
+_GIVEN_BACK: Final = frozenset({"quota.refunded"})
 _TELLS: Final[Mapping[str, frozenset[str]]] = {
     "award": LEDGER,
     "reverse": LEDGER,
     "activity": LEDGER,
     "hide": _BOARDS,
     "show": _BOARDS,
+    "cache": frozenset(),
 }
+_LONGEST_WAIT: Final = 3_600
+_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 OWN: Final = frozenset({"gamification-service", "system"})
 """Services whose events nobody else tells."""
@@ -42,13 +62,27 @@ class Rule(NamedTuple):
     def name(self) -> str:
         """What the rule is called in events, and its handler in deliveries."""
         reaction = self.reaction
-        return ":".join([part for part in ("reaction", self.event_type, reaction.effect, reaction.source) if part])
+        what = self.kind if reaction.effect == "cache" else reaction.quota or reaction.source
+        return ":".join([part for part in ("reaction", self.event_type, reaction.effect, what) if part])
+
+    @property
+    def kind(self) -> str:
+        """The kind of entity that it is about."""
+        return self.reaction.about or self.event_type.partition(".")[0]
+
+    @property
+    def tells(self) -> frozenset[str]:
+        """The types of events that come of it."""
+        if self.reaction.effect == "quota":
+            return _USED if self.reaction.units > 0 else _GIVEN_BACK
+        return _TELLS[self.reaction.effect]
 
 
 def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     """All rules of a policy, in the order in which they run.
 
-    Raises `InvalidPolicy` for a field that the payload of a known event lacks, for one rule twice, and for a circle.
+    Raises `InvalidPolicy` for a field that the payload of a known event lacks, for what has no cache, for one rule
+    twice, and for a circle.
     """
     rules = [Rule(event_type, each) for event_type, reactions in policy.reactions.items() for each in reactions]
     names: set[str] = set()
@@ -56,6 +90,10 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
         if rule.name in names:
             raise InvalidPolicy(f"reactions.{rule.event_type}", "has the same effect twice")
         names.add(rule.name)
+        if rule.reaction.effect == "cache" and rule.kind not in _KINDS:
+            raise InvalidPolicy(
+                f"reactions.{rule.event_type}", f"there is no cache of {rule.kind!r}; say about = {' or '.join(_KINDS)}"
+            )
         _known_fields(rule, catalog)
     check(rules, {})
     return rules
@@ -66,7 +104,7 @@ def check(rules: Iterable[Rule], handlers: Mapping[str, tuple[str, Sequence[str]
 
     ``handlers`` are the pattern of each handler, and the types that it says it emits.
     """
-    steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(_TELLS[rule.reaction.effect])]
+    steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(rule.tells)]
     steps += [(pattern, name, tells) for name, (pattern, emits) in handlers.items() for tells in emits]
     behind = {
         told: [(tells, name) for pattern, name, tells in steps if fits(pattern, told)]
@@ -108,9 +146,43 @@ def _known_fields(rule: Rule, catalog: Catalog) -> None:
     if rule.event_type not in catalog:  # a host's, which may be registered later
         return
     fields, reaction = catalog.kind(rule.event_type).fields, rule.reaction
-    for field in (reaction.to, reaction.by, reaction.first):
+    named = (_named(rule),) if reaction.effect == "cache" else (reaction.to, reaction.by, reaction.first)
+    for field in named:
         if field is not None and field not in fields:
             raise InvalidPolicy(f"reactions.{rule.event_type}", f"names the field {field!r}, which its payload lacks")
+
+
+def _named(rule: Rule) -> str:
+    """The field that holds the name of what is cached: of a user the uid."""
+    return rule.reaction.to if rule.kind == "user" else f"{rule.kind}_id"
+
+
+def needs_profile(policy: Policy, event_type: str) -> bool:
+    """Whether what follows from an event needs its user's gamification profile."""
+    return any(each.effect != "cache" for each in policy.reactions.get(event_type, ()))
+
+
+def wait(settings: Events, attempts: int) -> int:
+    """The seconds between an attempt that failed, the first, second, third …, and the next one."""
+    return min(settings.backoff << min(attempts - 1, 32), _LONGEST_WAIT)
+
+
+def tries(rule: Rule, policy: Policy) -> int:
+    """How often a rule is tried in all; to invalidate, until what is cached has expired by itself."""
+    attempts, passed = policy.events.attempts, 0
+    if rule.reaction.effect == "cache":
+        least = 1
+        while passed < policy.caches.lifetime:
+            passed += wait(policy.events, least)
+            least += 1
+        attempts = max(attempts, least)
+    return attempts
+
+
+def place(rule: Rule, event: Event) -> Place | None:
+    """Where that is cached which a rule invalidates; None: the event does not name it."""
+    name = event.payload.get(_named(rule))
+    return Place(cast(Kind, rule.kind), name) if isinstance(name, str) and name else None
 
 
 def receiver(rule: Rule, event: Event) -> str | None:
@@ -122,7 +194,7 @@ def receiver(rule: Rule, event: Event) -> str | None:
 
 def about(rule: Rule, event: Event) -> EntityRef | None:
     """What the reaction is about: the entity whose id the payload holds."""
-    kind = rule.reaction.about or event.event_type.partition(".")[0]
+    kind = rule.kind
     id = event.payload.get(f"{kind}_id")
     return EntityRef(kind, id) if isinstance(id, str) and kind != "user" else None
 

@@ -17,6 +17,7 @@ from tektree.models.base import INT53, Value, checked, json_value
 from tektree.models.sessions import Session
 
 __all__ = [
+    "NONE_CACHED",
     "cached_from_json",
     "cached_to_json",
     "count_from_text",
@@ -91,6 +92,8 @@ def count_from_text(key: str, text: str | bytes | None) -> int | None:
 _SCHEMA: Final = 1
 """Raised when what is cached changes its meaning; values of another schema are misses."""
 _BEFORE: Final = f'{{"schema":{_SCHEMA},"record":'
+NONE_CACHED: Final = f"{_BEFORE}null}}"
+"""What is cached where there is no record."""
 
 
 def cached_to_json(record: Value) -> str:

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import bcrypt
 import pytest
 
-from tektree import Board
+from tektree import AsyncTekTree, Board, TekTree
+from tektree.backends.memory import AsyncMemoryCaches, MemoryCaches
 from tektree.errors import InvalidCredentials, Taken
 from tektree.models.accounts import PasswordHash, User
 from tektree.redaction import _without_documents, watch
@@ -20,9 +22,10 @@ from tests.backends.mongo.test_commands import _is_served as is_served
 from tests.backends.mongo.test_commands import _parts as parts
 from tests.backends.mongo.test_commands import _shape as shape
 from tests.backends.mongo.test_commands import orders, queries
-from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
 
 PLANTED = "Zaphod"
+DELIVERED = [f"find {EVENTS}", f"find {DELIVERIES}", f"update {EVENTS}"]
 SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 
 
@@ -221,6 +224,33 @@ async def lived(tek: Any) -> dict[str, str]:
         "digest": tokens.digest(reset, "reset"),
         "bio": f"I am {PLANTED}",
     }
+
+
+@SERVERS
+def test_a_user_who_is_cached_costs_nothing(world: World) -> None:
+    """By id from the second time on: the cache knows users by uid. A change costs three commands more."""
+
+    async def scenario(world: World) -> None:
+        heard = Heard()
+        caches: Any = (AsyncMemoryCaches if world.is_async else MemoryCaches)(world.clock)
+        backends = replace(world.backends(world.client(event_listeners=[heard])), caches=caches)
+        options: dict[str, Any] = {"clock": world.clock, "policy": POLICY}
+        tek: Any = AsyncTekTree(backends, **options) if world.is_async else Awaited(TekTree(backends, **options))
+        user = await registered(tek)
+        heard.names()
+        for sent in ([f"find {USERS}"], [f"find {USERS}"], []):
+            assert (await tek.accounts.get(user.id)).bio is None
+            assert heard.names() == sent
+        await tek.accounts.by_uid(user.uid)
+        assert heard.names() == []
+        await tek.accounts.update_profile(user, bio="x")
+        told = [f"find {EVENTS}", f"insert {EVENTS}", f"update {USERS}"]
+        assert heard.names() == [f"find {USERS}", f"update {USERS}", *told, *DELIVERED]
+        for sent in ([f"find {USERS}"], []):
+            assert (await tek.accounts.by_uid(user.uid)).bio == "x"
+            assert heard.names() == sent
+
+    world.run(scenario)
 
 
 def planted_in(world: World) -> list[str]:

@@ -9,7 +9,7 @@ from tests.backends.redis.worlds import World
 BOARDS = [each.__name__ for each in (*CHECKS, *RACES)]
 
 
-@pytest.mark.parametrize("check", [*BOARDS, *checks("quotas", "rate_limits", "sessions")])
+@pytest.mark.parametrize("check", [*BOARDS, *checks("caches", "quotas", "rate_limits", "sessions")])
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:
         if world.is_async:

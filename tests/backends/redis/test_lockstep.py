@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tektree.backends.memory import MemoryQuotas, MemorySessions
+from tektree.backends.memory import MemoryCaches, MemoryQuotas, MemorySessions
 from tektree.ids import derived_id
+from tektree.models.accounts import User
+from tektree.models.caches import Place
+from tektree.models.questions import Question
 from tektree.models.quotas import Counter, Taken
 from tektree.models.sessions import Session
 from tests.backends.redis.worlds import World
@@ -87,6 +90,7 @@ QUOTA_STEPS = st.lists(
         st.tuples(st.just("hold"), USERS, st.integers(1, 4), st.none() | SMALL, SMALL, st.sampled_from([0, 3600])),
         st.tuples(st.just("settle"), USERS, st.integers(1, 4), SMALL, st.booleans(), st.none() | st.integers(0, 9)),
         st.tuples(st.just("read"), USERS),
+        st.tuples(st.just("count"), USERS, st.integers(-4, 4), st.none() | st.integers(0, 9), IDS),
     ),
     max_size=40,
 )
@@ -98,6 +102,9 @@ def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
     if name == "take":
         n, limit, request = rest
         return name, (counter, n, limit, 80, f"{uid} take {request}", START)
+    if name == "count":
+        n, limit, cause = rest
+        return name, (counter, n, limit, 80, f"{uid} cause {cause}", START)
     if name == "give":
         return name, (counter, rest[0], f"{uid} give {rest[1]}", START)
     if name == "hold":
@@ -125,6 +132,62 @@ async def compared(ours: MemoryQuotas, steps: list[Any], world: World) -> None:
         assert found == expected, (name, arguments)
 
 
+TOKENS = st.sampled_from("abc")
+PLACES = st.sampled_from([Place("user", "usr_a"), Place("question", derived_id("a"))])
+CACHE_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("read"), PLACES),
+        st.tuples(st.just("begin"), PLACES, TOKENS),
+        st.tuples(st.just("keep"), PLACES, TOKENS, st.none() | IDS),
+        st.tuples(st.just("leave"), PLACES, TOKENS),
+        st.tuples(st.just("invalidate"), PLACES),
+    ),
+    max_size=40,
+)
+
+
+def cache_call(step: Any) -> tuple[str, tuple[Any, ...]]:
+    """A step as a call. What is kept tells by its version which one it is."""
+    name, place, *rest = step
+    if name == "begin":
+        return name, (place, *rest, 60_000)
+    if name == "keep":
+        return name, (place, None if rest[1] is None else record(place, rest[1]), rest[0], 60_000)
+    return name, (place, *rest)
+
+
+def record(place: Place, version: int) -> User | Question:
+    at = {"created_at": START, "updated_at": START}
+    if place.kind == "user":
+        return User(id=derived_id("a"), uid=place.name, email="a@example.com", handle="a", bio=str(version), **at)
+    return Question(
+        id=place.name, title=str(version), slug="a", body="", visibility="public", created_by=derived_id("a"), **at
+    )
+
+
+@pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(CACHE_STEPS)
+def test_caches(world: World, steps: list[Any]) -> None:
+    world.look.flushall()
+    world.run(partial(cached, MemoryCaches(lambda: START), steps))
+
+
+async def cached(ours: MemoryCaches, steps: list[Any], world: World) -> None:
+    theirs = world.store("caches")
+    for step in steps:
+        name, arguments = cache_call(step)
+        expected, found = getattr(ours, name)(*arguments), await getattr(theirs, name)(*arguments)
+        assert found == expected, (name, arguments)
+
+
+class Alone(MemoryCaches):
+    """The control: an invalidation lets the load go on."""
+
+    def invalidate(self, place: Place) -> None:
+        self._texts.pop(place, None)
+
+
 class OneMore(MemoryQuotas):
     """The control: a limit that is one too high."""
 
@@ -134,5 +197,9 @@ class OneMore(MemoryQuotas):
 
 @pytest.mark.lanes(FAKE)
 def test_a_store_that_is_out_of_step_is_found(world: World) -> None:
+    place = Place("user", "usr_a")
+    steps = [("begin", place, "a"), ("invalidate", place), ("keep", place, "a", 1)]
+    with pytest.raises(AssertionError, match="keep"):
+        world.run(partial(cached, Alone(lambda: START), steps))
     with pytest.raises(AssertionError, match="take"):
         world.run(partial(compared, OneMore(), [("load", "usr_a", 0), ("take", "usr_a", 4, 3, 0)]))

@@ -9,6 +9,7 @@ from typing import Final
 
 from tektree._async.conformance import (
     accounts,
+    caches,
     deliveries,
     events,
     gamification,
@@ -41,5 +42,6 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "rate_limits": (rate_limits.CHECKS, rate_limits.RACES),
     "quotas": (quotas.CHECKS, quotas.RACES),
     "sessions": (sessions.CHECKS, sessions.RACES),
+    "caches": (caches.CHECKS, caches.RACES),
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
@@ -22,7 +23,8 @@ class AsyncBackends:
 
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
-    quotas as one, where one step can look at all three.
+    quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
+    hear of a change.
     """
 
     gamification: AsyncGamificationRepository
@@ -40,3 +42,4 @@ class AsyncBackends:
     quotas: AsyncQuotaStore | None = None
     created: AsyncUsageReader | None = None
     admissions: AsyncAdmissionStore | None = None
+    caches: AsyncCacheStore | None = None

@@ -15,13 +15,14 @@ from typing import Any, Final, Unpack
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.attempts import Attempts
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.exports import AsyncExports
 from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.hashing import AsyncHashing, Entropy
 from tektree._async.services.rate_limits import AsyncRateLimits
-from tektree._async.services.users import AsyncUsers
+from tektree._async.services.users import AsyncShownUsers, AsyncUsers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
 from tektree.errors import (
@@ -77,10 +78,12 @@ class AsyncAccounts:
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
         limits: AsyncRateLimits | None = None,
+        caches: AsyncCaches | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = AsyncFollowers(backends, gamification, handlers, policy, clock)
         self.users = AsyncUsers(backends, self.followers, handlers, policy, clock, pause)
+        self._shown = AsyncShownUsers(self.users, caches or AsyncCaches(None, policy, clock, ids))
         self._hashing = AsyncHashing(policy.passwords, entropy)
         self._exports = AsyncExports(backends, clock)
         self._attempts = Attempts()
@@ -110,12 +113,16 @@ class AsyncAccounts:
         return await self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     async def get(self, user_id: str) -> User:
-        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (await self.users.found(user_id)).user
+        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`.
+
+        Where there is a cache, from there, without password hash and tokens: as new as the last change that was told.
+        ``last_login_at`` and ``handle_claims`` may be as old as the cache.
+        """
+        return await self._shown.by_id(user_id)
 
     async def by_uid(self, uid: str) -> User:
-        """The user of that uid. Raises `InvalidInput`, `NotFound`."""
-        return await self._sought(await self._accounts.by_uid(uid_of(uid)), uid)
+        """The user of that uid, as `get`. Raises `InvalidInput`, `NotFound`."""
+        return await self._shown.by_uid(uid_of(uid))
 
     async def by_handle(self, handle: str) -> User:
         """The user of that handle, however it is capitalised. Raises `InvalidInput`, `NotFound`."""

@@ -3,9 +3,16 @@
 from functools import partial
 
 from tektree._async.ports.gamification import AsyncGamificationRepository
+from tektree._async.services.accounts import AsyncAccounts
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers, Registered
+from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.subscriptions import AsyncSubscriptions
+from tektree.clock import Clock, read
 from tektree.errors import NotFound
+from tektree.ids import event_id
+from tektree.models.accounts import Principal
 from tektree.models.events import Event
 from tektree.models.gamification import AwardRequest
 from tektree.policy import Policy
@@ -16,7 +23,11 @@ __all__ = ["AsyncReactions"]
 
 
 class AsyncReactions:
-    """Registers a handler for every rule of the policy. Its line waits while a reaction is owed."""
+    """Registers a handler for every rule of the policy. Its line waits while a reaction is owed.
+
+    Where nothing is cached there is nothing to invalidate, so no handler does. An invalidation that was given up holds
+    up nothing: what it was to take away has expired by then.
+    """
 
     def __init__(
         self,
@@ -24,30 +35,60 @@ class AsyncReactions:
         profiles: AsyncGamificationRepository,
         handlers: AsyncHandlers,
         policy: Policy,
+        clock: Clock,
+        accounts: AsyncAccounts,
+        subscriptions: AsyncSubscriptions,
+        quotas: AsyncQuotas,
+        caches: AsyncCaches,
     ) -> None:
         self._gamification = gamification
         self._profiles = profiles
+        self._handlers = handlers
         self._policy = policy
+        self._clock = clock
+        self._accounts = accounts
+        self._subscriptions = subscriptions
+        self._quotas = quotas
+        self._caches = caches
         for rule in reactions.table(policy, handlers.catalog):
+            is_cache = rule.reaction.effect == "cache"
+            if is_cache and not caches.on:
+                continue
             handlers.register(
                 Registered(
                     name=rule.name,
                     pattern=rule.event_type,
                     function=partial(self._react, rule),
-                    on_failure="park",
-                    attempts=policy.events.attempts,
+                    on_failure="skip" if is_cache else "park",
+                    attempts=reactions.tries(rule, policy),
                     rule=rule.name,
                 )
             )
 
     async def _react(self, rule: Rule, event: Event) -> None:
+        if rule.reaction.effect == "cache":
+            place = reactions.place(rule, event)
+            if place is not None:
+                await self._caches.invalidate(*place)
+            return
         uid = reactions.receiver(rule, event)
         if uid is None:
             return
+        if rule.reaction.effect == "quota":
+            await self._count(rule, event, uid)
+        else:
+            await self._play(rule, event, await self._user_id(uid))
+
+    async def _user_id(self, uid: str) -> str:
         profile = await self._profiles.by_uid(uid)
         if profile is None:
             raise NotFound("profile", uid)
-        effect, user_id = rule.reaction.effect, profile.user_id
+        return profile.user_id
+
+    # -- gamification -------------------------------------------------------------------------------------------------
+
+    async def _play(self, rule: Rule, event: Event, user_id: str) -> None:
+        effect = rule.reaction.effect
         if effect == "award":
             await self._award(rule, event, user_id)
         elif effect == "reverse":
@@ -70,3 +111,35 @@ class AsyncReactions:
         first = rule.reaction.first
         only_again = first is not None and event.payload.get(first) is not True
         await self._gamification.awards.grant(request, event.event_type, event.event_id, only_again)
+
+    # -- quotas -------------------------------------------------------------------------------------------------------
+
+    async def _count(self, rule: Rule, event: Event, uid: str) -> None:
+        """Counts in the period in which it happened, whenever it is heard of. What was given back is told."""
+        reaction, user = rule.reaction, await self._principal(uid)
+        quota_type = reaction.quota or ""
+        cause = event_id(event.event_id, rule.name)
+        usage = await self._quotas.count(user, quota_type, reaction.units, cause, event.timestamp)
+        if usage is None or reaction.units > 0:
+            return
+        from tektree.models.payloads.quotas import QuotaRefunded
+
+        told = QuotaRefunded(
+            user_id=uid,
+            quota_type=quota_type,
+            period=usage.period,
+            amount=-reaction.units,
+            reason=event.event_type.replace(".", "_"),
+            cause_event_id=event.event_id,
+        )
+        now = read(self._clock)
+        await self._handlers.tell(told, event_id(event.event_id, "quota.refunded", rule.name)[4:], now, now)
+
+    async def _principal(self, uid: str) -> Principal:
+        """The user, on the tier in force; one whom the host keeps has it from the subscription."""
+        account = await self._accounts.account(uid)
+        if account is not None:
+            return Principal(account.id, uid, account.tier, account.role)
+        user = Principal(await self._user_id(uid), uid)
+        entitled = await self._subscriptions.entitlements(user)
+        return Principal(user.id, uid, entitled.tier)

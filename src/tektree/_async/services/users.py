@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
@@ -17,9 +18,10 @@ from tektree.models.payloads import Payload
 from tektree.policy import Policy
 from tektree.rules import accounts, roles
 from tektree.rules.accounts import Sought
+from tektree.rules.caches import shown
 from tektree.rules.roles import Owner
 
-__all__ = ["AsyncUsers", "Decide"]
+__all__ = ["AsyncShownUsers", "AsyncUsers", "Decide"]
 
 Decide = Callable[[User, datetime], tuple[User, Payload | None] | None]
 """The user after a change, and what is told of it; None where there is nothing to change."""
@@ -27,6 +29,8 @@ Decide = Callable[[User, datetime], tuple[User, Payload | None] | None]
 _ATTEMPTS: Final = 30
 _INSERTS: Final = 3
 _LONGEST_NAME: Final = 320
+_KNOWN: Final = 65_536
+"""So many uids are remembered by id."""
 _SOMEBODY: Final = Owner("", "user")
 """Whom one asks about who asks for nobody."""
 
@@ -58,6 +62,11 @@ class AsyncUsers:
         if stored is None:
             raise NotFound("user", str(user_id))
         return await self._followers.follow(stored)
+
+    async def user(self, uid: str) -> User | None:
+        """The user of that uid, as `found`."""
+        stored = await self._accounts.by_uid(uid)
+        return None if stored is None else (await self._followers.follow(stored)).user
 
     async def called(self, sought: Sought | None, written: str) -> StoredUser | None:
         """Who is called so. ``sought`` is None for what nobody of ours can be called, but an adopted user may be."""
@@ -168,6 +177,39 @@ class AsyncUsers:
         with suppress(Stale):  # whoever changed the holder may have freed it as well
             await self._accounts.swap(holder, freed)
         return True
+
+
+class AsyncShownUsers:
+    """Users as they are shown to anybody who may see them: from the cache, where there is one.
+
+    The cache knows them by uid. The id of a uid never changes, so this process remembers those that it has seen.
+    """
+
+    def __init__(self, users: AsyncUsers, caches: AsyncCaches) -> None:
+        self._users = users
+        self._reader = caches.users(users)
+        self._cached = caches.on
+        self._uids: dict[str, str] = {}
+
+    async def by_uid(self, uid: str) -> User:
+        """The user of that uid. Raises `NotFound`."""
+        user = await self._reader.user(uid)
+        if user is None:
+            raise NotFound("user", uid)
+        return user
+
+    async def by_id(self, user_id: str) -> User:
+        """The user of that id. Raises `InvalidInput`, `NotFound`."""
+        uid = self._uids.get(hex_id(user_id, "user_id")) if self._cached else None
+        if uid is not None:
+            return await self.by_uid(uid)
+        user = (await self._users.found(user_id)).user
+        if not self._cached:
+            return user
+        if len(self._uids) >= _KNOWN:
+            self._uids.clear()
+        self._uids[user_id] = user.uid
+        return shown(user)
 
 
 def _vouched(user: User, who: Principal, verb: str) -> Principal:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
+from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -23,7 +24,8 @@ class Backends:
 
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
-    quotas as one, where one step can look at all three.
+    quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
+    hear of a change.
     """
 
     gamification: GamificationRepository
@@ -41,3 +43,4 @@ class Backends:
     quotas: QuotaStore | None = None
     created: UsageReader | None = None
     admissions: AdmissionStore | None = None
+    caches: CacheStore | None = None

@@ -17,13 +17,14 @@ from typing import Any, Final, Unpack
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.attempts import Attempts
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.exports import Exports
 from tektree._sync.services.followers import Followers
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.hashing import Entropy, Hashing
 from tektree._sync.services.rate_limits import RateLimits
-from tektree._sync.services.users import Users
+from tektree._sync.services.users import ShownUsers, Users
 from tektree.clock import Clock, read
 from tektree.errors import (
     BackendError,
@@ -78,10 +79,12 @@ class Accounts:
         entropy: Entropy = secrets.token_bytes,
         pause: Callable[[int], None] = sync_backoff,
         limits: RateLimits | None = None,
+        caches: Caches | None = None,
     ) -> None:
         self._accounts = backends.accounts
         self.followers = Followers(backends, gamification, handlers, policy, clock)
         self.users = Users(backends, self.followers, handlers, policy, clock, pause)
+        self._shown = ShownUsers(self.users, caches or Caches(None, policy, clock, ids))
         self._hashing = Hashing(policy.passwords, entropy)
         self._exports = Exports(backends, clock)
         self._attempts = Attempts()
@@ -111,12 +114,16 @@ class Accounts:
         return self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     def get(self, user_id: str) -> User:
-        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`."""
-        return (self.users.found(user_id)).user
+        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`.
+
+        Where there is a cache, from there, without password hash and tokens: as new as the last change that was told.
+        ``last_login_at`` and ``handle_claims`` may be as old as the cache.
+        """
+        return self._shown.by_id(user_id)
 
     def by_uid(self, uid: str) -> User:
-        """The user of that uid. Raises `InvalidInput`, `NotFound`."""
-        return self._sought(self._accounts.by_uid(uid_of(uid)), uid)
+        """The user of that uid, as `get`. Raises `InvalidInput`, `NotFound`."""
+        return self._shown.by_uid(uid_of(uid))
 
     def by_handle(self, handle: str) -> User:
         """The user of that handle, however it is capitalised. Raises `InvalidInput`, `NotFound`."""

@@ -32,7 +32,7 @@ from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, EventFilter
 from tektree.models.payloads import Payload
 from tektree.policy import Policy
-from tektree.rules import accounts, settings
+from tektree.rules import accounts, reactions, settings
 
 __all__ = ["Followers"]
 
@@ -128,7 +128,7 @@ class Followers:
         return stored
 
     def _needs_all(self, event_type: str) -> bool:
-        return event_type == _REGISTERED or event_type in self._policy.reactions
+        return event_type == _REGISTERED or reactions.needs_profile(self._policy, event_type)
 
     def _complete(self, user: User, cause: Event, tell: bool) -> None:
         """The profile and the subscription of a user. Made before, they stay as they are."""

@@ -23,6 +23,7 @@ from tektree.ids import Ids, derived_id, event_id, fresh_id
 from tektree.models.events import Delivery, Event, Posting, Recipients, Told
 from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
 from tektree.policy import Policy
+from tektree.rules import reactions
 from tektree.rules.catalog import Catalog
 from tektree.rules.reactions import LEDGER, fits
 
@@ -36,7 +37,6 @@ Handler = Callable[..., object]
 _DEEPEST: Final = 32
 """How many events may cause one another before it is taken for a circle."""
 
-_LONGEST_WAIT: Final = 3_600
 _BLOCKS: Final[dict[OnFailure, Literal["nothing", "line", "handler"]]] = {
     "skip": "nothing",
     "park": "line",
@@ -323,7 +323,7 @@ class Handlers:
         now = read(self._clock)
         reason = "the process ended while it ran" if error is None else _reason(error)
         if delivery.attempts < handler.attempts:
-            wait = min(self._policy.backoff * 2 ** min(delivery.attempts - 1, 32), _LONGEST_WAIT)
+            wait = reactions.wait(self._policy, delivery.attempts)
             return delivery.evolve(token="", until=now, due=now + timedelta(seconds=wait), reason=reason)
         blocks = "line" if isinstance(error, UnknownVersion) else _BLOCKS[handler.on_failure]
         return delivery.evolve(token="", until=now, due=now, state="dead", blocks=blocks, reason=reason)

@@ -4,9 +4,16 @@
 from functools import partial
 
 from tektree._sync.ports.gamification import GamificationRepository
+from tektree._sync.services.accounts import Accounts
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers, Registered
+from tektree._sync.services.quotas import Quotas
+from tektree._sync.services.subscriptions import Subscriptions
+from tektree.clock import Clock, read
 from tektree.errors import NotFound
+from tektree.ids import event_id
+from tektree.models.accounts import Principal
 from tektree.models.events import Event
 from tektree.models.gamification import AwardRequest
 from tektree.policy import Policy
@@ -17,7 +24,11 @@ __all__ = ["Reactions"]
 
 
 class Reactions:
-    """Registers a handler for every rule of the policy. Its line waits while a reaction is owed."""
+    """Registers a handler for every rule of the policy. Its line waits while a reaction is owed.
+
+    Where nothing is cached there is nothing to invalidate, so no handler does. An invalidation that was given up holds
+    up nothing: what it was to take away has expired by then.
+    """
 
     def __init__(
         self,
@@ -25,30 +36,60 @@ class Reactions:
         profiles: GamificationRepository,
         handlers: Handlers,
         policy: Policy,
+        clock: Clock,
+        accounts: Accounts,
+        subscriptions: Subscriptions,
+        quotas: Quotas,
+        caches: Caches,
     ) -> None:
         self._gamification = gamification
         self._profiles = profiles
+        self._handlers = handlers
         self._policy = policy
+        self._clock = clock
+        self._accounts = accounts
+        self._subscriptions = subscriptions
+        self._quotas = quotas
+        self._caches = caches
         for rule in reactions.table(policy, handlers.catalog):
+            is_cache = rule.reaction.effect == "cache"
+            if is_cache and not caches.on:
+                continue
             handlers.register(
                 Registered(
                     name=rule.name,
                     pattern=rule.event_type,
                     function=partial(self._react, rule),
-                    on_failure="park",
-                    attempts=policy.events.attempts,
+                    on_failure="skip" if is_cache else "park",
+                    attempts=reactions.tries(rule, policy),
                     rule=rule.name,
                 )
             )
 
     def _react(self, rule: Rule, event: Event) -> None:
+        if rule.reaction.effect == "cache":
+            place = reactions.place(rule, event)
+            if place is not None:
+                self._caches.invalidate(*place)
+            return
         uid = reactions.receiver(rule, event)
         if uid is None:
             return
+        if rule.reaction.effect == "quota":
+            self._count(rule, event, uid)
+        else:
+            self._play(rule, event, self._user_id(uid))
+
+    def _user_id(self, uid: str) -> str:
         profile = self._profiles.by_uid(uid)
         if profile is None:
             raise NotFound("profile", uid)
-        effect, user_id = rule.reaction.effect, profile.user_id
+        return profile.user_id
+
+    # -- gamification -------------------------------------------------------------------------------------------------
+
+    def _play(self, rule: Rule, event: Event, user_id: str) -> None:
+        effect = rule.reaction.effect
         if effect == "award":
             self._award(rule, event, user_id)
         elif effect == "reverse":
@@ -71,3 +112,35 @@ class Reactions:
         first = rule.reaction.first
         only_again = first is not None and event.payload.get(first) is not True
         self._gamification.awards.grant(request, event.event_type, event.event_id, only_again)
+
+    # -- quotas -------------------------------------------------------------------------------------------------------
+
+    def _count(self, rule: Rule, event: Event, uid: str) -> None:
+        """Counts in the period in which it happened, whenever it is heard of. What was given back is told."""
+        reaction, user = rule.reaction, self._principal(uid)
+        quota_type = reaction.quota or ""
+        cause = event_id(event.event_id, rule.name)
+        usage = self._quotas.count(user, quota_type, reaction.units, cause, event.timestamp)
+        if usage is None or reaction.units > 0:
+            return
+        from tektree.models.payloads.quotas import QuotaRefunded
+
+        told = QuotaRefunded(
+            user_id=uid,
+            quota_type=quota_type,
+            period=usage.period,
+            amount=-reaction.units,
+            reason=event.event_type.replace(".", "_"),
+            cause_event_id=event.event_id,
+        )
+        now = read(self._clock)
+        self._handlers.tell(told, event_id(event.event_id, "quota.refunded", rule.name)[4:], now, now)
+
+    def _principal(self, uid: str) -> Principal:
+        """The user, on the tier in force; one whom the host keeps has it from the subscription."""
+        account = self._accounts.account(uid)
+        if account is not None:
+            return Principal(account.id, uid, account.tier, account.role)
+        user = Principal(self._user_id(uid), uid)
+        entitled = self._subscriptions.entitlements(user)
+        return Principal(user.id, uid, entitled.tier)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.followers import Followers
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
@@ -18,9 +19,10 @@ from tektree.models.payloads import Payload
 from tektree.policy import Policy
 from tektree.rules import accounts, roles
 from tektree.rules.accounts import Sought
+from tektree.rules.caches import shown
 from tektree.rules.roles import Owner
 
-__all__ = ["Users", "Decide"]
+__all__ = ["ShownUsers", "Users", "Decide"]
 
 Decide = Callable[[User, datetime], tuple[User, Payload | None] | None]
 """The user after a change, and what is told of it; None where there is nothing to change."""
@@ -28,6 +30,8 @@ Decide = Callable[[User, datetime], tuple[User, Payload | None] | None]
 _ATTEMPTS: Final = 30
 _INSERTS: Final = 3
 _LONGEST_NAME: Final = 320
+_KNOWN: Final = 65_536
+"""So many uids are remembered by id."""
 _SOMEBODY: Final = Owner("", "user")
 """Whom one asks about who asks for nobody."""
 
@@ -59,6 +63,11 @@ class Users:
         if stored is None:
             raise NotFound("user", str(user_id))
         return self._followers.follow(stored)
+
+    def user(self, uid: str) -> User | None:
+        """The user of that uid, as `found`."""
+        stored = self._accounts.by_uid(uid)
+        return None if stored is None else (self._followers.follow(stored)).user
 
     def called(self, sought: Sought | None, written: str) -> StoredUser | None:
         """Who is called so. ``sought`` is None for what nobody of ours can be called, but an adopted user may be."""
@@ -169,6 +178,39 @@ class Users:
         with suppress(Stale):  # whoever changed the holder may have freed it as well
             self._accounts.swap(holder, freed)
         return True
+
+
+class ShownUsers:
+    """Users as they are shown to anybody who may see them: from the cache, where there is one.
+
+    The cache knows them by uid. The id of a uid never changes, so this process remembers those that it has seen.
+    """
+
+    def __init__(self, users: Users, caches: Caches) -> None:
+        self._users = users
+        self._reader = caches.users(users)
+        self._cached = caches.on
+        self._uids: dict[str, str] = {}
+
+    def by_uid(self, uid: str) -> User:
+        """The user of that uid. Raises `NotFound`."""
+        user = self._reader.user(uid)
+        if user is None:
+            raise NotFound("user", uid)
+        return user
+
+    def by_id(self, user_id: str) -> User:
+        """The user of that id. Raises `InvalidInput`, `NotFound`."""
+        uid = self._uids.get(hex_id(user_id, "user_id")) if self._cached else None
+        if uid is not None:
+            return self.by_uid(uid)
+        user = (self._users.found(user_id)).user
+        if not self._cached:
+            return user
+        if len(self._uids) >= _KNOWN:
+            self._uids.clear()
+        self._uids[user_id] = user.uid
+        return shown(user)
 
 
 def _vouched(user: User, who: Principal, verb: str) -> Principal:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from tektree._async.backends.redis.admissions import AsyncRedisAdmissions
+from tektree._async.backends.redis.caches import AsyncRedisCaches
 from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of, stranger
 from tektree._async.backends.redis.leaderboards import AsyncRedisLeaderboards
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas
@@ -57,6 +58,7 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
         rate_limits=AsyncRedisRateLimits(found),
         sessions=AsyncRedisSessions(found),
         quotas=AsyncRedisQuotas(found),
+        caches=AsyncRedisCaches(found),
         admissions=None if found.is_cluster else AsyncRedisAdmissions(found),
         on_close=close,
     )

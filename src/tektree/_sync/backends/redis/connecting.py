@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from tektree._flavour import sync_redis
 from tektree._sync.backends.redis.admissions import RedisAdmissions
+from tektree._sync.backends.redis.caches import RedisCaches
 from tektree._sync.backends.redis.driver import DEADLINE, Redis, client_of, stranger
 from tektree._sync.backends.redis.leaderboards import RedisLeaderboards
 from tektree._sync.backends.redis.quotas import RedisQuotas
@@ -58,6 +59,7 @@ def with_redis(backends: Backends, redis: Any, deadline: float = DEADLINE) -> Ba
         rate_limits=RedisRateLimits(found),
         sessions=RedisSessions(found),
         quotas=RedisQuotas(found),
+        caches=RedisCaches(found),
         admissions=None if found.is_cluster else RedisAdmissions(found),
         on_close=close,
     )
