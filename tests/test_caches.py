@@ -439,7 +439,7 @@ class Unguarded(_Cached[User]):
 @pytest.fixture
 def few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every turn that somebody waits is a state."""
-    monkeypatch.setattr(services, "_TURNS", 4)
+    monkeypatch.setattr(services, "_TURN", 750)
     monkeypatch.setattr(services, "_LOADS", 2)
 
 

@@ -148,9 +148,9 @@ class TekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there, and so are the leaderboards: those that are not there yet are made by
-        ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other processes do not see it,
-        and leaderboards are read from MongoDB.
+        sessions, quotas) is kept there, users are cached there, and so are the leaderboards kept: those that are not
+        there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other
+        processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client

@@ -1,4 +1,4 @@
-"""Storage on Redis for what is kept for a while: sessions, quotas and rate limits. It needs ``tektree[redis]``.
+"""Storage on Redis for what is kept for a while: sessions, quotas, rate limits, caches. It needs ``tektree[redis]``.
 
 `TekTree.connect` wires it; `with_redis` and `async_with_redis` put it into storages of your own, and take another
 deadline than two seconds. `facts` and `async_facts` ask a server what `tektree.rules.servers.diagnosed` looks at.

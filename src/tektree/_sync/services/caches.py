@@ -33,8 +33,10 @@ Load = Callable[[str], M | None]
 """Reads a record where it is kept for good, by the name that it is cached under."""
 
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-_TURNS: Final = 100
-"""So often somebody looks whether another's load has ended: a few seconds in all."""
+_TURN: Final = 30
+"""The milliseconds of a turn: of waiting before one looks again whether another's load has ended. On average it is 50,
+so in all it is longer than the load may take.
+"""
 _LOADS: Final = 3
 """So often somebody loads what is invalidated meanwhile, before it is not even tried to keep it."""
 _REST: Final = timedelta(seconds=1)
@@ -141,7 +143,7 @@ class _Cached(Generic[M]):
             self._terms.missed()
             return None
         loads = 0
-        for turn in range(_TURNS):
+        for turn in range(self._terms.lease // _TURN):
             if found is not None or loads == _LOADS or self._terms.rests():
                 break
             if turn:
