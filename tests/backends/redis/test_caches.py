@@ -1,6 +1,7 @@
 """Caches on Redis: the data model's key, value and TTL; many processes; what is damaged, foreign, lost or away."""
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -14,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tektree import Policy, Principal
-from tektree.errors import CorruptDocument, Unavailable
+from tektree._sync.backends.redis import caches
+from tektree.errors import CorruptDocument, TekTreeError, Unavailable
 from tektree.ids import derived_id
 from tektree.models.caches import Place
 from tektree.rules import passwords
+from tektree.testing import checks, run
 from tektree.wire.keys import cache_question, cache_user, companion
+from tektree.wire.scripts import Script
 from tests.accounts.worlds import Hasher
 from tests.backends.mongo.worlds import Awaited
 from tests.backends.redis.proxy import Proxy, Strike
@@ -405,3 +409,39 @@ def test_a_key_that_does_not_fit_is_no_text_for_other_calls_either(world: World)
             await driver.ask(("GET", KEY))
 
     world.run(read)
+
+
+# -- scripts that are broken -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("_END", "~= ARGV[1]", "== 'never'"),
+        ("_END", "redis.call('DEL', KEYS[2])", ""),
+        ("_END", "if ARGV[3] ~= '0' then redis.call('SET'", "if true then redis.call('SET'"),
+        ("_BEGIN", "return text end", "end"),
+        ("_BEGIN", "then return 0 end", "then end"),
+        ("_BEGIN", "and token ~= ARGV[1]", ""),
+        ("_BEGIN", "'PX', ARGV[2]", "'PX', 60000"),
+    ],
+)
+@pytest.mark.lanes(FAKE)
+def test_a_script_that_is_broken_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, right: str, wrong: str
+) -> None:
+    """The control of what Redis runs."""
+    script = getattr(caches, name)
+    assert right in script.text
+    text = script.text.replace(right, wrong)
+    monkeypatch.setattr(
+        caches, name, Script(script.name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    )
+    broken = []
+    for check in checks("caches"):
+        world.look.flushall()
+        try:
+            run(check, world.backends())
+        except (AssertionError, TekTreeError) as error:
+            broken.append(str(error))
+    assert broken
