@@ -174,6 +174,8 @@ async def what_has_a_cause_counts_once(backends: AsyncBackends) -> None:
     same("what was remembered", await counted(3, "d"), (True, False, 0))
     await store.put(counter, 2, _NOW)
     same("a cause that was counted before", await counted(4, "a"), (True, False, 2))
+    await _held(store, counter, "h", 0)
+    same("what is held no more", await counted(1, "e"), (True, True, 3))
     same("another period", (await store.count(_counter("causes", period="2100-01"), 1, 5, 80, "a", _NOW)).known, False)
 
 

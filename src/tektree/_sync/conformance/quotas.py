@@ -175,6 +175,8 @@ def what_has_a_cause_counts_once(backends: Backends) -> None:
     same("what was remembered", counted(3, "d"), (True, False, 0))
     store.put(counter, 2, _NOW)
     same("a cause that was counted before", counted(4, "a"), (True, False, 2))
+    _held(store, counter, "h", 0)
+    same("what is held no more", counted(1, "e"), (True, True, 3))
     same("another period", (store.count(_counter("causes", period="2100-01"), 1, 5, 80, "a", _NOW)).known, False)
 
 

@@ -1,6 +1,5 @@
 -- Counts units that were used, whatever the limit, or gives them back: once for each cause.
--- KEYS: the count, its set of what was told, its set of causes, its sorted set of reservations, of which those are given
--- back first whose time is over.
+-- KEYS: the count, its set of what was told, its set of causes, its sorted set of reservations, as in quotas_change.
 -- ARGV: the units (below 0: given back; 0: the cause is only remembered), the limit or an empty text, the percent of the
 -- threshold, the cause, the milliseconds that the count lasts.
 -- Gives 1 and what is used, then 1 where threshold and excess are to be told; 0 when the cause was counted before, -1 when

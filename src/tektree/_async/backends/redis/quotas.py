@@ -16,12 +16,12 @@ from tektree.wire.values import count_from_text, count_to_text
 __all__ = ["AsyncRedisQuotas", "quota_keys", "quota_rest"]
 
 _CHANGE: Final = script("quotas_change")
+_COUNT: Final = script("quotas_count")
 _SETTLE: Final = script("quotas_settle")
 _LOAD: Final = script("quotas_load")
 _CORRUPT: Final = -2
 _NEVER: Final = 10**6
 """A percent that nobody reaches."""
-_COUNT: Final = script("quotas_count")
 
 
 class AsyncRedisQuotas:
@@ -57,12 +57,8 @@ class AsyncRedisQuotas:
         self, counter: Counter, n: int, limit: int | None, percent: int, cause: str, now: datetime
     ) -> Taken:
         key, told, _, held = quota_keys(counter)
-        said, used, threshold, exceeded = await self._run(
-            _COUNT,
-            [key, told, companion(key, "causes"), held],
-            [n, "" if limit is None else limit, percent, cause, quota_rest(counter, now)],
-        )
-        return Taken(said >= 0, said == 1, used, bool(threshold), bool(exceeded))
+        arguments: list[str | int] = [n, "" if limit is None else limit, percent, cause, quota_rest(counter, now)]
+        return _taken(await self._run(_COUNT, [key, told, companion(key, "causes"), held], arguments))
 
     async def load(self, counter: Counter, used: int, now: datetime) -> int:
         return await self._load(counter, used, now, over=0)
@@ -85,10 +81,7 @@ class AsyncRedisQuotas:
         """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
         key, told, _, held = quota_keys(counter)
         arguments: list[str | int] = [reservation, used, limit, percent, quota_rest(counter, now)]
-        reply: list[int] = await self._redis.run(_SETTLE, [key, held, told], arguments, again=True)
-        if reply[0] == _CORRUPT:
-            raise _corrupt(key)
-        return reply
+        return await self._run(_SETTLE, [key, held, told], arguments)
 
     async def _change(
         self,

@@ -120,9 +120,8 @@ class MemoryQuotas:
             count.used = max(0, count.used + n)
             if n <= 0 or limit is None:
                 return Taken(True, True, count.used)
-            near = bool(limit) and count.used * 100 >= limit * percent
-            threshold = near and count.first("threshold")
-            return Taken(True, True, count.used, threshold, count.used > limit and count.first("exceeded"))
+            threshold, over = count.near(limit, percent), count.used > limit and count.first("exceeded")
+            return Taken(True, True, count.used, threshold, over)
 
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         with self._lock:
