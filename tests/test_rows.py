@@ -1,4 +1,4 @@
-"""The rows of the security checklist that sessions, quotas and limits answer for: each is named by a test.
+"""The rows of the security checklist that sessions, limits, quotas and caches answer for: each is named by a test.
 
 Those of accounts are looked after beside them, in ``tests/accounts``.
 """
@@ -11,7 +11,7 @@ ROWS = {
     *(f"B{row}" for row in range(10, 15)),
     *(f"C{row}" for row in range(1, 21)),
     *(f"I{row}" for row in range(1, 19)),
-    *(f"J{row}" for row in (19, 20)),
+    *(f"J{row}" for row in range(19, 25)),
 }
 
 
