@@ -24,6 +24,7 @@ COLUMNS = {
     "mongo_hot_user": ["awards a second", "commands an award", "tektree"],
     "mongo_rebuild": ["rows a second", "kB at the peak", "one user"],
     "mongo_users": ["µs of work", "ratio of work", "by_uid"],
+    "rate_limits": ["µs", "ratio", "with headers"],
     "round_trips": ["µs", "ratio", "GET of redis-py"],
 }
 SHARED = {"measuring", "serving"}

@@ -77,6 +77,7 @@ def _sync(port: int, rounds: int, calls: int) -> None:
         **_dogpile(client),
         "quotas.consume": lambda: tek.quotas.consume(ADA, "questions"),
         "admit: session, limit and quota": lambda: tek.admit(token, f"/api/{next(turn) % 50}", "questions"),
+        **_three_calls(client, port),
         "leaderboards.around, 25 of 100,000": lambda: tek.leaderboards.around(Board.GLOBAL, "usr_50000", 12),
     }
     taken = _tenths(works, rounds, calls)
@@ -123,6 +124,25 @@ def _crowd(backends: Backends, members: int) -> None:
         uids = [f"usr_{50_000 - members // 2 + at}" for at in range(first, min(first + page, members))]
         said = [BoardEntry(Board.GLOBAL, uid, int(uid[4:]) * 7919 % 10**6 + 1, now, 1) for uid in uids]
         backends.leaderboards.put(said, now)
+
+
+def _three_calls(client: Any, port: int) -> dict[str, Work]:
+    """What ``admit`` does, by three calls: a session that is read, and two limits of ``limits``."""
+    library: Any = optional("limits") if port else None
+    if library is None:
+        return {}
+    storage, turn = library.storage.RedisStorage(f"redis://127.0.0.1:{port}"), count()
+    window, fixed = (
+        library.strategies.MovingWindowRateLimiter(storage),
+        library.strategies.FixedWindowRateLimiter(storage),
+    )
+    limit, quota = library.parse("1000000/minute"), library.parse("1000000/day")
+
+    def work() -> object:
+        client.get("bench")
+        return window.hit(limit, "usr_ada", f"/api/{next(turn) % 50}") and fixed.hit(quota, "usr_ada", "questions")
+
+    return {"the same by `limits`, in three calls": work}
 
 
 def _tenths(works: dict[str, Work], rounds: int, calls: int) -> dict[str, float]:
