@@ -30,6 +30,7 @@ __all__ = [
     "Accounts",
     "Achievement",
     "Caches",
+    "Content",
     "Events",
     "Levels",
     "Multiplier",
@@ -451,6 +452,13 @@ class Accounts(Setting):
     require_verified: bool = False
 
 
+class Content(Setting):
+    """Areas stand at most ``area_depth`` levels deep. Reading times assume so many ``words_per_minute``."""
+
+    area_depth: Annotated[int, Field(ge=1, le=40)] = 10
+    words_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 200
+
+
 class Events(Setting):
     """The way of events from a command to the log and to handlers.
 
@@ -569,6 +577,7 @@ _CACHED: Final[Mapping[str, Sequence[str]]] = {
         "question.asked",
         "question.updated",
         "question.deleted",
+        "question.restored",
         "question.closed",
         "question.reopened",
         "question.resolved",
@@ -577,6 +586,7 @@ _CACHED: Final[Mapping[str, Sequence[str]]] = {
         "question.vote_removed",
         "answer.posted",
         "answer.deleted",
+        "answer.restored",
         "answer.accepted",
         "answer.unaccepted",
     ),
@@ -600,11 +610,14 @@ _REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = _joined(
         "user.reinstated": (Reaction(effect="show"),),
         "area.created": (Reaction(source="area_created"),),
         "area.deleted": (Reaction(effect="reverse", source="area_created"),),
+        "area.restored": (Reaction(source="area_created"),),
         "question.asked": (Reaction(source="question_asked"),),
         "question.deleted": (Reaction(effect="reverse", source="question_asked"),),
+        "question.restored": (Reaction(source="question_asked"),),
         **_voted("question"),
         "answer.posted": (Reaction(source="answer_posted"),),
         "answer.deleted": (Reaction(effect="reverse", source="answer_posted"),),
+        "answer.restored": (Reaction(source="answer_posted"),),
         "answer.accepted": _accepted("award"),
         "answer.unaccepted": _accepted("reverse"),
         **_voted("answer"),
@@ -634,6 +647,7 @@ class Policy(Setting):
     subscriptions: Subscriptions = Subscriptions()
     passwords: Passwords = Passwords()
     accounts: Accounts = Accounts()
+    content: Content = Content()
     reactions: Annotated[Mapping[Label, Annotated[tuple[Reaction, ...], BeforeValidator(_reactions)]], FREEZE] = (
         _REACTIONS
     )

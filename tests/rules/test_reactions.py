@@ -136,7 +136,7 @@ def test_every_event_that_says_what_a_user_or_a_question_is_now_invalidates_it()
         "user.login_failed",
     }
     questions = {kind.event_type for kind in CATALOG if kind.event_type.startswith("question.")}
-    about = {"answer.posted", "answer.deleted", "answer.accepted", "answer.unaccepted"}
+    about = {"answer.posted", "answer.deleted", "answer.restored", "answer.accepted", "answer.unaccepted"}
     assert {name for name, kind in cached if kind == "question"} == questions | about
     last = {each.event_type: each.reaction.effect for each in rules}
     assert {last[name] for name, _ in cached} == {"cache"}, "it goes behind all else that follows"

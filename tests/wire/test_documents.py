@@ -173,7 +173,7 @@ def test_an_update_sets_what_is_there_and_unsets_ours_that_is_not() -> None:
     assert {"_id": ID} | update["$set"] == sample("gamification_profiles") | {"_id": ID}
     assert "weekly_xp" in update["$unset"]
     assert to_update(profile.evolve(weekly_xp=3))["$set"]["weekly_xp"] == 3
-    assert "$unset" not in to_update(from_document(Question, sample("questions")))
+    assert "$unset" not in to_update(from_document(Event, sample("events")))
 
 
 @pytest.mark.parametrize("about", ["676000000000000000000007", "6760", "X" * 24, "A" * 24, "usr_abc123"])

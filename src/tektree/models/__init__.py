@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tektree.models.accounts import Actor, Principal, User
     from tektree.models.answers import Answer, AnswerDraft, CodeSnippet
-    from tektree.models.areas import Area, AreaDraft
+    from tektree.models.areas import Area, AreaDraft, Follow
     from tektree.models.events import DeadLetter, Delivery, Event, EventTree, Swept
     from tektree.models.gamification import (
         AwardRequest,
@@ -44,6 +44,7 @@ _ELSEWHERE = {
     "Event": "events",
     "EventTree": "events",
     "Explanation": "gamification",
+    "Follow": "areas",
     "GamificationProfile": "gamification",
     "Insight": "insights",
     "InsightDraft": "insights",
@@ -79,6 +80,7 @@ __all__ = [
     "Event",
     "EventTree",
     "Explanation",
+    "Follow",
     "GamificationProfile",
     "Insight",
     "InsightDraft",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tektree.models.base import LISTED, Count, Draft, HexId, Instant, Record, Text
+from tektree.models.base import LISTED, Count, Draft, HexId, Instant, Record, Text, Uid
 from tektree.models.content import BODY, Body, NewBody
 
 __all__ = ["Answer", "AnswerDraft", "CodeSnippet"]
@@ -37,6 +37,12 @@ class Answer(Record):
     upvote_count: Count = 0
     downvote_count: Count = 0
     is_accepted: bool = False
+    author: Uid | None = None
+    """The uid of ``created_by``; None for what was there before us."""
+    revision: Count = 0
+    """How often it was changed: what an edit is based on."""
+    deleted_at: Instant | None = None
+    deleted_by: HexId | None = None
 
 
 class AnswerDraft(Draft):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tektree.models.base import LISTED, Count, Draft, HexId, Instant, Record, Tags
-from tektree.models.content import AreaIds, Body, NewBody, NewTitle, Slug, Title, Visibility
+from tektree.models.base import LISTED, Count, Draft, HexId, Instant, Record, Tags, Uid
+from tektree.models.content import AreaIds, Body, NewBody, NewTitle, Slug, Slugs, Title, Visibility
 
 __all__ = ["Insight", "InsightDraft", "InsightType"]
 
@@ -33,6 +33,13 @@ class Insight(Record):
     comment_count: Count = 0
     estimated_read_time_minutes: Count = 0
     featured: bool = False
+    author: Uid | None = None
+    """The uid of ``created_by``; None for what was there before us."""
+    slugs: Slugs = ()
+    revision: Count = 0
+    """How often it was changed: what an edit is based on."""
+    deleted_at: Instant | None = None
+    deleted_by: HexId | None = None
 
 
 class InsightDraft(Draft):

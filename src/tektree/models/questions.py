@@ -1,11 +1,12 @@
 """Questions, and the state that one is in."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
-from tektree.models.base import Count, Draft, HexId, Instant, Record, Tags
-from tektree.models.content import AreaIds, Body, FileIds, NewBody, NewTitle, Slug, Title, Visibility
+from tektree.models.base import Count, Draft, HexId, Instant, Record, Tags, Uid
+from tektree.models.content import AreaIds, Body, FileIds, NewBody, NewTitle, Slug, Slugs, Title, Visibility
 
-__all__ = ["Question", "QuestionDraft", "QuestionStatus"]
+__all__ = ["Question", "QuestionDraft", "QuestionFields", "QuestionStatus"]
 
 QuestionStatus = Literal["open", "closed", "resolved"]
 
@@ -30,6 +31,13 @@ class Question(Record):
     accepted_answer_id: HexId | None = None
     files: FileIds = ()
     status: QuestionStatus = "open"
+    author: Uid | None = None
+    """The uid of ``created_by``; None for what was there before us."""
+    slugs: Slugs = ()
+    revision: Count = 0
+    """How often it was changed: what an edit is based on."""
+    deleted_at: Instant | None = None
+    deleted_by: HexId | None = None
 
 
 class QuestionDraft(Draft):
@@ -45,3 +53,14 @@ class QuestionDraft(Draft):
     areas: AreaIds = ()
     visibility: Visibility = "public"
     files: FileIds = ()
+
+
+class QuestionFields(TypedDict, total=False):
+    """What can be edited of a question. A field that is left out stays as it is."""
+
+    title: str
+    body: str
+    tags: Sequence[str]
+    areas: Sequence[str]
+    visibility: Visibility
+    files: Sequence[str]

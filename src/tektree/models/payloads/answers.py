@@ -10,6 +10,7 @@ __all__ = [
     "AnswerDeleted",
     "AnswerDownvoted",
     "AnswerPosted",
+    "AnswerRestored",
     "AnswerUnaccepted",
     "AnswerUpdated",
     "AnswerUpvoted",
@@ -37,6 +38,13 @@ class AnswerUpdated(_Answer, event="answer.updated"):
 
 class AnswerDeleted(_Answer, event="answer.deleted"):
     """An answer is gone. ``by`` is null when the system decided."""
+
+    question_id: HexId
+    by: Uid | None
+
+
+class AnswerRestored(_Answer, event="answer.restored"):
+    """An answer that was gone is back, as it was. ``by`` is null when the system decided."""
 
     question_id: HexId
     by: Uid | None

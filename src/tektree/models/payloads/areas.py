@@ -4,7 +4,7 @@ from tektree.models.base import HexId, Uid
 from tektree.models.content import Slug, Title, Visibility
 from tektree.models.payloads.base import Changed, Payload
 
-__all__ = ["AreaCreated", "AreaDeleted", "AreaFollowed", "AreaMoved", "AreaUnfollowed", "AreaUpdated"]
+__all__ = ["AreaCreated", "AreaDeleted", "AreaFollowed", "AreaMoved", "AreaRestored", "AreaUnfollowed", "AreaUpdated"]
 
 
 class _Area(Payload, by="content-service", stream="area:{area_id}"):
@@ -29,6 +29,10 @@ class AreaUpdated(_Area, event="area.updated"):
 
 class AreaDeleted(_Area, event="area.deleted"):
     """An area is gone."""
+
+
+class AreaRestored(_Area, event="area.restored"):
+    """An area that was gone is back, as it was."""
 
 
 class AreaMoved(_Area, event="area.moved"):

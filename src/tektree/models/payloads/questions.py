@@ -13,6 +13,7 @@ __all__ = [
     "QuestionDownvoted",
     "QuestionReopened",
     "QuestionResolved",
+    "QuestionRestored",
     "QuestionUpdated",
     "QuestionUpvoted",
     "QuestionVoteRemoved",
@@ -41,6 +42,12 @@ class QuestionUpdated(_Question, event="question.updated"):
 
 class QuestionDeleted(_Question, event="question.deleted"):
     """A question is gone. ``by`` is null when the system decided."""
+
+    by: Uid | None
+
+
+class QuestionRestored(_Question, event="question.restored"):
+    """A question that was gone is back, as it was. ``by`` is null when the system decided."""
 
     by: Uid | None
 

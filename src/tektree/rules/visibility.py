@@ -1,0 +1,66 @@
+"""Visibility: who sees what. One rule, and the same rule as a query.
+
+The law, of what is not deleted and whose visibility is one of three words; nobody sees anything else:
+
+- an author sees what is theirs, drafts too, and so does a co-author who has consented;
+- what is not published yet, nobody else sees;
+- ``public`` is for everybody; ``connections`` for those whose connection with the author both have accepted and
+  neither has blocked, and for moderators; ``private`` for nobody else; admins see all three.
+
+Who may not see a thing hears what one hears of a thing that is not there. An answer is seen with its question.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from tektree.models.accounts import Role
+from tektree.models.visibility import EVERY, Clause, Matter, Sight
+
+__all__ = ["ANYBODY", "Viewer", "sees", "sight"]
+
+
+class Viewer(NamedTuple):
+    """Who looks: ``id`` is None for who is not logged in.
+
+    ``connected`` are the users whose connection both have accepted, ``blocked`` those who blocked the viewer or whom
+    the viewer blocked.
+    """
+
+    id: str | None
+    role: Role = "user"
+    connected: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
+
+
+ANYBODY: Final = Viewer(None)
+"""Who is not logged in."""
+
+
+def sees(viewer: Viewer, matter: Matter) -> bool:
+    """Whether ``viewer`` sees it."""
+    if matter.deleted or matter.visibility not in EVERY:
+        return False
+    if viewer.id is not None and (viewer.id == matter.author or viewer.id in matter.co_authors):
+        return True
+    if not matter.published:
+        return False
+    if matter.visibility == "public" or viewer.role == "admin":
+        return True
+    if matter.visibility == "connections":
+        return viewer.role == "moderator" or matter.author in viewer.connected - viewer.blocked
+    return False
+
+
+def sight(viewer: Viewer, now: datetime) -> Sight:
+    """The same rule as a query: it admits a record if and only if `sees` says so."""
+    if viewer.role == "admin":
+        others = Clause(EVERY)
+    else:
+        others = Clause(("public", "connections") if viewer.role == "moderator" else ("public",))
+    clauses = [others]
+    if viewer.id is not None:
+        clauses.append(Clause(EVERY, frozenset({viewer.id}), viewer.id, unpublished=True))
+    friends = viewer.connected - viewer.blocked
+    if friends and viewer.role == "user":
+        clauses.append(Clause(("connections",), friends))
+    return Sight(tuple(clauses), now)
