@@ -2,8 +2,10 @@
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, AsyncUserReader
+from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
@@ -13,8 +15,10 @@ from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
+from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
+from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -27,13 +31,17 @@ __all__ = [
     "AccountRepository",
     "AccountsReader",
     "AdmissionStore",
+    "AreaRepository",
     "AsyncAccountRepository",
     "AsyncAccountsReader",
     "AsyncAdmissionStore",
+    "AsyncAreaRepository",
     "AsyncBackends",
     "AsyncCacheStore",
     "AsyncDeliveries",
+    "AsyncDocuments",
     "AsyncEventLog",
+    "AsyncFollowRepository",
     "AsyncGamificationRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
@@ -47,7 +55,9 @@ __all__ = [
     "Backends",
     "CacheStore",
     "Deliveries",
+    "Documents",
     "EventLog",
+    "FollowRepository",
     "GamificationRepository",
     "LeaderboardStore",
     "Ledger",

@@ -81,6 +81,8 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return {key: _copied(item, memo) for key, item in value.items()}
     if type(value) is list:
         return [_copied(item, memo) for item in value]
+    if type(value) is set:
+        return set(value)
     if isinstance(value, type(threading.Lock())):
         return threading.Lock()
     if type(value).__module__.startswith("tektree._async.backends.memory"):

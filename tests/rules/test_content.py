@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tektree.errors import InvalidInput
+from tektree.errors import InvalidInput, Stale
 from tektree.models.answers import AnswerDraft
 from tektree.models.areas import AreaDraft
 from tektree.models.questions import QuestionDraft
@@ -41,3 +41,15 @@ def test_a_slug_too_many_leaves_the_present_one() -> None:
     full = area("x", slug="s0", slugs=tuple([f"s{at}" for at in range(slugs.MOST)][::-1]))
     assert content.renamed(full, "new") is full
     assert content.renamed(area("x", slug="adopted"), "new").slugs == ("adopted", "new")
+
+
+def test_an_edit_is_based_on_what_is_still_so() -> None:
+    """J10: by revision, or field by field."""
+    first = area("x", revision=2)
+    other = first.evolve(details="d", revision=3)
+    content.based_on(first, first, "area", ("title",), 2)
+    content.based_on(first, other, "area", ("title",), None)
+    for names, revision in ((("title",), 2), (("details",), None), (("title", "details"), None)):
+        with pytest.raises(Stale) as caught:
+            content.based_on(first, other, "area", names, revision)
+        assert (caught.value.kind, caught.value.id) == ("area", first.id)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree.errors import InvalidCursor
-from tektree.rules.cursors import cursor, position
+from tektree.models.pages import Slice
+from tektree.rules.cursors import cursor, page, place, position
 
 positions = st.integers(1, 10**16 - 1)
 ties = st.just("") | st.text("0123456789abcdef", min_size=24, max_size=24)
@@ -73,3 +74,22 @@ def test_moving_along_is_not_allowed() -> None:
     with pytest.raises(InvalidCursor):
         position(text.replace("." + "a" * 24, ""), "history", "u")
     assert position(cursor(6, "history", "u"), "history", "u") == (6, "")
+
+
+@given(st.integers(0, 10**15), st.text("0123456789abcdef", min_size=24, max_size=24), scopes)
+def test_a_page_says_where_the_next_one_begins(at: int, id: str, scope: list[str]) -> None:
+    following = page(Slice(("x",), (at, id)), *scope)
+    assert following.items == ("x",)
+    assert place(following.next, *scope) == (at, id)
+    assert page(Slice(("x",)), *scope).next is None
+    assert place(None, *scope) is None
+
+
+def test_a_position_without_a_tie_is_behind_all_its_equals() -> None:
+    assert place(cursor(8, "list"), "list") == (7, "f" * 24)
+
+
+def test_a_page_is_read_like_a_list() -> None:
+    found = page(Slice(("x", "y")), "list")
+    assert [*found] == ["x", "y"]
+    assert len(found) == 2

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
+from tektree import Principal
+from tektree.errors import InvalidInput
 from tektree.ids import derived_id
 from tektree.models.accounts import Role
 from tektree.models.areas import Area
@@ -201,3 +203,10 @@ def test_a_query_that_leaks_is_found(broken: Callable[[Viewer], Sight]) -> None:
 def test_a_rule_that_leaks_is_found() -> None:
     """The positive control of the oracle."""
     assert leaks(200, now, lambda viewer, thing: sees(viewer._replace(blocked=frozenset()), thing)) > 0
+
+
+def test_who_looks_is_who_acts() -> None:
+    assert visibility.viewer(None) is ANYBODY
+    assert visibility.viewer(Principal(OWNER, "usr_owner", role="admin")) == Viewer(OWNER, "admin")
+    with pytest.raises(InvalidInput):
+        visibility.viewer(OWNER)

@@ -12,8 +12,9 @@ from tests.records import DATA_MODEL
 
 def test_there_are_the_data_models_collections_in_its_order() -> None:
     """Behind them, those of ours."""
-    assert list(INDEXES) == list(FIELDS) == [*DATA_MODEL, "deliveries"]
-    assert all(index.ours for index in INDEXES["deliveries"])
+    ours = ["deliveries", "follows"]
+    assert list(INDEXES) == list(FIELDS) == [*DATA_MODEL, *ours]
+    assert all(index.ours for name in ours for index in INDEXES[name])
 
 
 @pytest.mark.parametrize("collection", DATA_MODEL)

@@ -11,7 +11,9 @@ from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
+from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.caches import AsyncCaches
+from tektree._async.services.creations import AsyncCreations
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -19,7 +21,7 @@ from tektree._async.services.leaderboards import AsyncLeaderboards
 from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
-from tektree._async.services.relay import AsyncRelay
+from tektree._async.services.relay import AsyncRelay, AsyncSource
 from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree._async.services.subscriptions import AsyncSubscriptions
@@ -86,14 +88,6 @@ class AsyncTekTree:
             AsyncTiers(self.accounts.users, self.gamification.settings).follow,
             self.accounts,
         )
-        sources = (
-            self.gamification.commits,
-            self.gamification.settings,
-            self.accounts.followers,
-            self.subscriptions,
-        )
-        relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
-        self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self.sessions = AsyncSessions(
             sessions,
             self.policy,
@@ -107,7 +101,7 @@ class AsyncTekTree:
             self.policy,
             clock,
             ids,
-            created=backends.created,
+            created=backends.created or AsyncCreations(backends),
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
@@ -123,6 +117,20 @@ class AsyncTekTree:
             self.caches,
         )
         AsyncRevocations(self.sessions, handlers, self.policy)
+        sources: list[AsyncSource] = [
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        ]
+        self._areas: AsyncAreas | None = None
+        if backends.areas is not None and backends.follows is not None:
+            self._areas = AsyncAreas(
+                backends, backends.areas, backends.follows, self.quotas, handlers, self.policy, clock, ids
+            )
+            sources += [self._areas.contents, self._areas.follows]
+        relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
+        self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -168,6 +176,13 @@ class AsyncTekTree:
                 raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
             backends = with_redis(backends, redis)
         return cls(backends, policy, clock, ids)
+
+    @property
+    def areas(self) -> AsyncAreas:
+        """Areas. Raises `ConfigurationError` where the storages have none."""
+        if self._areas is None:
+            raise ConfigurationError("backends", "keep no areas; give the bundle areas= and follows=")
+        return self._areas
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

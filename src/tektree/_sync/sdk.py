@@ -12,7 +12,9 @@ from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
+from tektree._sync.services.areas import Areas
 from tektree._sync.services.caches import Caches
+from tektree._sync.services.creations import Creations
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -20,7 +22,7 @@ from tektree._sync.services.leaderboards import Leaderboards
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
-from tektree._sync.services.relay import Relay
+from tektree._sync.services.relay import Relay, Source
 from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree._sync.services.subscriptions import Subscriptions
@@ -87,14 +89,6 @@ class TekTree:
             Tiers(self.accounts.users, self.gamification.settings).follow,
             self.accounts,
         )
-        sources = (
-            self.gamification.commits,
-            self.gamification.settings,
-            self.accounts.followers,
-            self.subscriptions,
-        )
-        relay = Relay(backends, handlers, sources, self.policy, clock, ids)
-        self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self.sessions = Sessions(
             sessions,
             self.policy,
@@ -108,7 +102,7 @@ class TekTree:
             self.policy,
             clock,
             ids,
-            created=backends.created,
+            created=backends.created or Creations(backends),
             anchors=self.subscriptions.anchor,
             tell=handlers.say,
         )
@@ -124,6 +118,20 @@ class TekTree:
             self.caches,
         )
         Revocations(self.sessions, handlers, self.policy)
+        sources: list[Source] = [
+            self.gamification.commits,
+            self.gamification.settings,
+            self.accounts.followers,
+            self.subscriptions,
+        ]
+        self._areas: Areas | None = None
+        if backends.areas is not None and backends.follows is not None:
+            self._areas = Areas(
+                backends, backends.areas, backends.follows, self.quotas, handlers, self.policy, clock, ids
+            )
+            sources += [self._areas.contents, self._areas.follows]
+        relay = Relay(backends, handlers, sources, self.policy, clock, ids)
+        self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -169,6 +177,13 @@ class TekTree:
                 raise ConfigurationError("redis", 'needs the driver: pip install "tektree[redis]"') from None
             backends = with_redis(backends, redis)
         return cls(backends, policy, clock, ids)
+
+    @property
+    def areas(self) -> Areas:
+        """Areas. Raises `ConfigurationError` where the storages have none."""
+        if self._areas is None:
+            raise ConfigurationError("backends", "keep no areas; give the bundle areas= and follows=")
+        return self._areas
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -5,6 +5,7 @@
 """
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
+from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._async.backends.memory.caches import AsyncMemoryCaches
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
@@ -15,6 +16,7 @@ from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._sync.backends.memory.accounts import MemoryAccounts
+from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.caches import MemoryCaches
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
@@ -28,8 +30,10 @@ from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 __all__ = [
     "AsyncMemoryAccounts",
     "AsyncMemoryCaches",
+    "AsyncMemoryAreas",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
+    "AsyncMemoryFollows",
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
@@ -39,8 +43,10 @@ __all__ = [
     "AsyncMemorySubscriptions",
     "MemoryAccounts",
     "MemoryCaches",
+    "MemoryAreas",
     "MemoryDeliveries",
     "MemoryEventLog",
+    "MemoryFollows",
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",

@@ -1,9 +1,12 @@
 """One page of a list that is read by key."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-__all__ = ["Page"]
+from tektree.errors import CorruptDocument
+
+__all__ = ["Page", "Position", "Slice"]
 
 T = TypeVar("T")
 
@@ -13,7 +16,27 @@ class Page(Generic[T]):
     """Some ``items`` in the list's order, and the cursor of the ``next`` page: None when this is the last.
 
     A cursor is a text without meaning to the caller. It fits the one list it came from: same user, same filters.
+    ``damaged`` says which documents of the page cannot be read; they are left out.
     """
 
     items: tuple[T, ...]
     next: str | None = None
+    damaged: tuple[CorruptDocument, ...] = ()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+Position = tuple[int, str]
+"""Where something stands in a list: by a number, the greatest first, and among equals by id, the greatest first."""
+
+
+class Slice(NamedTuple, Generic[T]):
+    """What storage gives for a page. ``last`` is the position of its last one, when there are more behind it."""
+
+    items: tuple[T, ...]
+    last: Position | None = None
+    damaged: tuple[CorruptDocument, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from tektree.errors import Forbidden, InvalidInput, InvalidTransition
+from tektree.errors import Forbidden, InvalidInput, InvalidTransition, Stale
 from tektree.models.answers import Answer
 from tektree.models.areas import Area
 from tektree.models.base import Draft, Frozen, Record, checked
@@ -18,7 +18,7 @@ from tektree.models.questions import Question
 from tektree.rules import slugs, tags
 from tektree.rules.accounts import declared
 
-__all__ = ["brought_back", "changed", "drafted", "fields", "gone", "open_to_all", "renamed", "retitled"]
+__all__ = ["based_on", "brought_back", "changed", "drafted", "fields", "gone", "open_to_all", "renamed", "retitled"]
 
 D = TypeVar("D", bound=Draft)
 K = TypeVar("K", Area, Question, Answer, Insight)
@@ -72,6 +72,17 @@ def changed(old: Record, new: Record, names: Sequence[str], *, open: bool) -> Fr
 
 def _short(value: object) -> bool:
     return len(str(value)) <= _LONGEST_TOLD
+
+
+def based_on(first: K, record: K, kind: str, names: Collection[str], revision: int | None) -> None:
+    """Raises `Stale` where an edit is based on what is not so any more, and somebody must look.
+
+    ``revision`` is what its author saw; None: only what ``first`` was found is asked to be so still, field by field.
+    """
+    if revision is not None and record.revision != revision:
+        raise Stale(kind, record.id)
+    if any(getattr(first, name) != getattr(record, name) for name in names):
+        raise Stale(kind, record.id)
 
 
 def gone(record: K, by: str, now: datetime) -> K | None:

@@ -6,12 +6,15 @@ is noticed.
 """
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 from tektree.errors import InvalidCursor
 from tektree.ids import derived_id
+from tektree.models.pages import Page, Position, Slice
 
-__all__ = ["cursor", "position"]
+__all__ = ["cursor", "page", "place", "position"]
+
+T = TypeVar("T")
 
 _FORM: Final = re.compile(r"([1-9][0-9]{0,15})(?:\.([0-9a-f]{24}))?-([0-9a-f]{24})")
 
@@ -28,3 +31,17 @@ def position(text: object, *scope: str) -> tuple[int, str]:
     if found is None or found[3] != derived_id("cursor", found[0][:-25], *scope):
         raise InvalidCursor()
     return int(found[1]), found[2] or ""
+
+
+def page(found: Slice[T], *scope: str) -> Page[T]:
+    """The page of the list ``scope`` that storage gave."""
+    following = None if found.last is None else cursor(found.last[0] + 1, *scope, tie=found.last[1])
+    return Page(found.items, following, found.damaged)
+
+
+def place(after: object, *scope: str) -> Position | None:
+    """Where the page behind a cursor begins; None for the first. Raises `InvalidCursor`."""
+    if after is None:
+        return None
+    at, tie = position(after, *scope)
+    return at - 1, tie or "f" * 24

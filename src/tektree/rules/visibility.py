@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from tektree.models.accounts import Role
 from tektree.models.visibility import EVERY, Clause, Matter, Sight
+from tektree.rules import roles
 
-__all__ = ["ANYBODY", "Viewer", "sees", "sight"]
+__all__ = ["ANYBODY", "Viewer", "sees", "sight", "viewer"]
 
 
 class Viewer(NamedTuple):
@@ -34,6 +35,14 @@ class Viewer(NamedTuple):
 
 ANYBODY: Final = Viewer(None)
 """Who is not logged in."""
+
+
+def viewer(actor: object) -> Viewer:
+    """Who looks; None for who is not logged in. Raises `InvalidInput`."""
+    if actor is None:
+        return ANYBODY
+    who = roles.acting(actor)
+    return Viewer(who.id, who.role)
 
 
 def sees(viewer: Viewer, matter: Matter) -> bool:

@@ -36,7 +36,7 @@ from tektree.errors import ConfigurationError
 from tektree.ids import is_hex_id
 from tektree.models.accounts import User
 from tektree.models.answers import Answer, CodeSnippet
-from tektree.models.areas import Area
+from tektree.models.areas import Area, Follow
 from tektree.models.base import INT53, Day, Frozen, Name, StoredAs, Text, Unfinished, Value, first_fault
 from tektree.models.events import Delivery, Event, EventType
 from tektree.models.gamification import AchievementId, Folded, GamificationProfile, Streak, Week, XPTransaction
@@ -67,6 +67,7 @@ COLLECTIONS: Final[Mapping[type[Value], str]] = {
     Subscription: collections.SUBSCRIPTIONS,
     Event: collections.EVENTS,
     Delivery: collections.DELIVERIES,
+    Follow: collections.FOLLOWS,
 }
 
 _WITHIN: Final[Mapping[type[Value], tuple[str, ...]]] = {

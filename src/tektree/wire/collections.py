@@ -15,6 +15,7 @@ __all__ = [
     "DELIVERIES",
     "EVENTS",
     "FIELDS",
+    "FOLLOWS",
     "GAMIFICATION_PROFILES",
     "INDEXES",
     "INSIGHTS",
@@ -36,6 +37,8 @@ SUBSCRIPTIONS: Final = "subscriptions"
 EVENTS: Final = "events"
 DELIVERIES: Final = "deliveries"
 """Ours: the calls of handlers that are still due, and those that were given up."""
+FOLLOWS: Final = "follows"
+"""Ours: who follows which area."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -60,12 +63,13 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             EVENTS: "_id event_id event_type event_version timestamp trace_id correlation_id source_service producer_id"
             " metadata payload",
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
+            FOLLOWS: "_id area_id user_id uid active at",
         }.items()
     }
 )
 """The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
 
-`DELIVERIES` is a collection of ours, with all of its fields.
+`DELIVERIES` and `FOLLOWS` are collections of ours, with all of their fields.
 """
 
 
@@ -104,6 +108,9 @@ def _ours(keys: str, *, covers: str = "", above: int | str = "", unique: bool = 
 _OUTBOX: Final = _ours("_outbox.event_id", covers="_outbox.event_id")
 """Finds the documents whose events are not in the log yet."""
 
+_SLUGS: Final = _ours("slugs", covers="slugs", unique=True)
+"""A slug leads to one thing, also when it was given up."""
+
 INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
     {
         USERS: (
@@ -123,6 +130,10 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("created_by"),
             _index("slug"),
             _index("title:text details:text"),
+            _SLUGS,
+            _ours("parent_id -created_at -_id"),  # the children of an area, page by page
+            _ours("-created_at -_id"),  # what is found by words, page by page
+            _ours("created_by -created_at"),  # how many somebody made in a period
             _OUTBOX,
         ),
         QUESTIONS: (
@@ -194,6 +205,10 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("handler line seq _id"),  # who is blocked; the heads of lines
             _ours("blocks handler"),  # who is halted
             _ours("state _id"),  # the dead, page by page; how many wait
+        ),
+        FOLLOWS: (
+            _ours("area_id active"),  # how many follow an area
+            _OUTBOX,
         ),
     }
 )

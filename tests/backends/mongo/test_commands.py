@@ -10,10 +10,11 @@ from bson import ObjectId
 
 from tektree import Board, EntityRef, Policy, Principal
 from tektree.catalog import Payload
+from tektree.models.areas import AreaDraft
 from tektree.models.base import Frozen, Uid
 from tektree.models.events import Event
 from tektree.testing import SeededIds
-from tektree.wire.collections import INDEXES
+from tektree.wire.collections import AREAS, FOLLOWS, INDEXES
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.records import sample
 
@@ -24,9 +25,10 @@ DELIVERIES, SUBSCRIPTIONS = "deliveries", "subscriptions"
 AWARD = [f"find {PROFILES}", f"insert {ROWS}", f"insert {EVENTS}", f"update {ROWS}", f"update {PROFILES}"]
 HEADS = [f"find {DELIVERIES}", f"aggregate {DELIVERIES}"]
 """Who is halted, and the heads of the others' lines."""
-SWEPT = [f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS)]
-IDLE = [*SWEPT, f"find {EVENTS}", *HEADS, f"aggregate {DELIVERIES}"]
-"""A run of the relay that finds nothing to do: what is left on documents, what is marked, due, waiting."""
+LEFT = [*[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS)], f"find {EVENTS}"]
+"""What is left on documents, and what is marked."""
+IDLE = [*LEFT, *HEADS, f"aggregate {DELIVERIES}"]
+"""A run of the relay that finds nothing to do: what is left, due, waiting."""
 
 
 class ShopOpened(Payload, event="shop.opened", by="shop"):
@@ -131,7 +133,7 @@ def test_round_trips_with_handlers(world: World) -> None:
         heard.names()
         on(tek, "shop.*", fail, attempts=2)
         await tek.events.relay.run_once()
-        assert heard.names() == [*IDLE[:5], *HEADS, IDLE[-1]]
+        assert heard.names() == [*LEFT, *HEADS, IDLE[-1]]
         assert [event.event_type for event in told] == ["xp.awarded"] * 2
 
         await tek.events.emit(ShopOpened(user_id="usr_ada"))
@@ -140,7 +142,7 @@ def test_round_trips_with_handlers(world: World) -> None:
         await tek.events.relay.run_once()
         tried = [f"update {DELIVERIES}", f"find {DELIVERIES}", f"find {EVENTS}", f"update {DELIVERIES}"]
         mourned = [f"insert {EVENTS}"]
-        assert heard.names() == [*IDLE[:5], *HEADS, *tried, *mourned, *HEADS, IDLE[-1]]
+        assert heard.names() == [*LEFT, *HEADS, *tried, *mourned, *HEADS, IDLE[-1]]
         [dead] = (await tek.events.dead_letters.list()).items
         assert heard.names() == [f"find {DELIVERIES}", f"find {EVENTS}"]
         await tek.events.dead_letters.discard(dead.id)
@@ -205,7 +207,29 @@ async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
     found = ports.events.stream("user:usr_ada:xp", 0, 9)
     assert await found if world.is_async else found
     await everything_of_events(world, tek, heard)
+    await everything_of_content(world, tek)
     return heard.commands
+
+
+async def everything_of_content(world: World, tek: Any) -> None:
+    """But for the search by words, which looks at all that there is."""
+    world.indexed((AREAS, FOLLOWS))
+    ada = Principal(str(sample("users")["_id"]), "usr_abc123")
+    top = await tek.areas.create(ada, AreaDraft(title="Top"))
+    areas = [await tek.areas.create(ada, AreaDraft(title="Same", parent_id=top.id)) for _ in range(2)]
+    await tek.areas.edit(ada, top.id, title="New")
+    await tek.areas.move(ada, areas[0].id, areas[1].id)
+    await tek.areas.move(ada, areas[0].id, None)
+    await tek.areas.follow(ada, top.id)
+    await tek.areas.unfollow(ada, top.id)
+    await tek.areas.delete(ada, areas[0].id)
+    await tek.areas.restore(ada, areas[0].id)
+    await tek.areas.by_slug(ada, "top")
+    page = await tek.areas.children(ada, limit=1)
+    await tek.areas.children(None, after=None, limit=1)
+    await tek.areas.children(ada, after=page.next)
+    await tek.quotas.reconcile(ada, "areas")
+    await tek.events.relay.run_once()
 
 
 async def everything_of_events(world: World, tek: Any, heard: Heard) -> None:

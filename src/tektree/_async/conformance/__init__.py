@@ -9,6 +9,7 @@ from typing import Final
 
 from tektree._async.conformance import (
     accounts,
+    areas,
     caches,
     deliveries,
     events,
@@ -44,4 +45,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "sessions": (sessions.CHECKS, sessions.RACES),
     "caches": (caches.CHECKS, caches.RACES),
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
+    "areas": (areas.CHECKS, areas.RACES),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
@@ -24,7 +25,8 @@ class AsyncBackends:
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
-    hear of a change.
+    hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
+    ``follows``, …; then ``tek.areas`` says so.
     """
 
     gamification: AsyncGamificationRepository
@@ -43,3 +45,5 @@ class AsyncBackends:
     created: AsyncUsageReader | None = None
     admissions: AsyncAdmissionStore | None = None
     caches: AsyncCacheStore | None = None
+    areas: AsyncAreaRepository | None = None
+    follows: AsyncFollowRepository | None = None

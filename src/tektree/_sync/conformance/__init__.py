@@ -10,6 +10,7 @@ from typing import Final
 
 from tektree._sync.conformance import (
     accounts,
+    areas,
     caches,
     deliveries,
     events,
@@ -45,4 +46,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "sessions": (sessions.CHECKS, sessions.RACES),
     "caches": (caches.CHECKS, caches.RACES),
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
+    "areas": (areas.CHECKS, areas.RACES),
 }

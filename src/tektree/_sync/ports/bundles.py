@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
+from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
@@ -25,7 +26,8 @@ class Backends:
     What is kept for a while only (rate limits, sessions, quotas) may be left out; it is kept in memory then. Without
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
-    hear of a change.
+    hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
+    ``follows``, …; then ``tek.areas`` says so.
     """
 
     gamification: GamificationRepository
@@ -44,3 +46,5 @@ class Backends:
     created: UsageReader | None = None
     admissions: AdmissionStore | None = None
     caches: CacheStore | None = None
+    areas: AreaRepository | None = None
+    follows: FollowRepository | None = None

@@ -1,6 +1,7 @@
 """All storages in memory, in one value."""
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
+from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
@@ -21,4 +22,6 @@ def memory_backends() -> AsyncBackends:
         AsyncMemoryDeliveries(),
         AsyncMemoryAccounts(),
         AsyncMemorySubscriptions(),
+        areas=AsyncMemoryAreas(),
+        follows=AsyncMemoryFollows(),
     )

@@ -6,6 +6,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
+from tektree._async.backends.mongo.areas import AsyncMongoAreas, AsyncMongoFollows
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
@@ -54,6 +55,8 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
+        areas=AsyncMongoAreas(found),
+        follows=AsyncMongoFollows(found),
     )
 
 

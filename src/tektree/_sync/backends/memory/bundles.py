@@ -2,6 +2,7 @@
 """All storages in memory, in one value."""
 
 from tektree._sync.backends.memory.accounts import MemoryAccounts
+from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
@@ -22,4 +23,6 @@ def memory_backends() -> Backends:
         MemoryDeliveries(),
         MemoryAccounts(),
         MemorySubscriptions(),
+        areas=MemoryAreas(),
+        follows=MemoryFollows(),
     )

@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 
 from tektree._flavour import sync_databases
 from tektree._sync.backends.mongo.accounts import MongoAccounts
+from tektree._sync.backends.mongo.areas import MongoAreas, MongoFollows
 from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
@@ -55,6 +56,8 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
+        areas=MongoAreas(found),
+        follows=MongoFollows(found),
     )
 
 

@@ -1,0 +1,419 @@
+"""Areas: the tree of subjects, and who follows which of them.
+
+``parent_id`` is the one truth about the tree. Paths and breadcrumbs follow it: behind whatever changes them, the area
+and all below it are placed anew, each from what stands above it now, until nothing differs.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Unpack
+
+from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.contents import AsyncContents
+from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.permissions import AsyncPermissions
+from tektree._async.services.quotas import AsyncQuotas
+from tektree._flavour import async_backoff
+from tektree.clock import Clock, read
+from tektree.errors import Forbidden, InvalidTransition, NotFound, Stale, Unavailable
+from tektree.ids import Ids, derived_id, fresh_id, hex_id
+from tektree.models.accounts import Principal, User
+from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
+from tektree.models.base import INT53
+from tektree.models.content import Stored
+from tektree.models.pages import Page, Slice
+from tektree.models.payloads import AreaFollowed, Payload
+from tektree.models.visibility import Sight, matter_of
+from tektree.policy import Policy
+from tektree.rules import areas, content, cursors, inputs, roles, search, slugs, visibility
+from tektree.rules.visibility import Viewer
+
+__all__ = ["AsyncAreas"]
+
+_ATTEMPTS: Final = 30
+_PLACED: Final = frozenset({"title", "visibility"})
+"""What of an area shows in the breadcrumbs below it."""
+
+
+class AsyncAreas:
+    """Areas that questions and insights are filed under.
+
+    Calls take who acts (for reads None: who is not logged in) and an area's ``id``. What somebody may not see is
+    `NotFound`, as if it were not there. ``parent_id``, ``path`` and ``breadcrumbs`` of what is given back name only
+    areas that they see. Safe from many threads or tasks, and from many processes on the same storage.
+    """
+
+    def __init__(
+        self,
+        backends: AsyncBackends,
+        store: AsyncAreaRepository,
+        follows: AsyncFollowRepository,
+        quotas: AsyncQuotas,
+        handlers: AsyncHandlers,
+        policy: Policy,
+        clock: Clock,
+        ids: Ids,
+        pause: Callable[[int], Awaitable[None]] = async_backoff,
+    ) -> None:
+        self._areas = store
+        self._follows = follows
+        self._quotas = quotas
+        self._permissions = AsyncPermissions(backends.accounts)
+        self._deepest = policy.content.area_depth
+        self._clock = clock
+        self._ids = ids
+        self._pause = pause
+        log = backends.events
+        self.contents: AsyncContents[Area] = AsyncContents(
+            "area", store, log, handlers, policy, clock, self._after, pause
+        )
+        self.follows: AsyncContents[Follow] = AsyncContents(
+            "follow", follows, log, handlers, policy, clock, self._count_followers, pause
+        )
+
+    # -- making and changing ------------------------------------------------------------------------------------------
+
+    async def create(self, actor: Principal | User, draft: AreaDraft) -> Area:
+        """Makes an area, at the top or below one that the actor sees. It uses one unit of the quota ``areas``.
+
+        Its slug is made of its title. Raises `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it
+        would stand too deep, `QuotaExhausted`.
+        """
+        by, wanted = roles.acting(actor), content.drafted(draft, AreaDraft)
+        await self._permissions.demand(by, "area.create", by.id)
+        chain = [each.record for each in await self._chain_to(wanted.parent_id, visibility.viewer(by))]
+        area, tried = areas.created(wanted, fresh_id(self._ids), by, chain, read(self._clock), self._deepest)
+        records = [content.renamed(area, slug) for slug in tried]
+        async with self._quotas.reserve(by, "areas"):
+            stored = await self.contents.insert(records, partial(areas.announced, uid=by.uid), by.uid)
+        return self._as_seen((await self.contents.follow(stored)).record, chain, visibility.viewer(by))
+
+    async def edit(
+        self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
+    ) -> Area:
+        """Sets what is given of ``title``, ``details``, ``tags`` and ``visibility``.
+
+        ``revision`` is that of the area which the edit is based on: `Stale` when it was changed since. Without it, it
+        is `Stale` only where another edits the same fields at the same time. Another title gives another slug; the one
+        before still leads to the area. Raises `InvalidInput`, `NotFound`, `Forbidden`.
+        """
+        by, changes = roles.acting(actor), areas.fields(given)
+        if revision is not None:
+            inputs.whole(revision, "revision", 0, INT53)
+        found: list[Area] = []
+
+        def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
+            found.append(old)
+            content.based_on(found[0], old, "area", changes, revision)
+            decided = areas.edited(old, changes, now)
+            if decided is None:
+                return None
+            new, tried = decided
+            uid = self._uid(old)
+            records = [content.renamed(new, slug) for slug in tried] or [new]
+            return records, lambda record: areas.updated(old, record, uid)
+
+        return await self._change(partial(self._reached, by, id, "area.edit"), decide, by)
+
+    async def move(self, actor: Principal | User, id: str, parent_id: str | None) -> Area:
+        """Hangs an area below another one, or at the top (None), with all that stands below it.
+
+        Of moves that together would make a circle, at least one fails. Raises `InvalidInput`, `NotFound`, `Forbidden`,
+        `InvalidTransition` for a parent below the area itself and for what would stand too deep, `Stale` when the tree
+        keeps changing.
+        """
+        by, viewer = roles.acting(actor), visibility.viewer(actor)
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await self._pause(attempt)
+            stored = await self._reached(by, id, "area.move")
+            above = await self._chain_to(parent_id, viewer)
+            chain = [each.record for each in above]
+            uid, below = self._uid(stored.record), await self._height(stored.record.id)
+            decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
+            if decided is None:
+                return self._as_seen(stored.record, chain, viewer)
+            new, said = decided
+            try:
+                for each in above:  # all that was read is still so: else two moves might make a circle
+                    await self._areas.swap(each, each.record)
+                written = await self.contents.swap(stored, [new], lambda _, said=said: said, by.uid)  # type: ignore[misc]
+            except Stale:
+                continue
+            return self._as_seen((await self.contents.follow(written)).record, chain, viewer)
+        raise Stale("area", id)
+
+    async def delete(self, actor: Principal | User, id: str) -> None:
+        """Takes an area away, if no other stands below it; `restore` brings it back. What it earned is taken back.
+
+        One that is made below it at the same moment stays, and is shown without it.
+        Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`, `Stale`.
+        """
+        by = roles.acting(actor)
+        reading = partial(self._reached, by, id, "area.delete")
+        await reading()
+        below = await self._areas.by_ids(await self._areas.below([id]))
+        if any(each.record.deleted_at is None for each in below):
+            raise InvalidTransition("area", "has areas below it; move or delete these first")
+
+        def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
+            decided = areas.deleted(old, by.id, self._uid(old), now)
+            return None if decided is None else ([decided[0]], lambda _: decided[1])
+
+        await self._change(reading, decide, by)
+
+    async def restore(self, actor: Principal | User, id: str) -> Area:
+        """Brings a deleted area back as it was, and what it had earned. What others deleted, its author does not.
+
+        Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition` when it is not deleted, `Stale`.
+        """
+        by = roles.acting(actor)
+
+        def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]]:
+            new, said = areas.restored(old, by.id, self._uid(old))
+            return [new], lambda _: said
+
+        return await self._change(partial(self._restorable, by, id), decide, by)
+
+    # -- following ----------------------------------------------------------------------------------------------------
+
+    async def follow(self, actor: Principal | User, id: str) -> None:
+        """Lets the actor hear of an area. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Stale`."""
+        by = roles.acting(actor)
+        area = await self._found(id, visibility.viewer(by))
+        follow_id = derived_id("follow", area.id, by.id)
+        if await self._follows.by_id(follow_id) is None:
+            now, said = read(self._clock), AreaFollowed(user_id=by.uid, area_id=area.id)
+            follow = Follow(id=follow_id, area_id=area.id, user_id=by.id, uid=by.uid, active=True, at=now)
+            stored = await self.follows.insert([follow], lambda _: said, by.uid)
+            if (await self.follows.follow(stored)).record.active:
+                return
+        await self._turn(follow_id, by, active=True)
+
+    async def unfollow(self, actor: Principal | User, id: str) -> None:
+        """Lets the actor hear of it no more, seen or not. Again: nothing happens. Raises `InvalidInput`, `Stale`."""
+        by = roles.acting(actor)
+        follow_id = derived_id("follow", hex_id(id, "id"), by.id)
+        if await self._follows.by_id(follow_id) is not None:
+            await self._turn(follow_id, by, active=False)
+
+    async def _turn(self, follow_id: str, by: Principal, *, active: bool) -> None:
+        async def reading() -> Stored[Follow]:
+            stored = await self._follows.by_id(follow_id)
+            if stored is None:
+                raise NotFound("follow", follow_id)
+            return stored
+
+        def decide(
+            stored: Stored[Follow], now: datetime
+        ) -> tuple[Sequence[Follow], Callable[[Follow], Payload]] | None:
+            decided = areas.followed(stored.record, active=active, now=now)
+            return None if decided is None else ([decided[0]], lambda _: decided[1])
+
+        await self.follows.change(reading, decide, by.uid)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def get(self, actor: Principal | User | None, id: str) -> Area:
+        """The area of that id. Raises `InvalidInput`, `NotFound`."""
+        viewer = visibility.viewer(actor)
+        area = await self._found(id, viewer)
+        return self._as_seen(area, await self._above(area), viewer)
+
+    async def by_slug(self, actor: Principal | User | None, slug: str) -> Area:
+        """The area that has this slug, or had it before its title changed. Raises `InvalidInput`, `NotFound`."""
+        viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
+        sought = slugs.sought(name)
+        area = None if sought is None else await self._areas.by_slug(sought)
+        if area is None or not self._sees(viewer, area):
+            raise NotFound("area", name)
+        return self._as_seen(area, await self._above(area), viewer)
+
+    async def children(
+        self, actor: Principal | User | None, id: str | None = None, after: str | None = None, limit: int = 20
+    ) -> Page[Area]:
+        """The areas directly below one, or at the top (None), newest first. ``limit`` is 1 to 100.
+
+        Raises `InvalidInput`, `InvalidCursor`, `NotFound`.
+        """
+        viewer = visibility.viewer(actor)
+        scope = "areas.children", id or "", viewer.id or ""
+        before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        chain: Sequence[Area] = ()
+        if id is not None:
+            parent = await self._found(id, viewer)
+            chain = [*await self._above(parent), parent]
+        found = await self._areas.children(id, self._sight(viewer), before, most)
+        items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
+        return cursors.page(Slice(items, found.last, found.damaged), *scope)
+
+    async def search(
+        self, actor: Principal | User | None, text: str, after: str | None = None, limit: int = 20
+    ) -> Page[Area]:
+        """The areas in whose title or details every word of ``text`` begins a word, newest first.
+
+        ``text`` holds 1 to 10 words in at most 200 characters, ``limit`` is 1 to 100. Raises `InvalidInput`,
+        `InvalidCursor`.
+        """
+        viewer, words = visibility.viewer(actor), search.terms(text)
+        scope = "areas.search", " ".join(words), viewer.id or ""
+        before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        found = await self._areas.search(words, self._sight(viewer), before, most)
+        known = await self._known(found.items)
+        items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
+        return cursors.page(Slice(items, found.last, found.damaged), *scope)
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def _sight(self, viewer: Viewer) -> Sight:
+        return visibility.sight(viewer, read(self._clock))
+
+    def _sees(self, viewer: Viewer, area: Area) -> bool:
+        return visibility.sees(viewer, matter_of(area, read(self._clock)))
+
+    def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
+        return areas.shown(area, chain, partial(self._sees, viewer), own=viewer.id == area.created_by)
+
+    @staticmethod
+    def _uid(area: Area) -> str:
+        """Of whom its events tell."""
+        assert area.author is not None, "whatever is changed was read with its author"
+        return area.author
+
+    async def _found(self, id: object, viewer: Viewer) -> Area:
+        return (await self._stored(id, viewer)).record
+
+    async def _stored(self, id: object, viewer: Viewer) -> Stored[Area]:
+        stored = await self._areas.by_id(hex_id(id, "id"))
+        if stored is None or not self._sees(viewer, stored.record):
+            raise NotFound("area", str(id))
+        return stored
+
+    async def _reached(self, by: Principal, id: object, verb: str) -> Stored[Area]:
+        """An area that ``by`` sees and may do ``verb`` to. Raises `NotFound`, `Forbidden`."""
+        stored = await self._stored(id, visibility.viewer(by))
+        await self._permissions.demand(by, verb, stored.record.created_by)
+        return await self._authored(stored)
+
+    async def _restorable(self, by: Principal, id: object) -> Stored[Area]:
+        """An area that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
+        stored = await self._areas.by_id(hex_id(id, "id"))
+        if stored is None or (
+            stored.record.deleted_at is None and not self._sees(visibility.viewer(by), stored.record)
+        ):
+            raise NotFound("area", str(id))
+        try:
+            await self._permissions.demand(by, "area.restore", stored.record.created_by)
+        except Forbidden:
+            if stored.record.deleted_at is None:
+                raise
+            raise NotFound("area", str(id)) from None
+        return await self._authored(stored)
+
+    async def _authored(self, stored: Stored[Area]) -> Stored[Area]:
+        """With the uid of its author, which what was there before us lacks. Raises `NotFound` where there is none."""
+        if stored.record.author is not None:
+            return stored
+        uid = await self._permissions.uid_of(stored.record.created_by)
+        if uid is None:
+            raise NotFound("user", stored.record.created_by)
+        return stored._replace(record=stored.record.evolve(author=uid))
+
+    async def _change(
+        self,
+        reading: Callable[[], Awaitable[Stored[Area]]],
+        decide: Callable[[Area, datetime], tuple[Sequence[Area], Callable[[Area], Payload]] | None],
+        by: Principal,
+    ) -> Area:
+        stored, _ = await self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
+        return self._as_seen(stored.record, await self._above(stored.record), visibility.viewer(by))
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+
+    async def _above(self, area: Area) -> Sequence[Area]:
+        return areas.above(area, await self._known([area]))
+
+    async def _known(self, every: Sequence[Area]) -> Mapping[str, Area | None]:
+        return {id: None if each is None else each.record for id, each in (await self._read(every)).items()}
+
+    async def _read(self, every: Sequence[Area]) -> dict[str, Stored[Area] | None]:
+        """All that stands above these areas, in one command where their paths are right; else in more."""
+        known: dict[str, Stored[Area] | None] = {}
+        wanted = {id for area in every for id in (*area.path, area.parent_id) if id is not None}
+        while wanted:
+            found = {each.record.id: each for each in await self._areas.by_ids(sorted(wanted))}
+            known |= {id: found.get(id) for id in wanted}
+            plain = {id: None if each is None else each.record for id, each in known.items()}
+            wanted = {id for area in every if (id := areas.lacking(area, plain)) is not None}
+        return known
+
+    async def _chain_to(self, parent_id: str | None, viewer: Viewer) -> Sequence[Stored[Area]]:
+        """The areas from the top down to a parent that ``viewer`` sees. Raises `NotFound`."""
+        if parent_id is None:
+            return ()
+        hex_id(parent_id, "parent_id")
+        stored = await self._stored(parent_id, viewer)
+        known = await self._read([stored.record])
+        plain = {id: None if each is None else each.record for id, each in known.items()}
+        above = [known[each.id] for each in areas.above(stored.record, plain)]
+        return [*[each for each in above if each is not None], stored]
+
+    async def _height(self, area_id: str) -> int:
+        """How many levels stand below an area; more than there may be are not counted."""
+        level, height = await self._areas.below([area_id]), 0
+        while level and height <= self._deepest:
+            level, height = await self._areas.below(level), height + 1
+        return height
+
+    # -- what follows -------------------------------------------------------------------------------------------------
+
+    async def _after(self, stored: Stored[Area]) -> None:
+        """Places an area anew, and, where that can have changed, all below it."""
+        below = any(_shows_below(each.event.event_type, each.event.payload) for each in stored.left)
+        if not below and stored.record.parent_id is None:
+            return
+        waiting, done = [stored.record.id], set[str]()
+        while waiting:
+            id = waiting.pop()
+            done.add(id)
+            await self._place(id)
+            if below:
+                waiting += [child for child in await self._areas.below([id]) if child not in done]
+
+    async def _place(self, area_id: str) -> None:
+        """Until nothing differs: whoever changes what stands above, places it after that as well."""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await self._pause(attempt)
+            stored = await self._areas.by_id(area_id)
+            if stored is None:
+                return
+            placed = areas.place(stored.record, await self._above(stored.record))
+            if placed is stored.record:
+                return
+            try:
+                await self._areas.swap(stored, placed)
+            except Stale:
+                continue
+        raise Unavailable("areas", "change all the time")
+
+    async def _count_followers(self, stored: Stored[Follow]) -> None:
+        area_id = stored.record.area_id
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await self._pause(attempt)
+            tally = await self._areas.tally(area_id)
+            if tally is None:
+                return
+            if await self._areas.counted(area_id, tally, follower_count=await self._follows.followers(area_id)):
+                return
+        raise Unavailable("areas", "are counted by too many at once")
+
+
+def _shows_below(event_type: str, payload: Mapping[str, Any]) -> bool:
+    """Whether an event of an area shows in the breadcrumbs of those below it."""
+    if event_type == "area.updated":
+        return not _PLACED.isdisjoint(payload["changed"])
+    return event_type != "area.created"
