@@ -9,6 +9,7 @@ from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
@@ -22,6 +23,7 @@ from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
@@ -46,6 +48,7 @@ __all__ = [
     "AsyncLeaderboardStore",
     "AsyncLedger",
     "AsyncQuestionReader",
+    "AsyncQuestionRepository",
     "AsyncQuotaStore",
     "AsyncRateLimitStore",
     "AsyncSessionStore",
@@ -62,6 +65,7 @@ __all__ = [
     "LeaderboardStore",
     "Ledger",
     "QuestionReader",
+    "QuestionRepository",
     "QuotaStore",
     "RateLimitStore",
     "SessionStore",

@@ -15,6 +15,7 @@ from tektree import Policy
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.sdk import memory_backends
 from tektree._async.services import areas, contents
+from tektree._async.services import counts as counts_of
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.quotas import AsyncQuotas
@@ -239,7 +240,7 @@ CIRCLE = Meeting(two_trees, move("A", "D"), move("B", "C"), judge=at_least_one_f
 @pytest.fixture(autouse=True)
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loses again and again gives up soon: every further round is like the one before."""
-    for module in (areas, contents):
+    for module in (areas, contents, counts_of):
         monkeypatch.setattr(module, "_ATTEMPTS", 2)
 
 

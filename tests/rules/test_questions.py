@@ -8,7 +8,7 @@ import pytest
 from tektree import Principal
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import derived_id
-from tektree.models.questions import Question, QuestionDraft
+from tektree.models.questions import Question, QuestionDraft, QuestionFilter
 from tektree.rules import content, questions
 
 NOON = datetime(2025, 12, 16, 12, tzinfo=UTC)
@@ -46,7 +46,8 @@ def test_an_edit() -> None:
     assert said.changed["areas"].old == (AREA, OTHER)
     hidden = questions.updated(old, new.evolve(visibility="private", title="Secret"), "usr_ada")
     assert sorted(hidden.changed) == ["areas", "files", "title", "visibility"]
-    assert all(each.old is None and each.new is None for each in hidden.changed.values())
+    assert all(each.old is None and each.new is None for name, each in hidden.changed.items() if name != "areas")
+    assert hidden.changed["areas"].old == (AREA, OTHER), "where it has to be counted anew"
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,40 @@ def test_what_is_shown_names_only_areas_that_are_seen() -> None:
     assert questions.shown(found, {AREA, OTHER}, own=True) is found
     assert questions.shown(found, {AREA, OTHER}, own=False).slugs == ()
     assert questions.shown(found.evolve(slugs=()), {AREA, OTHER}, own=False).slugs == ()
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changed", "expected"),
+    [
+        ("question.asked", None, {AREA, OTHER}),
+        ("question.deleted", None, {AREA, OTHER}),
+        ("question.restored", None, {AREA, OTHER}),
+        ("question.closed", None, set()),
+        ("question.updated", {"title": {}}, set()),
+        ("question.updated", {"visibility": {}}, {AREA, OTHER}),
+        ("question.updated", {"areas": {"old": (ID,), "new": (AREA, OTHER)}}, {AREA, OTHER, ID}),
+        ("question.updated", {"areas": {"new": (AREA, OTHER)}, "body": {}}, {AREA, OTHER}),
+    ],
+)
+def test_what_has_to_be_counted_anew(event_type: str, changed: Any, expected: set[str]) -> None:
+    """J34."""
+    payload = {} if changed is None else {"changed": changed}
+    assert questions.recounted(question(), event_type, payload) == expected
+
+
+def test_what_a_list_is_of() -> None:
+    """F4: fields and orders are these words and no others."""
+    assert questions.listed(None, None, None, None, "newest") == (QuestionFilter(), "newest")
+    wanted = QuestionFilter(AREA, "c++", ADA.id, "closed")
+    assert questions.listed(AREA, "C++", ADA.id, "closed", "most_voted") == (wanted, "most_voted")
+    for wrong in (
+        ("x", None, None, None, "newest"),
+        (None, "🎉", None, None, "newest"),
+        (None, None, "usr_ada", None, "newest"),
+        (None, None, None, "OPEN", "newest"),
+        (None, None, None, ["open"], "newest"),
+        (None, None, None, None, "password_hash"),
+        (None, None, None, None, None),
+    ):
+        with pytest.raises(InvalidInput):
+            questions.listed(*wrong)

@@ -18,6 +18,7 @@ from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.reactions import AsyncReactions
@@ -129,6 +130,12 @@ class AsyncTekTree:
                 backends, backends.areas, backends.follows, self.quotas, handlers, self.policy, clock, ids
             )
             sources += [self._areas.contents, self._areas.follows]
+        self._questions: AsyncQuestions | None = None
+        if backends.questions is not None and backends.areas is not None:
+            self._questions = AsyncQuestions(
+                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+            )
+            sources += [self._questions.contents, self._questions.views]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
@@ -183,6 +190,13 @@ class AsyncTekTree:
         if self._areas is None:
             raise ConfigurationError("backends", "keep no areas; give the bundle areas= and follows=")
         return self._areas
+
+    @property
+    def questions(self) -> AsyncQuestions:
+        """Questions. Raises `ConfigurationError` where the storages have none."""
+        if self._questions is None:
+            raise ConfigurationError("backends", "keep no questions; give the bundle questions= and areas=")
+        return self._questions
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -19,6 +19,7 @@ from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.questions import Questions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.reactions import Reactions
@@ -130,6 +131,12 @@ class TekTree:
                 backends, backends.areas, backends.follows, self.quotas, handlers, self.policy, clock, ids
             )
             sources += [self._areas.contents, self._areas.follows]
+        self._questions: Questions | None = None
+        if backends.questions is not None and backends.areas is not None:
+            self._questions = Questions(
+                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+            )
+            sources += [self._questions.contents, self._questions.views]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
@@ -184,6 +191,13 @@ class TekTree:
         if self._areas is None:
             raise ConfigurationError("backends", "keep no areas; give the bundle areas= and follows=")
         return self._areas
+
+    @property
+    def questions(self) -> Questions:
+        """Questions. Raises `ConfigurationError` where the storages have none."""
+        if self._questions is None:
+            raise ConfigurationError("backends", "keep no questions; give the bundle questions= and areas=")
+        return self._questions
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

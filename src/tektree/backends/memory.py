@@ -11,6 +11,7 @@ from tektree._async.backends.memory.caches import AsyncMemoryCaches
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.questions import AsyncMemoryQuestions
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
@@ -22,6 +23,7 @@ from tektree._sync.backends.memory.caches import MemoryCaches
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
@@ -37,6 +39,7 @@ __all__ = [
     "AsyncMemoryGamification",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
+    "AsyncMemoryQuestions",
     "AsyncMemoryQuotas",
     "AsyncMemoryRateLimits",
     "AsyncMemorySessions",
@@ -50,6 +53,7 @@ __all__ = [
     "MemoryGamification",
     "MemoryLeaderboards",
     "MemoryLedger",
+    "MemoryQuestions",
     "MemoryQuotas",
     "MemoryRateLimits",
     "MemorySessions",

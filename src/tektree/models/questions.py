@@ -1,14 +1,16 @@
 """Questions, and the state that one is in."""
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from tektree.models.base import Count, Draft, HexId, Instant, Record, Tags, Uid
 from tektree.models.content import AreaIds, Body, FileIds, NewBody, NewTitle, Slug, Slugs, Title, Visibility
 
-__all__ = ["Question", "QuestionDraft", "QuestionFields", "QuestionStatus"]
+__all__ = ["Order", "Question", "QuestionDraft", "QuestionFields", "QuestionFilter", "QuestionStatus"]
 
 QuestionStatus = Literal["open", "closed", "resolved"]
+Order = Literal["newest", "most_voted"]
+"""How a list is sorted: newest first, or by votes for it, most first."""
 
 
 class Question(Record):
@@ -64,3 +66,12 @@ class QuestionFields(TypedDict, total=False):
     areas: Sequence[str]
     visibility: Visibility
     files: Sequence[str]
+
+
+class QuestionFilter(NamedTuple):
+    """Which questions; None: any. ``area`` and ``author`` are ids, ``tag`` is in its normal form."""
+
+    area: str | None = None
+    tag: str | None = None
+    author: str | None = None
+    status: QuestionStatus | None = None

@@ -59,11 +59,16 @@ def open_to_all(record: Any) -> bool:
 
 
 def changed(old: Record, new: Record, names: Sequence[str], *, open: bool) -> Frozen[str, Change]:
-    """What is told of an edit: the fields that differ, with their values where these are short and ``open`` to all."""
+    """What is told of an edit: the fields that differ, with their values where these are short and ``open`` to all.
+
+    Of areas the ids are always told: they say nothing of what is hidden, and it is counted where they are told.
+    """
     differing = [(name, getattr(old, name), getattr(new, name)) for name in names]
     return Frozen(
         {
-            name: Change(old=before, new=after) if open and _short(before) and _short(after) else Change()
+            name: Change(old=before, new=after)
+            if name == "areas" or (open and _short(before) and _short(after))
+            else Change()
             for name, before, after in differing
             if before != after
         }

@@ -5,8 +5,9 @@ length is looked at first, and no refusal repeats the value.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from tektree.errors import InvalidInput
 from tektree.ids import hex_id
@@ -19,6 +20,7 @@ __all__ = [
     "amount",
     "at",
     "board",
+    "choice",
     "entity",
     "event_id",
     "flag",
@@ -31,6 +33,8 @@ __all__ = [
     "transaction_id",
     "whole",
 ]
+
+C = TypeVar("C", bound=str)
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _EVENT: Final = re.compile(r"evt_[A-Za-z0-9_\-]{1,60}")
@@ -122,6 +126,14 @@ def flag(value: object, field: str) -> bool:
     if type(value) is bool:
         return value
     raise InvalidInput(field, "must be True or False")
+
+
+def choice(value: object, field: str, options: Sequence[C]) -> C:
+    """One of these words, to the letter."""
+    for option in options:
+        if type(value) is str and value == option:
+            return option
+    raise InvalidInput(field, f"must be one of {', '.join(options)}")
 
 
 def transaction_id(value: object) -> str:

@@ -6,9 +6,10 @@ already changes nothing. A question names only areas that its author saw, and sh
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from tektree.errors import InvalidTransition
+from tektree.ids import hex_id
 from tektree.models.accounts import Principal
 from tektree.models.payloads.questions import (
     QuestionAsked,
@@ -19,8 +20,8 @@ from tektree.models.payloads.questions import (
     QuestionRestored,
     QuestionUpdated,
 )
-from tektree.models.questions import Question, QuestionDraft, QuestionFields
-from tektree.rules import content, slugs
+from tektree.models.questions import Order, Question, QuestionDraft, QuestionFields, QuestionFilter, QuestionStatus
+from tektree.rules import content, inputs, slugs, tags
 
 __all__ = [
     "announced",
@@ -29,6 +30,8 @@ __all__ = [
     "deleted",
     "edited",
     "fields",
+    "listed",
+    "recounted",
     "reopened",
     "resolved",
     "restored",
@@ -38,6 +41,8 @@ __all__ = [
 
 _FIELDS: Final = tuple(QuestionFields.__annotations__)
 _TOLD: Final = (*_FIELDS, "slug")
+_STATUSES: Final[tuple[QuestionStatus, ...]] = get_args(QuestionStatus)
+_ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 _SAMPLE: Final = QuestionDraft(title="any", body="any")
 
 Decided = QuestionClosed | QuestionReopened | QuestionResolved
@@ -148,6 +153,27 @@ def restored(question: Question, by: Principal, uid: str) -> tuple[Question, Que
     """The question once it is restored. Raises `Forbidden`, `InvalidTransition`."""
     said = QuestionRestored(user_id=uid, question_id=question.id, by=by.uid)
     return content.brought_back(question, "question", by.id), said
+
+
+def recounted(question: Question, event_type: str, payload: Mapping[str, Any]) -> frozenset[str]:
+    """The areas whose content has to be counted anew behind an event of a question."""
+    if event_type in ("question.asked", "question.deleted", "question.restored"):
+        return frozenset(question.areas)
+    moved = payload.get("changed", {})
+    if event_type == "question.updated" and not {"areas", "visibility"}.isdisjoint(moved):
+        return frozenset((*question.areas, *moved.get("areas", {}).get("old", ())))
+    return frozenset()
+
+
+def listed(area: object, tag: object, author: object, status: object, order: object) -> tuple[QuestionFilter, Order]:
+    """Which questions a caller wants, and how they are sorted. Raises `InvalidInput`."""
+    which = QuestionFilter(
+        None if area is None else hex_id(area, "area"),
+        None if tag is None else tags.sought(tag),
+        None if author is None else hex_id(author, "author"),
+        inputs.choice(status, "status", _STATUSES) if status is not None else None,
+    )
+    return which, inputs.choice(order, "order", _ORDERS)
 
 
 def shown(question: Question, areas: Collection[str], *, own: bool) -> Question:

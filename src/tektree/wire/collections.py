@@ -142,6 +142,15 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("tags"),
             _index("status -created_at"),
             _index("title:text body:text"),
+            _SLUGS,
+            _ours("slug"),  # of what was there before us
+            _ours("-created_at -_id"),  # lists, page by page: all, or of one thing that is sought
+            _ours("-upvote_count -_id"),
+            _ours("areas -created_at -_id"),
+            _ours("tags -created_at -_id"),
+            _ours("created_by -created_at -_id"),
+            _ours("status -created_at -_id"),
+            _ours("files"),  # whose a file is
             _OUTBOX,
         ),
         ANSWERS: (

@@ -15,6 +15,7 @@ from tektree._async.conformance import (
     events,
     gamification,
     leaderboards,
+    questions,
     quotas,
     rate_limits,
     sessions,
@@ -46,4 +47,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "caches": (caches.CHECKS, caches.RACES),
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
     "areas": (areas.CHECKS, areas.RACES),
+    "questions": (questions.CHECKS, questions.RACES),
 }

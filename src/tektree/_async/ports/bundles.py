@@ -10,6 +10,7 @@ from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
@@ -47,3 +48,4 @@ class AsyncBackends:
     caches: AsyncCacheStore | None = None
     areas: AsyncAreaRepository | None = None
     follows: AsyncFollowRepository | None = None
+    questions: AsyncQuestionRepository | None = None

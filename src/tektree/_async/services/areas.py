@@ -12,12 +12,14 @@ from typing import Any, Final, Unpack
 from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.contents import AsyncContents
+from tektree._async.services.counts import recounted
 from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.owned import AsyncOwned, author
 from tektree._async.services.permissions import AsyncPermissions
 from tektree._async.services.quotas import AsyncQuotas
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, InvalidTransition, NotFound, Stale, Unavailable
+from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
 from tektree.ids import Ids, derived_id, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
@@ -25,7 +27,6 @@ from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page, Slice
 from tektree.models.payloads import AreaFollowed, Payload
-from tektree.models.visibility import Sight, matter_of
 from tektree.policy import Policy
 from tektree.rules import areas, content, cursors, inputs, roles, search, slugs, visibility
 from tektree.rules.visibility import Viewer
@@ -61,6 +62,7 @@ class AsyncAreas:
         self._follows = follows
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
+        self._owned: AsyncOwned[Area] = AsyncOwned("area", store, self._permissions, clock)
         self._deepest = policy.content.area_depth
         self._clock = clock
         self._ids = ids
@@ -111,11 +113,11 @@ class AsyncAreas:
             if decided is None:
                 return None
             new, tried = decided
-            uid = self._uid(old)
+            uid = author(old)
             records = [content.renamed(new, slug) for slug in tried] or [new]
             return records, lambda record: areas.updated(old, record, uid)
 
-        return await self._change(partial(self._reached, by, id, "area.edit"), decide, by)
+        return await self._change(partial(self._owned.reached, by, id, "area.edit"), decide, by)
 
     async def move(self, actor: Principal | User, id: str, parent_id: str | None) -> Area:
         """Hangs an area below another one, or at the top (None), with all that stands below it.
@@ -128,10 +130,10 @@ class AsyncAreas:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._pause(attempt)
-            stored = await self._reached(by, id, "area.move")
+            stored = await self._owned.reached(by, id, "area.move")
             above = await self._chain_to(parent_id, viewer)
             chain = [each.record for each in above]
-            uid, below = self._uid(stored.record), await self._height(stored.record.id)
+            uid, below = author(stored.record), await self._height(stored.record.id)
             decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
             if decided is None:
                 return self._as_seen(stored.record, chain, viewer)
@@ -152,14 +154,14 @@ class AsyncAreas:
         Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`, `Stale`.
         """
         by = roles.acting(actor)
-        reading = partial(self._reached, by, id, "area.delete")
+        reading = partial(self._owned.reached, by, id, "area.delete")
         await reading()
         below = await self._areas.by_ids(await self._areas.below([id]))
         if any(each.record.deleted_at is None for each in below):
             raise InvalidTransition("area", "has areas below it; move or delete these first")
 
         def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
-            decided = areas.deleted(old, by.id, self._uid(old), now)
+            decided = areas.deleted(old, by.id, author(old), now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
         await self._change(reading, decide, by)
@@ -172,17 +174,17 @@ class AsyncAreas:
         by = roles.acting(actor)
 
         def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]]:
-            new, said = areas.restored(old, by.id, self._uid(old))
+            new, said = areas.restored(old, by.id, author(old))
             return [new], lambda _: said
 
-        return await self._change(partial(self._restorable, by, id), decide, by)
+        return await self._change(partial(self._owned.restorable, by, id), decide, by)
 
     # -- following ----------------------------------------------------------------------------------------------------
 
     async def follow(self, actor: Principal | User, id: str) -> None:
         """Lets the actor hear of an area. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Stale`."""
         by = roles.acting(actor)
-        area = await self._found(id, visibility.viewer(by))
+        area = (await self._owned.seen(id, visibility.viewer(by))).record
         follow_id = derived_id("follow", area.id, by.id)
         if await self._follows.by_id(follow_id) is None:
             now, said = read(self._clock), AreaFollowed(user_id=by.uid, area_id=area.id)
@@ -219,7 +221,7 @@ class AsyncAreas:
     async def get(self, actor: Principal | User | None, id: str) -> Area:
         """The area of that id. Raises `InvalidInput`, `NotFound`."""
         viewer = visibility.viewer(actor)
-        area = await self._found(id, viewer)
+        area = (await self._owned.seen(id, viewer)).record
         return self._as_seen(area, await self._above(area), viewer)
 
     async def by_slug(self, actor: Principal | User | None, slug: str) -> Area:
@@ -227,7 +229,7 @@ class AsyncAreas:
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         area = None if sought is None else await self._areas.by_slug(sought)
-        if area is None or not self._sees(viewer, area):
+        if area is None or not self._owned.sees(viewer, area):
             raise NotFound("area", name)
         return self._as_seen(area, await self._above(area), viewer)
 
@@ -243,9 +245,9 @@ class AsyncAreas:
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
         chain: Sequence[Area] = ()
         if id is not None:
-            parent = await self._found(id, viewer)
+            parent = (await self._owned.seen(id, viewer)).record
             chain = [*await self._above(parent), parent]
-        found = await self._areas.children(id, self._sight(viewer), before, most)
+        found = await self._areas.children(id, self._owned.sight(viewer), before, most)
         items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
         return cursors.page(Slice(items, found.last, found.damaged), *scope)
 
@@ -260,66 +262,15 @@ class AsyncAreas:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "areas.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
-        found = await self._areas.search(words, self._sight(viewer), before, most)
+        found = await self._areas.search(words, self._owned.sight(viewer), before, most)
         known = await self._known(found.items)
         items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
         return cursors.page(Slice(items, found.last, found.damaged), *scope)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    def _sight(self, viewer: Viewer) -> Sight:
-        return visibility.sight(viewer, read(self._clock))
-
-    def _sees(self, viewer: Viewer, area: Area) -> bool:
-        return visibility.sees(viewer, matter_of(area, read(self._clock)))
-
     def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
-        return areas.shown(area, chain, partial(self._sees, viewer), own=viewer.id == area.created_by)
-
-    @staticmethod
-    def _uid(area: Area) -> str:
-        """Of whom its events tell."""
-        assert area.author is not None, "whatever is changed was read with its author"
-        return area.author
-
-    async def _found(self, id: object, viewer: Viewer) -> Area:
-        return (await self._stored(id, viewer)).record
-
-    async def _stored(self, id: object, viewer: Viewer) -> Stored[Area]:
-        stored = await self._areas.by_id(hex_id(id, "id"))
-        if stored is None or not self._sees(viewer, stored.record):
-            raise NotFound("area", str(id))
-        return stored
-
-    async def _reached(self, by: Principal, id: object, verb: str) -> Stored[Area]:
-        """An area that ``by`` sees and may do ``verb`` to. Raises `NotFound`, `Forbidden`."""
-        stored = await self._stored(id, visibility.viewer(by))
-        await self._permissions.demand(by, verb, stored.record.created_by)
-        return await self._authored(stored)
-
-    async def _restorable(self, by: Principal, id: object) -> Stored[Area]:
-        """An area that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
-        stored = await self._areas.by_id(hex_id(id, "id"))
-        if stored is None or (
-            stored.record.deleted_at is None and not self._sees(visibility.viewer(by), stored.record)
-        ):
-            raise NotFound("area", str(id))
-        try:
-            await self._permissions.demand(by, "area.restore", stored.record.created_by)
-        except Forbidden:
-            if stored.record.deleted_at is None:
-                raise
-            raise NotFound("area", str(id)) from None
-        return await self._authored(stored)
-
-    async def _authored(self, stored: Stored[Area]) -> Stored[Area]:
-        """With the uid of its author, which what was there before us lacks. Raises `NotFound` where there is none."""
-        if stored.record.author is not None:
-            return stored
-        uid = await self._permissions.uid_of(stored.record.created_by)
-        if uid is None:
-            raise NotFound("user", stored.record.created_by)
-        return stored._replace(record=stored.record.evolve(author=uid))
+        return areas.shown(area, chain, partial(self._owned.sees, viewer), own=viewer.id == area.created_by)
 
     async def _change(
         self,
@@ -353,8 +304,7 @@ class AsyncAreas:
         """The areas from the top down to a parent that ``viewer`` sees. Raises `NotFound`."""
         if parent_id is None:
             return ()
-        hex_id(parent_id, "parent_id")
-        stored = await self._stored(parent_id, viewer)
+        stored = await self._owned.seen(parent_id, viewer, "parent_id")
         known = await self._read([stored.record])
         plain = {id: None if each is None else each.record for id, each in known.items()}
         above = [known[each.id] for each in areas.above(stored.record, plain)]
@@ -401,15 +351,11 @@ class AsyncAreas:
 
     async def _count_followers(self, stored: Stored[Follow]) -> None:
         area_id = stored.record.area_id
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                await self._pause(attempt)
-            tally = await self._areas.tally(area_id)
-            if tally is None:
-                return
-            if await self._areas.counted(area_id, tally, follower_count=await self._follows.followers(area_id)):
-                return
-        raise Unavailable("areas", "are counted by too many at once")
+
+        async def count() -> dict[str, int]:
+            return {"follower_count": await self._follows.followers(area_id)}
+
+        await recounted(self._areas, area_id, count, self._pause)
 
 
 def _shows_below(event_type: str, payload: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ class AsyncCreations:
     """Counts content. What storages do not keep is not counted."""
 
     def __init__(self, backends: AsyncBackends) -> None:
-        makers: dict[str, AsyncMaker | None] = {"areas": backends.areas}
+        makers: dict[str, AsyncMaker | None] = {"areas": backends.areas, "questions": backends.questions}
         self._makers: Final[Mapping[str, AsyncMaker]] = {
             name: each for name, each in makers.items() if each is not None
         }

@@ -16,6 +16,7 @@ from tektree._sync.conformance import (
     events,
     gamification,
     leaderboards,
+    questions,
     quotas,
     rate_limits,
     sessions,
@@ -47,4 +48,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "caches": (caches.CHECKS, caches.RACES),
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
     "areas": (areas.CHECKS, areas.RACES),
+    "questions": (questions.CHECKS, questions.RACES),
 }

@@ -11,6 +11,7 @@ from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
@@ -48,3 +49,4 @@ class Backends:
     caches: CacheStore | None = None
     areas: AreaRepository | None = None
     follows: FollowRepository | None = None
+    questions: QuestionRepository | None = None

@@ -14,11 +14,13 @@ from tektree._flavour import sync_backoff
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.contents import Contents
+from tektree._sync.services.counts import recounted
 from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.owned import Owned, author
 from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, InvalidTransition, NotFound, Stale, Unavailable
+from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
 from tektree.ids import Ids, derived_id, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
@@ -26,7 +28,6 @@ from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page, Slice
 from tektree.models.payloads import AreaFollowed, Payload
-from tektree.models.visibility import Sight, matter_of
 from tektree.policy import Policy
 from tektree.rules import areas, content, cursors, inputs, roles, search, slugs, visibility
 from tektree.rules.visibility import Viewer
@@ -62,6 +63,7 @@ class Areas:
         self._follows = follows
         self._quotas = quotas
         self._permissions = Permissions(backends.accounts)
+        self._owned: Owned[Area] = Owned("area", store, self._permissions, clock)
         self._deepest = policy.content.area_depth
         self._clock = clock
         self._ids = ids
@@ -110,11 +112,11 @@ class Areas:
             if decided is None:
                 return None
             new, tried = decided
-            uid = self._uid(old)
+            uid = author(old)
             records = [content.renamed(new, slug) for slug in tried] or [new]
             return records, lambda record: areas.updated(old, record, uid)
 
-        return self._change(partial(self._reached, by, id, "area.edit"), decide, by)
+        return self._change(partial(self._owned.reached, by, id, "area.edit"), decide, by)
 
     def move(self, actor: Principal | User, id: str, parent_id: str | None) -> Area:
         """Hangs an area below another one, or at the top (None), with all that stands below it.
@@ -127,10 +129,10 @@ class Areas:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._pause(attempt)
-            stored = self._reached(by, id, "area.move")
+            stored = self._owned.reached(by, id, "area.move")
             above = self._chain_to(parent_id, viewer)
             chain = [each.record for each in above]
-            uid, below = self._uid(stored.record), self._height(stored.record.id)
+            uid, below = author(stored.record), self._height(stored.record.id)
             decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
             if decided is None:
                 return self._as_seen(stored.record, chain, viewer)
@@ -151,14 +153,14 @@ class Areas:
         Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`, `Stale`.
         """
         by = roles.acting(actor)
-        reading = partial(self._reached, by, id, "area.delete")
+        reading = partial(self._owned.reached, by, id, "area.delete")
         reading()
         below = self._areas.by_ids(self._areas.below([id]))
         if any(each.record.deleted_at is None for each in below):
             raise InvalidTransition("area", "has areas below it; move or delete these first")
 
         def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
-            decided = areas.deleted(old, by.id, self._uid(old), now)
+            decided = areas.deleted(old, by.id, author(old), now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
         self._change(reading, decide, by)
@@ -171,17 +173,17 @@ class Areas:
         by = roles.acting(actor)
 
         def decide(old: Area, now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]]:
-            new, said = areas.restored(old, by.id, self._uid(old))
+            new, said = areas.restored(old, by.id, author(old))
             return [new], lambda _: said
 
-        return self._change(partial(self._restorable, by, id), decide, by)
+        return self._change(partial(self._owned.restorable, by, id), decide, by)
 
     # -- following ----------------------------------------------------------------------------------------------------
 
     def follow(self, actor: Principal | User, id: str) -> None:
         """Lets the actor hear of an area. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Stale`."""
         by = roles.acting(actor)
-        area = self._found(id, visibility.viewer(by))
+        area = (self._owned.seen(id, visibility.viewer(by))).record
         follow_id = derived_id("follow", area.id, by.id)
         if self._follows.by_id(follow_id) is None:
             now, said = read(self._clock), AreaFollowed(user_id=by.uid, area_id=area.id)
@@ -218,7 +220,7 @@ class Areas:
     def get(self, actor: Principal | User | None, id: str) -> Area:
         """The area of that id. Raises `InvalidInput`, `NotFound`."""
         viewer = visibility.viewer(actor)
-        area = self._found(id, viewer)
+        area = (self._owned.seen(id, viewer)).record
         return self._as_seen(area, self._above(area), viewer)
 
     def by_slug(self, actor: Principal | User | None, slug: str) -> Area:
@@ -226,7 +228,7 @@ class Areas:
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         area = None if sought is None else self._areas.by_slug(sought)
-        if area is None or not self._sees(viewer, area):
+        if area is None or not self._owned.sees(viewer, area):
             raise NotFound("area", name)
         return self._as_seen(area, self._above(area), viewer)
 
@@ -242,9 +244,9 @@ class Areas:
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
         chain: Sequence[Area] = ()
         if id is not None:
-            parent = self._found(id, viewer)
+            parent = (self._owned.seen(id, viewer)).record
             chain = [*self._above(parent), parent]
-        found = self._areas.children(id, self._sight(viewer), before, most)
+        found = self._areas.children(id, self._owned.sight(viewer), before, most)
         items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
         return cursors.page(Slice(items, found.last, found.damaged), *scope)
 
@@ -259,66 +261,15 @@ class Areas:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "areas.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
-        found = self._areas.search(words, self._sight(viewer), before, most)
+        found = self._areas.search(words, self._owned.sight(viewer), before, most)
         known = self._known(found.items)
         items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
         return cursors.page(Slice(items, found.last, found.damaged), *scope)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    def _sight(self, viewer: Viewer) -> Sight:
-        return visibility.sight(viewer, read(self._clock))
-
-    def _sees(self, viewer: Viewer, area: Area) -> bool:
-        return visibility.sees(viewer, matter_of(area, read(self._clock)))
-
     def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
-        return areas.shown(area, chain, partial(self._sees, viewer), own=viewer.id == area.created_by)
-
-    @staticmethod
-    def _uid(area: Area) -> str:
-        """Of whom its events tell."""
-        assert area.author is not None, "whatever is changed was read with its author"
-        return area.author
-
-    def _found(self, id: object, viewer: Viewer) -> Area:
-        return (self._stored(id, viewer)).record
-
-    def _stored(self, id: object, viewer: Viewer) -> Stored[Area]:
-        stored = self._areas.by_id(hex_id(id, "id"))
-        if stored is None or not self._sees(viewer, stored.record):
-            raise NotFound("area", str(id))
-        return stored
-
-    def _reached(self, by: Principal, id: object, verb: str) -> Stored[Area]:
-        """An area that ``by`` sees and may do ``verb`` to. Raises `NotFound`, `Forbidden`."""
-        stored = self._stored(id, visibility.viewer(by))
-        self._permissions.demand(by, verb, stored.record.created_by)
-        return self._authored(stored)
-
-    def _restorable(self, by: Principal, id: object) -> Stored[Area]:
-        """An area that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
-        stored = self._areas.by_id(hex_id(id, "id"))
-        if stored is None or (
-            stored.record.deleted_at is None and not self._sees(visibility.viewer(by), stored.record)
-        ):
-            raise NotFound("area", str(id))
-        try:
-            self._permissions.demand(by, "area.restore", stored.record.created_by)
-        except Forbidden:
-            if stored.record.deleted_at is None:
-                raise
-            raise NotFound("area", str(id)) from None
-        return self._authored(stored)
-
-    def _authored(self, stored: Stored[Area]) -> Stored[Area]:
-        """With the uid of its author, which what was there before us lacks. Raises `NotFound` where there is none."""
-        if stored.record.author is not None:
-            return stored
-        uid = self._permissions.uid_of(stored.record.created_by)
-        if uid is None:
-            raise NotFound("user", stored.record.created_by)
-        return stored._replace(record=stored.record.evolve(author=uid))
+        return areas.shown(area, chain, partial(self._owned.sees, viewer), own=viewer.id == area.created_by)
 
     def _change(
         self,
@@ -352,8 +303,7 @@ class Areas:
         """The areas from the top down to a parent that ``viewer`` sees. Raises `NotFound`."""
         if parent_id is None:
             return ()
-        hex_id(parent_id, "parent_id")
-        stored = self._stored(parent_id, viewer)
+        stored = self._owned.seen(parent_id, viewer, "parent_id")
         known = self._read([stored.record])
         plain = {id: None if each is None else each.record for id, each in known.items()}
         above = [known[each.id] for each in areas.above(stored.record, plain)]
@@ -400,15 +350,11 @@ class Areas:
 
     def _count_followers(self, stored: Stored[Follow]) -> None:
         area_id = stored.record.area_id
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._pause(attempt)
-            tally = self._areas.tally(area_id)
-            if tally is None:
-                return
-            if self._areas.counted(area_id, tally, follower_count=self._follows.followers(area_id)):
-                return
-        raise Unavailable("areas", "are counted by too many at once")
+
+        def count() -> dict[str, int]:
+            return {"follower_count": self._follows.followers(area_id)}
+
+        recounted(self._areas, area_id, count, self._pause)
 
 
 def _shows_below(event_type: str, payload: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ class Creations:
     """Counts content. What storages do not keep is not counted."""
 
     def __init__(self, backends: Backends) -> None:
-        makers: dict[str, Maker | None] = {"areas": backends.areas}
+        makers: dict[str, Maker | None] = {"areas": backends.areas, "questions": backends.questions}
         self._makers: Final[Mapping[str, Maker]] = {name: each for name, each in makers.items() if each is not None}
 
     def created(self, user_id: str, quota_type: str, since: datetime, until: datetime) -> int | None:

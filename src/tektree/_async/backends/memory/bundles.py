@@ -5,6 +5,7 @@ from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFo
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
+from tektree._async.backends.memory.questions import AsyncMemoryQuestions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.ports.bundles import AsyncBackends
 
@@ -24,4 +25,5 @@ def memory_backends() -> AsyncBackends:
         AsyncMemorySubscriptions(),
         areas=AsyncMemoryAreas(),
         follows=AsyncMemoryFollows(),
+        questions=AsyncMemoryQuestions(),
     )

@@ -52,6 +52,10 @@ class Shelves:
         end = len(shelf) if before is None else bisect_left(shelf, before)
         return (shelf[at] for at in range(end - 1, -1, -1))
 
+    def fewest(self, keys: Sequence[object]) -> object:
+        """The list of these in which the fewest stand."""
+        return min(keys, key=lambda key: len(self._shelves.get(key, ())))
+
     def count(self, key: object, since: int | None = None, until: int | None = None) -> int:
         """How many stand in a list, from one number on and below another."""
         shelf = self._shelves.get(key, [])
@@ -154,9 +158,10 @@ class AsyncMemoryDocuments(Generic[R]):
         return new
 
     def _stand(self, old: Stored[R] | None, new: Stored[R]) -> None:
-        if old is not None:
-            self._shelves.take(self._places(old.record))
-        self._shelves.put(self._places(new.record))
+        before = set() if old is None else set(self._places(old.record))
+        now = set(self._places(new.record))
+        self._shelves.take(before - now)
+        self._shelves.put(now - before)
         self._stored[self._id(new.record)] = new
 
     async def told(self, id: str, event_ids: Sequence[str]) -> None:

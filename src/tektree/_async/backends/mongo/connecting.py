@@ -12,6 +12,7 @@ from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
+from tektree._async.backends.mongo.questions import AsyncMongoQuestions
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
 from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
@@ -57,6 +58,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         on_check=setup.drift,
         areas=AsyncMongoAreas(found),
         follows=AsyncMongoFollows(found),
+        questions=AsyncMongoQuestions(found),
     )
 
 

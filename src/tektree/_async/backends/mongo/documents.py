@@ -186,9 +186,13 @@ def _position(document: Mapping[str, Any], by: str) -> Position | None:
 
 
 def seen(sight: Sight, *, drafts: bool = False) -> dict[str, Any]:
-    """What a viewer sees, as a query. ``drafts``: of a kind that is published later than it is made."""
+    """What a viewer sees, as a query that may be merged with one for authors.
+
+    ``drafts``: of a kind that is published later than it is made.
+    """
     parts = [part for clause in sight.clauses for part in _clause(clause, sight.now if drafts else None)]
-    return {"deleted_at": None, **(parts[0] if len(parts) == 1 else {"$or": parts})}
+    alone = len(parts) == 1 and "created_by" not in parts[0]
+    return {"deleted_at": None, **(parts[0] if alone else {"$or": parts})}
 
 
 def _clause(clause: Clause, now: datetime | None) -> Iterable[dict[str, Any]]:

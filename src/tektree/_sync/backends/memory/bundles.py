@@ -6,6 +6,7 @@ from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
+from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.ports.bundles import Backends
 
@@ -25,4 +26,5 @@ def memory_backends() -> Backends:
         MemorySubscriptions(),
         areas=MemoryAreas(),
         follows=MemoryFollows(),
+        questions=MemoryQuestions(),
     )

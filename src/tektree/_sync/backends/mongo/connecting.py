@@ -14,6 +14,7 @@ from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stra
 from tektree._sync.backends.mongo.events import MongoEventLog
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
 from tektree._sync.backends.mongo.leaderboards import MongoLeaderboards
+from tektree._sync.backends.mongo.questions import MongoQuestions
 from tektree._sync.backends.mongo.setup import MongoSetup
 from tektree._sync.backends.mongo.subscriptions import MongoSubscriptions
 from tektree._sync.backends.mongo.uids import MongoUids
@@ -58,6 +59,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         on_check=setup.drift,
         areas=MongoAreas(found),
         follows=MongoFollows(found),
+        questions=MongoQuestions(found),
     )
 
 

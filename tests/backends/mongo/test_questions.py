@@ -1,0 +1,157 @@
+"""Questions on each driver: the promises of their port, and what is sent."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from tektree.errors import InvalidInput, NotFound, Stale
+from tektree.models.questions import QuestionDraft
+from tektree.testing import checks, run, run_async
+from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, QUESTIONS
+from tests.backends.mongo.test_areas import without_reactions
+from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.content.test_areas import ADA, BEN, made
+from tests.content.worlds import POLICY, enrolled, refused
+from tests.records import sample
+
+SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
+
+
+@pytest.fixture(autouse=True)
+def indexed(world: World) -> None:
+    """With the indexes of content as well."""
+    world.indexed((AREAS, FOLLOWS, QUESTIONS))
+
+
+@pytest.mark.parametrize("check", checks("questions"))
+def test_promise(check: str, world: World) -> None:
+    async def asked(world: World) -> None:
+        backends = replace(world.backends(), on_setup=None)
+        if world.is_async:
+            await run_async(check, backends)
+        else:
+            run(check, backends)
+
+    world.run(asked)
+
+
+def test_a_life(world: World) -> None:
+    """From the asking to the restoring: what each step stores is what the next one finds."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        ada = await enrolled(tek, "ada")
+        area = await made(tek, "Go", by=ada)
+        draft = QuestionDraft(title="How?", body="Event sourcing in Go", tags=["GO"], areas=[area.id], files=["f1"])
+        question = await tek.questions.ask(ada, draft)
+        assert (await tek.areas.get(None, area.id)).content_count == 1
+        assert await tek.questions.get(ada, question.id) == question
+        edited = await tek.questions.edit(ada, question.id, title="How so?", revision=1)
+        await refused(Stale, tek.questions.edit(ada, question.id, body="x", revision=1))
+        for slug in ("how", "HOW-SO"):
+            assert (await tek.questions.by_slug(BEN, slug)).id == question.id
+        await refused(InvalidInput, tek.questions.ask(BEN, QuestionDraft(title="x", body="y", files=["f1"])))
+        assert (await tek.questions.close(ada, question.id, "done")).status == "closed"
+        for which in ({"area": area.id}, {"tag": "gO"}, {"author": ada.id}, {"status": "closed"}, {}):
+            for order in ("newest", "most_voted"):
+                page = await tek.questions.list(BEN, **which, order=order)
+                assert [each.id for each in page] == [question.id]
+        assert [each.id for each in await tek.questions.search(BEN, "sourc how")] == [question.id]
+        await tek.events.relay.run_once()
+        assert (await tek.questions.get(ada, question.id)).view_count == 2
+        await tek.questions.edit(ada, question.id, visibility="private")
+        await refused(NotFound, tek.questions.get(BEN, question.id))
+        assert (await tek.areas.get(None, area.id)).content_count == 0
+        assert len(await tek.questions.list(BEN)) == 0
+        await tek.questions.edit(ada, question.id, visibility="public")
+        await tek.questions.delete(ada, question.id)
+        assert (await tek.areas.get(None, area.id)).content_count == 0
+        assert (await tek.gamification.profile(ada.id)).total_xp == 5
+        assert (await tek.questions.restore(ada, question.id)).view_count == 2
+        assert (await tek.areas.get(None, area.id)).content_count == 1
+        assert (await tek.gamification.profile(ada.id)).total_xp == 10
+        assert edited.slugs == ("how", "how-so")
+        assert world.look[QUESTIONS].find_one({})["_outbox"] == []
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_round_trips(world: World) -> None:
+    """``ask`` is one read of areas and its commit; a read is one command, and one for the areas that it names."""
+
+    async def scenario(world: World) -> None:
+        heard = Heard()
+        plain = world.tek(policy=without_reactions())
+        area = await made(plain, "Go")
+        bare = await plain.questions.ask(ADA, QuestionDraft(title="Bare", body="x"))
+        filed = await plain.questions.ask(ADA, QuestionDraft(title="Filed", body="x", areas=[area.id]))
+        tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
+        find, areas = f"find {QUESTIONS}", f"find {AREAS}"
+        tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {QUESTIONS}"]
+        quota = ["find subscriptions", f"aggregate {QUESTIONS}"]
+        count = [areas, f"aggregate {QUESTIONS}", f"update {AREAS}"]
+
+        async def sent(call: Any) -> list[str]:
+            await call
+            return heard.names()
+
+        draft = QuestionDraft(title="New", body="x", areas=[area.id])
+        assert await sent(tek.questions.ask(ADA, draft)) == [areas, *quota, f"insert {QUESTIONS}", *count, *tell]
+        draft = QuestionDraft(title="Newer", body="x")
+        assert await sent(tek.questions.ask(ADA, draft)) == [quota[0], f"insert {QUESTIONS}", *tell]
+        for call, expected in (
+            (lambda: tek.questions.get(BEN, bare.id), [find]),
+            (lambda: tek.questions.get(BEN, filed.id), [find, areas]),
+            (lambda: tek.questions.by_slug(BEN, "filed"), [find, areas]),
+            (lambda: tek.questions.list(BEN, author=ADA.id), [find, areas]),
+            (lambda: tek.questions.list(BEN, area=area.id, tag="x"), [find, areas]),
+            (lambda: tek.questions.search(BEN, "bare"), [find]),
+            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find, f"update {QUESTIONS}", *tell]),
+            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find]),
+            (lambda: tek.questions.close(ADA, bare.id), [find, f"update {QUESTIONS}", *tell]),
+        ):
+            assert await sent(call()) == expected
+
+    world.run(scenario)
+
+
+def test_damaged_documents_leave_the_page_whole(world: World) -> None:
+    """F28: a question that cannot be read, and an area that one names."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=without_reactions())
+        area, other = await made(tek, "Go"), await made(tek, "Rust")
+        asked = [
+            await tek.questions.ask(ADA, QuestionDraft(title=f"Q{at}", body="x", areas=[area.id, other.id]))
+            for at in range(4)
+        ]
+        world.look[QUESTIONS].update_one({"_id": ObjectId(asked[1].id)}, {"$set": {"body": None}})
+        world.look[AREAS].update_one({"_id": ObjectId(area.id)}, {"$set": {"title": 7}})
+        page = await tek.questions.list(BEN)
+        assert {each.id for each in page} == {asked[at].id for at in (0, 2, 3)}
+        assert [each.id for each in page.damaged] == [asked[1].id]
+        assert {each.areas for each in page} == {(other.id,)}
+
+    world.run(scenario)
+
+
+def test_what_was_there_before_is_adopted(world: World) -> None:
+    """The data model's sample, without any field of ours."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=without_reactions())
+        owner = await enrolled(tek, "owner")
+        world.look["users"].insert_one({**sample("users"), "_id": ObjectId(owner.id), "uid": owner.uid})
+        world.look[QUESTIONS].insert_one({**sample("questions"), "created_by": ObjectId(owner.id), "theirs": 7})
+        slug = sample("questions")["slug"]
+        found = await tek.questions.by_slug(BEN, slug)
+        assert (found.areas, found.view_count) == ((), 234)
+        await tek.questions.edit(owner, found.id, title="New")
+        assert (await tek.questions.by_slug(BEN, slug)).id == (await tek.questions.by_slug(BEN, "new")).id
+        stored = world.look[QUESTIONS].find_one({})
+        assert (stored["theirs"], stored["author"], stored["_v"], len(stored["areas"])) == (7, owner.uid, 1, 2)
+
+    world.run(scenario)
