@@ -2,6 +2,7 @@
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.ports.answers import AsyncAnswerRepository
 from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, AsyncUserReader
@@ -16,6 +17,7 @@ from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
+from tektree._sync.ports.answers import AnswerRepository
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
@@ -33,10 +35,12 @@ __all__ = [
     "AccountRepository",
     "AccountsReader",
     "AdmissionStore",
+    "AnswerRepository",
     "AreaRepository",
     "AsyncAccountRepository",
     "AsyncAccountsReader",
     "AsyncAdmissionStore",
+    "AsyncAnswerRepository",
     "AsyncAreaRepository",
     "AsyncBackends",
     "AsyncCacheStore",

@@ -11,6 +11,7 @@ from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
+from tektree._async.services.answers import AsyncAnswers
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.creations import AsyncCreations
@@ -136,6 +137,21 @@ class AsyncTekTree:
                 backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
             )
             sources += [self._questions.contents, self._questions.views]
+        self._answers: AsyncAnswers | None = None
+        if self._questions is not None and backends.questions is not None and backends.answers is not None:
+            self._answers = AsyncAnswers(
+                backends,
+                backends.answers,
+                backends.questions,
+                self._questions.contents,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            self._questions.answered = self._answers.follow
+            sources += [self._answers.contents]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
@@ -197,6 +213,13 @@ class AsyncTekTree:
         if self._questions is None:
             raise ConfigurationError("backends", "keep no questions; give the bundle questions= and areas=")
         return self._questions
+
+    @property
+    def answers(self) -> AsyncAnswers:
+        """Answers. Raises `ConfigurationError` where the storages have none."""
+        if self._answers is None:
+            raise ConfigurationError("backends", "keep no answers; give the bundle answers=, questions= and areas=")
+        return self._answers
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

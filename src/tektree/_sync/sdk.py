@@ -12,6 +12,7 @@ from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
+from tektree._sync.services.answers import Answers
 from tektree._sync.services.areas import Areas
 from tektree._sync.services.caches import Caches
 from tektree._sync.services.creations import Creations
@@ -137,6 +138,21 @@ class TekTree:
                 backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
             )
             sources += [self._questions.contents, self._questions.views]
+        self._answers: Answers | None = None
+        if self._questions is not None and backends.questions is not None and backends.answers is not None:
+            self._answers = Answers(
+                backends,
+                backends.answers,
+                backends.questions,
+                self._questions.contents,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            self._questions.answered = self._answers.follow
+            sources += [self._answers.contents]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
@@ -198,6 +214,13 @@ class TekTree:
         if self._questions is None:
             raise ConfigurationError("backends", "keep no questions; give the bundle questions= and areas=")
         return self._questions
+
+    @property
+    def answers(self) -> Answers:
+        """Answers. Raises `ConfigurationError` where the storages have none."""
+        if self._answers is None:
+            raise ConfigurationError("backends", "keep no answers; give the bundle answers=, questions= and areas=")
+        return self._answers
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

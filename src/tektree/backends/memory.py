@@ -5,6 +5,7 @@
 """
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
+from tektree._async.backends.memory.answers import AsyncMemoryAnswers
 from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._async.backends.memory.caches import AsyncMemoryCaches
@@ -17,6 +18,7 @@ from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._sync.backends.memory.accounts import MemoryAccounts
+from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.caches import MemoryCaches
@@ -32,6 +34,7 @@ from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 __all__ = [
     "AsyncMemoryAccounts",
     "AsyncMemoryCaches",
+    "AsyncMemoryAnswers",
     "AsyncMemoryAreas",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
@@ -46,6 +49,7 @@ __all__ = [
     "AsyncMemorySubscriptions",
     "MemoryAccounts",
     "MemoryCaches",
+    "MemoryAnswers",
     "MemoryAreas",
     "MemoryDeliveries",
     "MemoryEventLog",

@@ -1,13 +1,14 @@
 """Answers, and the code that they show."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypedDict
 
 from pydantic import Field
 
 from tektree.models.base import LISTED, Count, Draft, HexId, Instant, Record, Text, Uid
 from tektree.models.content import BODY, Body, NewBody
 
-__all__ = ["Answer", "AnswerDraft", "CodeSnippet"]
+__all__ = ["Answer", "AnswerDraft", "AnswerFields", "CodeSnippet"]
 
 
 class CodeSnippet(Draft):
@@ -50,3 +51,10 @@ class AnswerDraft(Draft):
 
     body: NewBody
     code_snippets: CodeSnippets = ()
+
+
+class AnswerFields(TypedDict, total=False):
+    """What can be edited of an answer. A field that is left out stays as it is."""
+
+    body: str
+    code_snippets: Sequence[CodeSnippet]

@@ -24,6 +24,7 @@ from tektree.models.questions import Order, Question, QuestionDraft, QuestionFie
 from tektree.rules import content, inputs, slugs, tags
 
 __all__ = [
+    "ORDERS",
     "announced",
     "asked",
     "closed",
@@ -42,7 +43,7 @@ __all__ = [
 _FIELDS: Final = tuple(QuestionFields.__annotations__)
 _TOLD: Final = (*_FIELDS, "slug")
 _STATUSES: Final[tuple[QuestionStatus, ...]] = get_args(QuestionStatus)
-_ORDERS: Final[tuple[Order, ...]] = get_args(Order)
+ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 _SAMPLE: Final = QuestionDraft(title="any", body="any")
 
 Decided = QuestionClosed | QuestionReopened | QuestionResolved
@@ -173,7 +174,7 @@ def listed(area: object, tag: object, author: object, status: object, order: obj
         None if author is None else hex_id(author, "author"),
         inputs.choice(status, "status", _STATUSES) if status is not None else None,
     )
-    return which, inputs.choice(order, "order", _ORDERS)
+    return which, inputs.choice(order, "order", ORDERS)
 
 
 def shown(question: Question, areas: Collection[str], *, own: bool) -> Question:

@@ -157,6 +157,9 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("question_id -created_at"),
             _index("created_by"),
             _index("is_accepted"),
+            _ours("question_id -created_at -_id"),  # the answers to a question, page by page
+            _ours("question_id -upvote_count -_id"),
+            _ours("created_by -created_at"),  # how many somebody posted in a period
             _OUTBOX,
         ),
         INSIGHTS: (

@@ -10,12 +10,13 @@ from bson import ObjectId
 
 from tektree import Board, EntityRef, Policy, Principal
 from tektree.catalog import Payload
+from tektree.models.answers import AnswerDraft
 from tektree.models.areas import AreaDraft
 from tektree.models.base import Frozen, Uid
 from tektree.models.events import Event
 from tektree.models.questions import QuestionDraft
 from tektree.testing import SeededIds
-from tektree.wire.collections import AREAS, FOLLOWS, INDEXES, QUESTIONS
+from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, QUESTIONS
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.records import sample
 
@@ -27,7 +28,7 @@ AWARD = [f"find {PROFILES}", f"insert {ROWS}", f"insert {EVENTS}", f"update {ROW
 HEADS = [f"find {DELIVERIES}", f"aggregate {DELIVERIES}"]
 """Who is halted, and the heads of the others' lines."""
 LEFT = [
-    *[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS, QUESTIONS)],
+    *[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS, QUESTIONS, ANSWERS)],
     f"find {EVENTS}",
 ]
 """What is left on documents, and what is marked."""
@@ -217,7 +218,7 @@ async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
 
 async def everything_of_content(world: World, tek: Any) -> None:
     """But for the search by words, which looks at all that there is."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS))
     ada = Principal(str(sample("users")["_id"]), "usr_abc123")
     top = await tek.areas.create(ada, AreaDraft(title="Top"))
     areas = [await tek.areas.create(ada, AreaDraft(title="Same", parent_id=top.id)) for _ in range(2)]
@@ -245,6 +246,16 @@ async def everything_of_content(world: World, tek: Any) -> None:
             if page.next:
                 await tek.questions.list(viewer, **which, order=order, after=page.next)
     await tek.quotas.reconcile(ada, "questions")
+    answers = [await tek.answers.post(ada, asked[1].id, AnswerDraft(body="b")) for _ in range(2)]
+    for each in answers:
+        await tek.answers.accept(ada, each.id)
+    await tek.answers.edit(ada, answers[0].id, body="c")
+    await tek.answers.delete(ada, answers[1].id)
+    await tek.answers.restore(ada, answers[1].id)
+    for order in ("newest", "most_voted"):
+        page = await tek.answers.list(ada, asked[1].id, order=order, limit=1)
+        await tek.answers.list(ada, asked[1].id, order=order, after=page.next)
+    await tek.quotas.reconcile(ada, "answers")
     await tek.events.relay.run_once()
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from tektree._async.conformance import (
     accounts,
+    answers,
     areas,
     caches,
     deliveries,
@@ -48,4 +49,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
     "areas": (areas.CHECKS, areas.RACES),
     "questions": (questions.CHECKS, questions.RACES),
+    "answers": (answers.CHECKS, answers.RACES),
 }

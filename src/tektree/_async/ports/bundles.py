@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.admissions import AsyncAdmissionStore
+from tektree._async.ports.answers import AsyncAnswerRepository
 from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
@@ -49,3 +50,4 @@ class AsyncBackends:
     areas: AsyncAreaRepository | None = None
     follows: AsyncFollowRepository | None = None
     questions: AsyncQuestionRepository | None = None
+    answers: AsyncAnswerRepository | None = None

@@ -26,11 +26,13 @@ from tektree.models.events import Event
 from tektree.models.payloads import Payload
 from tektree.policy import Policy
 
-__all__ = ["AsyncContents", "Decide"]
+__all__ = ["AsyncContents", "Decide", "Said"]
 
 R = TypeVar("R", bound=Value)
 
-Decide = Callable[[Stored[R], datetime], "tuple[Sequence[R], Callable[[R], Payload]] | None"]
+Said = Payload | Sequence[Payload]
+
+Decide = Callable[[Stored[R], datetime], "tuple[Sequence[R], Callable[[R], Said]] | None"]
 """What a record may become, the first that no other's slug stands against, and what is told of it; None: nothing."""
 
 _LOG: Final = logging.getLogger("tektree")
@@ -65,7 +67,7 @@ class AsyncContents(Generic[R]):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    async def insert(self, records: Sequence[R], say: Callable[[R], Payload], by: str) -> Stored[R]:
+    async def insert(self, records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
         """Stores the first of these records, which differ in their slugs, whose slug no other has. Nothing follows yet.
 
         A reply that is lost is asked for again: what has this id is this very record. ``by`` is the uid of who acts.
@@ -76,7 +78,7 @@ class AsyncContents(Generic[R]):
                 return await self._insert(record, say, by)
         return await self._insert(records[-1], say, by)
 
-    async def _insert(self, record: R, say: Callable[[R], Payload], by: str) -> Stored[R]:
+    async def _insert(self, record: R, say: Callable[[R], Said], by: str) -> Stored[R]:
         events = self._events(record, say(record), 1, by)
         to = self._handlers.to(events)
         for _ in range(_INSERTS - 1):
@@ -105,7 +107,7 @@ class AsyncContents(Generic[R]):
                 return await self.follow(await self.swap(stored, *decided, by)), True
         raise Stale(self._kind, id)
 
-    async def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Payload], by: str) -> Stored[R]:
+    async def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
         """Puts the first of these records, whose slug no other has, in place of a stored one.
 
         Raises `Stale`; `Taken` when all slugs are others'.
@@ -115,16 +117,20 @@ class AsyncContents(Generic[R]):
                 return await self._swap(stored, record, say, by)
         return await self._swap(stored, records[-1], say, by)
 
-    async def _swap(self, stored: Stored[R], record: R, say: Callable[[R], Payload], by: str) -> Stored[R]:
+    async def _swap(self, stored: Stored[R], record: R, say: Callable[[R], Said], by: str) -> Stored[R]:
         events = self._events(record, say(record), stored.version + 1, by)
         return await self._store.swap(stored, record, events, self._handlers.to(events))
 
-    def _events(self, record: R, said: Payload, version: int, by: str) -> Sequence[Event]:
+    def _events(self, record: R, said: Said, version: int, by: str) -> Sequence[Event]:
+        """The events of a change that makes the record's version this one; no two of them are of one type."""
         catalog, ambient, now = self._handlers.catalog, context.current(), read(self._clock)
         if ambient.actor is None:
             ambient = replace(ambient, actor=by)
-        id = event_id(f"{self._kind}:{_id(record)}:{version}", catalog.kind(said).event_type)
-        return (catalog.told(said, id[4:], now, now, ambient, self._producer),)
+        cause, events = f"{self._kind}:{_id(record)}:{version}", []
+        for each in (said,) if isinstance(said, Payload) else said:
+            id = event_id(cause, catalog.kind(each).event_type)
+            events.append(catalog.told(each, id[4:], now, now, ambient, self._producer))
+        return events
 
     # -- what follows -------------------------------------------------------------------------------------------------
 

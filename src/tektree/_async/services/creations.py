@@ -21,7 +21,11 @@ class AsyncCreations:
     """Counts content. What storages do not keep is not counted."""
 
     def __init__(self, backends: AsyncBackends) -> None:
-        makers: dict[str, AsyncMaker | None] = {"areas": backends.areas, "questions": backends.questions}
+        makers: dict[str, AsyncMaker | None] = {
+            "areas": backends.areas,
+            "questions": backends.questions,
+            "answers": backends.answers,
+        }
         self._makers: Final[Mapping[str, AsyncMaker]] = {
             name: each for name, each in makers.items() if each is not None
         }

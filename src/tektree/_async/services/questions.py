@@ -69,8 +69,10 @@ class AsyncQuestions:
         self._pause = pause
         self.views = AsyncViews(store.viewed)
         self.contents: AsyncContents[Question] = AsyncContents(
-            "question", store, backends.events, handlers, policy, clock, self._count, pause
+            "question", store, backends.events, handlers, policy, clock, self._after, pause
         )
+        self.answered: Callable[[Stored[Question]], Awaitable[None]] | None = None
+        """What answers have to do behind a change of a question."""
 
     # -- asking and changing ------------------------------------------------------------------------------------------
 
@@ -294,13 +296,15 @@ class AsyncQuestions:
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
-    async def _count(self, stored: Stored[Question]) -> None:
-        """Counts the content of the areas anew that the question came into, left, or stands in."""
+    async def _after(self, stored: Stored[Question]) -> None:
+        """Counts the content of the areas anew that the question came into, left, or stands in; then answers."""
         affected: set[str] = set()
         for each in stored.left:
             affected |= questions.recounted(stored.record, each.event.event_type, each.event.payload)
         for area_id in sorted(affected):
             await recounted(self._areas, area_id, partial(self._content, area_id), self._pause)
+        if self.answered is not None:
+            await self.answered(stored)
 
     async def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": await self._questions.in_area(area_id)}

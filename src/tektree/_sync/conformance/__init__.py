@@ -10,6 +10,7 @@ from typing import Final
 
 from tektree._sync.conformance import (
     accounts,
+    answers,
     areas,
     caches,
     deliveries,
@@ -49,4 +50,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "subscriptions": (subscriptions.CHECKS, subscriptions.RACES),
     "areas": (areas.CHECKS, areas.RACES),
     "questions": (questions.CHECKS, questions.RACES),
+    "answers": (answers.CHECKS, answers.RACES),
 }

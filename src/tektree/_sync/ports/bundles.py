@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
+from tektree._sync.ports.answers import AnswerRepository
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.events import Deliveries, EventLog
@@ -50,3 +51,4 @@ class Backends:
     areas: AreaRepository | None = None
     follows: FollowRepository | None = None
     questions: QuestionRepository | None = None
+    answers: AnswerRepository | None = None

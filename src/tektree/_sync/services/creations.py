@@ -22,7 +22,11 @@ class Creations:
     """Counts content. What storages do not keep is not counted."""
 
     def __init__(self, backends: Backends) -> None:
-        makers: dict[str, Maker | None] = {"areas": backends.areas, "questions": backends.questions}
+        makers: dict[str, Maker | None] = {
+            "areas": backends.areas,
+            "questions": backends.questions,
+            "answers": backends.answers,
+        }
         self._makers: Final[Mapping[str, Maker]] = {name: each for name, each in makers.items() if each is not None}
 
     def created(self, user_id: str, quota_type: str, since: datetime, until: datetime) -> int | None:

@@ -70,8 +70,10 @@ class Questions:
         self._pause = pause
         self.views = Views(store.viewed)
         self.contents: Contents[Question] = Contents(
-            "question", store, backends.events, handlers, policy, clock, self._count, pause
+            "question", store, backends.events, handlers, policy, clock, self._after, pause
         )
+        self.answered: Callable[[Stored[Question]], None] | None = None
+        """What answers have to do behind a change of a question."""
 
     # -- asking and changing ------------------------------------------------------------------------------------------
 
@@ -295,13 +297,15 @@ class Questions:
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
-    def _count(self, stored: Stored[Question]) -> None:
-        """Counts the content of the areas anew that the question came into, left, or stands in."""
+    def _after(self, stored: Stored[Question]) -> None:
+        """Counts the content of the areas anew that the question came into, left, or stands in; then answers."""
         affected: set[str] = set()
         for each in stored.left:
             affected |= questions.recounted(stored.record, each.event.event_type, each.event.payload)
         for area_id in sorted(affected):
             recounted(self._areas, area_id, partial(self._content, area_id), self._pause)
+        if self.answered is not None:
+            self.answered(stored)
 
     def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": self._questions.in_area(area_id)}

@@ -1,6 +1,7 @@
 """All storages in memory, in one value."""
 
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
+from tektree._async.backends.memory.answers import AsyncMemoryAnswers
 from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
@@ -26,4 +27,5 @@ def memory_backends() -> AsyncBackends:
         areas=AsyncMemoryAreas(),
         follows=AsyncMemoryFollows(),
         questions=AsyncMemoryQuestions(),
+        answers=AsyncMemoryAnswers(),
     )

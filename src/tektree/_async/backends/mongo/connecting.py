@@ -6,6 +6,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
+from tektree._async.backends.mongo.answers import AsyncMongoAnswers
 from tektree._async.backends.mongo.areas import AsyncMongoAreas, AsyncMongoFollows
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
@@ -59,6 +60,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         areas=AsyncMongoAreas(found),
         follows=AsyncMongoFollows(found),
         questions=AsyncMongoQuestions(found),
+        answers=AsyncMongoAnswers(found),
     )
 
 

@@ -2,6 +2,7 @@
 """All storages in memory, in one value."""
 
 from tektree._sync.backends.memory.accounts import MemoryAccounts
+from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
@@ -27,4 +28,5 @@ def memory_backends() -> Backends:
         areas=MemoryAreas(),
         follows=MemoryFollows(),
         questions=MemoryQuestions(),
+        answers=MemoryAnswers(),
     )

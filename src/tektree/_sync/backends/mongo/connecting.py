@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 
 from tektree._flavour import sync_databases
 from tektree._sync.backends.mongo.accounts import MongoAccounts
+from tektree._sync.backends.mongo.answers import MongoAnswers
 from tektree._sync.backends.mongo.areas import MongoAreas, MongoFollows
 from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
@@ -60,6 +61,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         areas=MongoAreas(found),
         follows=MongoFollows(found),
         questions=MongoQuestions(found),
+        answers=MongoAnswers(found),
     )
 
 
