@@ -1,0 +1,256 @@
+"""Two processes on the same question: every interleaving of their calls, with a crash at every call.
+
+After each the sweep runs, every command that was cut off is repeated, and the sweep runs again. Then one answer at most
+is accepted, the answers and the log say what the question says, and everything is counted as it is there.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pytest
+
+from tektree import Policy
+from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.sdk import memory_backends
+from tektree._async.services import contents
+from tektree._async.services import counts as counts_of
+from tektree._async.services.answers import AsyncAnswers
+from tektree._async.services.areas import AsyncAreas
+from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.questions import AsyncQuestions
+from tektree.errors import BackendError, Conflict, Denied, NotFound
+from tektree.models.answers import AnswerDraft
+from tektree.models.areas import AreaDraft
+from tektree.models.questions import QuestionDraft
+from tektree.rules.catalog import CATALOG
+from tektree.testing import SeededIds
+from tektree.testing.explorer import EVERY_STRIKE, End, Strike, digest, explore, pause, stepping
+from tests.content.test_explorer import PORTS, NoQuotas
+from tests.content.worlds import principal
+from tests.lanes import enter
+from tests.protocol import counts
+from tests.protocol.worlds import NOW, _copied, done
+
+POLICY = Policy(events={"drain": "relay"})
+MORE = ("areas", "follows", "questions", "answers")
+ADA, BEN = principal("ada"), principal("ben")
+
+
+class Tek(NamedTuple):
+    """The services of one process."""
+
+    areas: AsyncAreas
+    questions: AsyncQuestions
+    answers: AsyncAnswers
+
+    async def sweep(self) -> None:
+        for each in (self.areas, self.questions, self.answers):
+            await each.contents.sweep()
+        await self.questions.contents.sweep()
+
+
+Command = Callable[[Tek, Any], Awaitable[object]]
+
+
+def services(backends: AsyncBackends, seed: int) -> Tek:
+    ids = SeededIds(seed)
+    handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, POLICY, lambda: NOW, ids)
+    rest: Any = NoQuotas(), handlers, POLICY, lambda: NOW, ids, pause
+    stores: Any = backends
+    areas = AsyncAreas(backends, stores.areas, stores.follows, *rest)
+    questions = AsyncQuestions(backends, stores.questions, stores.areas, *rest)
+    answers = AsyncAnswers(backends, stores.answers, stores.questions, questions.contents, *rest)
+    questions.answered = answers.follow
+    return Tek(areas, questions, answers)
+
+
+class Meeting:
+    """The commands that meet over one question with two answers, in an area."""
+
+    def __init__(self, *commands: Command) -> None:
+        self.commands = commands
+
+    @cached_property
+    def begun(self) -> tuple[AsyncBackends, dict[str, str]]:
+        base = memory_backends()
+
+        async def begin() -> dict[str, str]:
+            tek = services(base, 99)
+            area = await tek.areas.create(ADA, AreaDraft(title="Area"))
+            question = await tek.questions.ask(ADA, QuestionDraft(title="How?", body="b", areas=[area.id]))
+            answers = [await tek.answers.post(BEN, question.id, AnswerDraft(body=body)) for body in "ab"]
+            await tek.sweep()
+            return {"area": area.id, "question": question.id, "a": answers[0].id, "b": answers[1].id}
+
+        return base, done(begin())
+
+    def __call__(self) -> "Played":
+        return Played(self)
+
+
+class Played:
+    """One world of a meeting."""
+
+    def __init__(self, meeting: Meeting) -> None:
+        self.meeting = meeting
+        base, self.ids = meeting.begun
+        self.parts = _copied([getattr(base, name) for name in (*PORTS, *MORE)], {})
+        split = len(PORTS)
+        self.store: Any = AsyncBackends(*self.parts[:split], **dict(zip(MORE, self.parts[split:], strict=True)))
+        self.workers: Sequence[Coroutine[Any, Any, object]] = [
+            _run(command, services(stepping(self.store), seed), self.ids)
+            for seed, command in enumerate(meeting.commands)
+        ]
+
+    def state(self) -> object:
+        return digest(self.parts)
+
+    def judge(self, ends: Sequence[End]) -> Iterator[str]:
+        plain = services(self.store, 50)
+        for end in ends:
+            if end.error is not None and not isinstance(end.error, Conflict | Denied | BackendError | NotFound):
+                yield f"a worker raised {end.error!r}"
+        if not any(end.struck or end.error for end in ends):
+            yield from [f"with nothing amiss: {said}" for said in self.agreed()]
+        done(plain.sweep())
+        for command, end in zip(self.meeting.commands, ends, strict=True):
+            if end.struck or isinstance(end.error, BackendError):
+                with suppress(Conflict, Denied, NotFound):
+                    done(command(services(self.store, 51), self.ids))
+        done(plain.sweep())
+        yield from self.agreed()
+        yield from self.told()
+
+    def agreed(self) -> Iterator[str]:
+        """Where the answers, the question and the area part."""
+        question = self.store.questions._stored[self.ids["question"]].record
+        area = self.store.areas._stored[self.ids["area"]].record
+        answers = [each.record for each in self.store.answers._stored.values()]
+        there = [each for each in answers if each.deleted_at is None]
+        for each in answers:
+            if each.is_accepted is not (each.id == question.accepted_answer_id):
+                yield f"answer {each.body} says that it is accepted: {each.is_accepted}"
+        if question.accepted_answer_id not in (None, *[each.id for each in there]):
+            yield "a deleted answer is accepted"
+        if question.answer_count != len(there):
+            yield f"{question.answer_count} answers are counted, not {len(there)}"
+        if area.content_count != (question.visibility == "public" and question.deleted_at is None):
+            yield f"{area.content_count} questions are counted in the area"
+
+    def told(self) -> Iterator[str]:
+        """What of the log is not so, and what is not in it."""
+        question = self.store.questions._stored[self.ids["question"]].record
+        held: str | None = None
+        events = done(self.store.events.stream(f"question:{question.id}", 0, 99))
+        for each in events:
+            if each.event_type == "answer.accepted":
+                if held is not None:
+                    yield "two are told to be accepted"
+                held = each.payload["answer_id"]
+            if each.event_type == "answer.unaccepted":
+                if held != each.payload["answer_id"]:
+                    yield "one was told to be taken back that was not accepted"
+                held = None
+        if held != question.accepted_answer_id:
+            yield "the log says that another is accepted"
+        if [each.metadata["seq"] for each in events] != list(range(1, len(events) + 1)):
+            yield "events are not numbered one after the other"
+        for port in (self.store.questions, self.store.answers):
+            if done(port.unfinished(9)):
+                yield "events stand on a document"
+
+
+async def _run(command: Command, tek: Tek, ids: Any) -> object:
+    return await command(tek, ids)
+
+
+def accept(which: str) -> Command:
+    return lambda tek, ids: tek.answers.accept(ADA, ids[which])
+
+
+def unaccept(which: str) -> Command:
+    return lambda tek, ids: tek.answers.unaccept(ADA, ids[which])
+
+
+def delete(which: str) -> Command:
+    return lambda tek, ids: tek.answers.delete(BEN, ids[which])
+
+
+def hide(tek: Tek, ids: Any) -> Awaitable[object]:
+    return tek.questions.edit(ADA, ids["question"], visibility="private")
+
+
+def delete_question(tek: Tek, ids: Any) -> Awaitable[object]:
+    return tek.questions.delete(ADA, ids["question"])
+
+
+MEETINGS = {
+    "two accepts": Meeting(accept("a"), accept("b")),
+    "an accept and an unaccept": Meeting(accept("a"), unaccept("a")),
+    "an accept and a deletion": Meeting(accept("a"), delete("a")),
+    "two deletions of answers": Meeting(delete("a"), delete("b")),
+    "a question is hidden and deleted": Meeting(hide, delete_question),
+}
+
+
+@pytest.fixture(autouse=True)
+def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loses again and again gives up soon: every further round is like the one before."""
+    for module in (contents, counts_of):
+        monkeypatch.setattr(module, "_ATTEMPTS", 2)
+
+
+def explored(name: str, *strikes: Strike) -> None:
+    enter("memory")
+    found = explore(MEETINGS[name], strikes, 1 if strikes else 0)
+    counts.tell(f"{name}: {found.told()}")
+    assert not found.violations, found.story()
+    assert found.schedules > found.states > 20, found.told()
+
+
+@pytest.mark.parametrize("name", [name for name in MEETINGS if name != "an accept and a deletion"])
+def test_two_processes(name: str) -> None:
+    """J33, J34."""
+    explored(name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(MEETINGS))
+def test_two_processes_and_one_fault(name: str) -> None:
+    explored(name, *EVERY_STRIKE)
+
+
+def deletions_let_nothing_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Any, *_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(AsyncAnswers, "_let_go", nothing)
+
+
+def acceptance_is_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def careless(self: Any, question: Any) -> None:
+        for each in question.left:
+            id = each.event.payload.get("answer_id")
+            if id:
+                tally = await self._answers.tally(id)
+                accepted = question.record.accepted_answer_id == id
+                await self._answers.counted(id, tally, is_accepted=accepted)
+
+    monkeypatch.setattr(AsyncAnswers, "follow", careless)
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        (deletions_let_nothing_go, "an accept and a deletion"),
+        (acceptance_is_set_once, "an accept and an unaccept"),
+    ],
+)
+def test_what_is_done_wrong_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive controls."""
+    broken(monkeypatch)
+    assert explore(MEETINGS[name], (), 0, first_only=True).violations
