@@ -15,6 +15,7 @@ from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._async.ports.votes import AsyncVoteRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.answers import AnswerRepository
@@ -30,6 +31,7 @@ from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
 from tektree._sync.ports.subscriptions import SubscriptionRepository
+from tektree._sync.ports.votes import VoteRepository
 
 __all__ = [
     "AccountRepository",
@@ -59,6 +61,7 @@ __all__ = [
     "AsyncSubscriptionRepository",
     "AsyncUsageReader",
     "AsyncUserReader",
+    "AsyncVoteRepository",
     "Backends",
     "CacheStore",
     "Deliveries",
@@ -76,4 +79,5 @@ __all__ = [
     "SubscriptionRepository",
     "UsageReader",
     "UserReader",
+    "VoteRepository",
 ]

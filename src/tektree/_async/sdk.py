@@ -28,6 +28,7 @@ from tektree._async.services.revocations import AsyncRevocations
 from tektree._async.services.sessions import AsyncSessions, enrolled
 from tektree._async.services.subscriptions import AsyncSubscriptions
 from tektree._async.services.tiers import AsyncTiers
+from tektree._async.services.votes import AsyncVotes
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -152,6 +153,12 @@ class AsyncTekTree:
             )
             self._questions.answered = self._answers.follow
             sources += [self._answers.contents]
+        self._votes: AsyncVotes | None = None
+        if backends.votes is not None and backends.questions is not None and backends.answers is not None:
+            self._votes = AsyncVotes(
+                backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
+            )
+            sources += [self._votes.contents]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
@@ -220,6 +227,13 @@ class AsyncTekTree:
         if self._answers is None:
             raise ConfigurationError("backends", "keep no answers; give the bundle answers=, questions= and areas=")
         return self._answers
+
+    @property
+    def votes(self) -> AsyncVotes:
+        """Votes. Raises `ConfigurationError` where the storages have none."""
+        if self._votes is None:
+            raise ConfigurationError("backends", "keep no votes; give the bundle votes=, questions= and answers=")
+        return self._votes
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

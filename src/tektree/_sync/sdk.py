@@ -29,6 +29,7 @@ from tektree._sync.services.revocations import Revocations
 from tektree._sync.services.sessions import Sessions, enrolled
 from tektree._sync.services.subscriptions import Subscriptions
 from tektree._sync.services.tiers import Tiers
+from tektree._sync.services.votes import Votes
 from tektree.clock import Clock, read, system_clock
 from tektree.errors import ConfigurationError
 from tektree.ids import Ids, RandomIds
@@ -153,6 +154,12 @@ class TekTree:
             )
             self._questions.answered = self._answers.follow
             sources += [self._answers.contents]
+        self._votes: Votes | None = None
+        if backends.votes is not None and backends.questions is not None and backends.answers is not None:
+            self._votes = Votes(
+                backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
+            )
+            sources += [self._votes.contents]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
@@ -221,6 +228,13 @@ class TekTree:
         if self._answers is None:
             raise ConfigurationError("backends", "keep no answers; give the bundle answers=, questions= and areas=")
         return self._answers
+
+    @property
+    def votes(self) -> Votes:
+        """Votes. Raises `ConfigurationError` where the storages have none."""
+        if self._votes is None:
+            raise ConfigurationError("backends", "keep no votes; give the bundle votes=, questions= and answers=")
+        return self._votes
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

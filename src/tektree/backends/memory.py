@@ -17,6 +17,7 @@ from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._async.backends.memory.votes import AsyncMemoryVotes
 from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
@@ -30,6 +31,7 @@ from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
+from tektree._sync.backends.memory.votes import MemoryVotes
 
 __all__ = [
     "AsyncMemoryAccounts",
@@ -47,6 +49,7 @@ __all__ = [
     "AsyncMemoryRateLimits",
     "AsyncMemorySessions",
     "AsyncMemorySubscriptions",
+    "AsyncMemoryVotes",
     "MemoryAccounts",
     "MemoryCaches",
     "MemoryAnswers",
@@ -62,6 +65,7 @@ __all__ = [
     "MemoryRateLimits",
     "MemorySessions",
     "MemorySubscriptions",
+    "MemoryVotes",
     "async_memory_backends",
     "memory_backends",
 ]

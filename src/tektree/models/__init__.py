@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tektree.models.questions import Question, QuestionDraft
     from tektree.models.sessions import Session
     from tektree.models.subscriptions import Subscription
+    from tektree.models.votes import Vote
 
 _ELSEWHERE = {
     "Actor": "accounts",
@@ -60,6 +61,7 @@ _ELSEWHERE = {
     "Swept": "events",
     "User": "accounts",
     "Verification": "gamification",
+    "Vote": "votes",
     "XPTransaction": "gamification",
 }
 """The module that a name lives in."""
@@ -96,6 +98,7 @@ __all__ = [
     "Swept",
     "User",
     "Verification",
+    "Vote",
     "XPTransaction",
 ]
 

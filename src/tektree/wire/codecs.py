@@ -43,6 +43,7 @@ from tektree.models.gamification import AchievementId, Folded, GamificationProfi
 from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.models.subscriptions import Subscription
+from tektree.models.votes import Vote
 from tektree.wire import collections
 from tektree.wire.collections import FIELDS
 
@@ -68,6 +69,7 @@ COLLECTIONS: Final[Mapping[type[Value], str]] = {
     Event: collections.EVENTS,
     Delivery: collections.DELIVERIES,
     Follow: collections.FOLLOWS,
+    Vote: collections.VOTES,
 }
 
 _WITHIN: Final[Mapping[type[Value], tuple[str, ...]]] = {

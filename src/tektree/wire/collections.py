@@ -23,6 +23,7 @@ __all__ = [
     "QUESTIONS",
     "SUBSCRIPTIONS",
     "USERS",
+    "VOTES",
     "XP_TRANSACTIONS",
 ]
 
@@ -39,6 +40,8 @@ DELIVERIES: Final = "deliveries"
 """Ours: the calls of handlers that are still due, and those that were given up."""
 FOLLOWS: Final = "follows"
 """Ours: who follows which area."""
+VOTES: Final = "votes"
+"""Ours: how users voted."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -64,12 +67,13 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             " metadata payload",
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
             FOLLOWS: "_id area_id user_id uid active at",
+            VOTES: "_id target_type target_id user_id uid value at",
         }.items()
     }
 )
 """The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
 
-`DELIVERIES` and `FOLLOWS` are collections of ours, with all of their fields.
+`DELIVERIES`, `FOLLOWS` and `VOTES` are collections of ours, with all of their fields.
 """
 
 
@@ -220,6 +224,10 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         ),
         FOLLOWS: (
             _ours("area_id active"),  # how many follow an area
+            _OUTBOX,
+        ),
+        VOTES: (
+            _ours("target_id value"),  # how many votes a thing has
             _OUTBOX,
         ),
     }

@@ -16,7 +16,7 @@ from tektree.models.base import Frozen, Uid
 from tektree.models.events import Event
 from tektree.models.questions import QuestionDraft
 from tektree.testing import SeededIds
-from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, QUESTIONS
+from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, QUESTIONS, VOTES
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.records import sample
 
@@ -28,7 +28,7 @@ AWARD = [f"find {PROFILES}", f"insert {ROWS}", f"insert {EVENTS}", f"update {ROW
 HEADS = [f"find {DELIVERIES}", f"aggregate {DELIVERIES}"]
 """Who is halted, and the heads of the others' lines."""
 LEFT = [
-    *[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS, QUESTIONS, ANSWERS)],
+    *[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES)],
     f"find {EVENTS}",
 ]
 """What is left on documents, and what is marked."""
@@ -218,7 +218,7 @@ async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
 
 async def everything_of_content(world: World, tek: Any) -> None:
     """But for the search by words, which looks at all that there is."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES))
     ada = Principal(str(sample("users")["_id"]), "usr_abc123")
     top = await tek.areas.create(ada, AreaDraft(title="Top"))
     areas = [await tek.areas.create(ada, AreaDraft(title="Same", parent_id=top.id)) for _ in range(2)]
@@ -255,6 +255,10 @@ async def everything_of_content(world: World, tek: Any) -> None:
     for order in ("newest", "most_voted"):
         page = await tek.answers.list(ada, asked[1].id, order=order, limit=1)
         await tek.answers.list(ada, asked[1].id, order=order, after=page.next)
+    ben = Principal("b" * 24, "usr_ben")
+    for value in (1, -1, 0):
+        await tek.votes.cast(ben, asked[1], value)
+        await tek.votes.cast(ben, answers[0], value)
     await tek.quotas.reconcile(ada, "answers")
     await tek.events.relay.run_once()
 

@@ -21,6 +21,7 @@ from tektree._async.conformance import (
     rate_limits,
     sessions,
     subscriptions,
+    votes,
 )
 from tektree._async.conformance.samples import Check, Race, Together
 from tektree._async.ports.bundles import AsyncBackends
@@ -50,4 +51,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "areas": (areas.CHECKS, areas.RACES),
     "questions": (questions.CHECKS, questions.RACES),
     "answers": (answers.CHECKS, answers.RACES),
+    "votes": (votes.CHECKS, votes.RACES),
 }

@@ -16,6 +16,7 @@ from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._async.ports.votes import AsyncVoteRepository
 
 __all__ = ["AsyncBackends"]
 
@@ -51,3 +52,4 @@ class AsyncBackends:
     follows: AsyncFollowRepository | None = None
     questions: AsyncQuestionRepository | None = None
     answers: AsyncAnswerRepository | None = None
+    votes: AsyncVoteRepository | None = None

@@ -22,6 +22,7 @@ from tektree._sync.conformance import (
     rate_limits,
     sessions,
     subscriptions,
+    votes,
 )
 from tektree._sync.conformance.samples import Check, Race, Together
 from tektree._sync.ports.bundles import Backends
@@ -51,4 +52,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "areas": (areas.CHECKS, areas.RACES),
     "questions": (questions.CHECKS, questions.RACES),
     "answers": (answers.CHECKS, answers.RACES),
+    "votes": (votes.CHECKS, votes.RACES),
 }

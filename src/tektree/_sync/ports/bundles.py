@@ -17,6 +17,7 @@ from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
 from tektree._sync.ports.subscriptions import SubscriptionRepository
+from tektree._sync.ports.votes import VoteRepository
 
 __all__ = ["Backends"]
 
@@ -52,3 +53,4 @@ class Backends:
     follows: FollowRepository | None = None
     questions: QuestionRepository | None = None
     answers: AnswerRepository | None = None
+    votes: VoteRepository | None = None

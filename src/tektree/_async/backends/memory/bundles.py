@@ -8,6 +8,7 @@ from tektree._async.backends.memory.gamification import AsyncMemoryGamification,
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.questions import AsyncMemoryQuestions
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
+from tektree._async.backends.memory.votes import AsyncMemoryVotes
 from tektree._async.ports.bundles import AsyncBackends
 
 __all__ = ["memory_backends"]
@@ -28,4 +29,5 @@ def memory_backends() -> AsyncBackends:
         follows=AsyncMemoryFollows(),
         questions=AsyncMemoryQuestions(),
         answers=AsyncMemoryAnswers(),
+        votes=AsyncMemoryVotes(),
     )

@@ -17,6 +17,7 @@ from tektree._async.backends.mongo.questions import AsyncMongoQuestions
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
 from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
+from tektree._async.backends.mongo.votes import AsyncMongoVotes
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_databases
 from tektree.errors import ConfigurationError
@@ -61,6 +62,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         follows=AsyncMongoFollows(found),
         questions=AsyncMongoQuestions(found),
         answers=AsyncMongoAnswers(found),
+        votes=AsyncMongoVotes(found),
     )
 
 

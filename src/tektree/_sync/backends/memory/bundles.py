@@ -9,6 +9,7 @@ from tektree._sync.backends.memory.gamification import MemoryGamification, Memor
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
+from tektree._sync.backends.memory.votes import MemoryVotes
 from tektree._sync.ports.bundles import Backends
 
 __all__ = ["memory_backends"]
@@ -29,4 +30,5 @@ def memory_backends() -> Backends:
         follows=MemoryFollows(),
         questions=MemoryQuestions(),
         answers=MemoryAnswers(),
+        votes=MemoryVotes(),
     )

@@ -19,6 +19,7 @@ from tektree._sync.backends.mongo.questions import MongoQuestions
 from tektree._sync.backends.mongo.setup import MongoSetup
 from tektree._sync.backends.mongo.subscriptions import MongoSubscriptions
 from tektree._sync.backends.mongo.uids import MongoUids
+from tektree._sync.backends.mongo.votes import MongoVotes
 from tektree._sync.ports.bundles import Backends
 from tektree.errors import ConfigurationError
 
@@ -62,6 +63,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         follows=MongoFollows(found),
         questions=MongoQuestions(found),
         answers=MongoAnswers(found),
+        votes=MongoVotes(found),
     )
 
 

@@ -1,0 +1,23 @@
+"""Votes in dictionaries, by what they are about."""
+
+from collections.abc import Iterable
+
+from tektree._async.backends.memory.documents import AsyncMemoryDocuments
+from tektree.models.pages import Position
+from tektree.models.votes import Tally, Vote
+
+__all__ = ["AsyncMemoryVotes"]
+
+
+class AsyncMemoryVotes(AsyncMemoryDocuments[Vote]):
+    """Votes on each thing, for it and against it."""
+
+    def __init__(self) -> None:
+        super().__init__("vote")
+
+    def _places(self, record: Vote) -> Iterable[tuple[object, Position]]:
+        return (((record.target_id, record.value), (0, record.id)),)
+
+    async def of_target(self, target_id: str) -> Tally:
+        with self._lock:
+            return Tally(self._shelves.count((target_id, 1)), self._shelves.count((target_id, -1)))

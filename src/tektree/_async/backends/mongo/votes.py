@@ -1,0 +1,29 @@
+"""Votes in MongoDB."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from tektree._async.backends.mongo.documents import AsyncMongoDocuments
+from tektree._async.backends.mongo.driver import AsyncMongo
+from tektree.models.votes import Tally, Vote
+from tektree.wire.collections import VOTES
+
+__all__ = ["AsyncMongoVotes"]
+
+
+class AsyncMongoVotes(AsyncMongoDocuments[Vote]):
+    """Votes in ``votes``. Every method is one command."""
+
+    def __init__(self, mongo: AsyncMongo) -> None:
+        super().__init__(mongo, VOTES, Vote, "vote")
+
+    async def of_target(self, target_id: str) -> Tally:
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"target_id": ObjectId(target_id)}},
+            {"$group": {"_id": "$value", "count": {"$sum": 1}}},
+        ]
+        with self._mongo.reading(VOTES):
+            found = await self._mongo.aggregate(self._documents, pipeline)
+        counted = {each["_id"]: int(each["count"]) for each in found}
+        return Tally(counted.get(1, 0), counted.get(-1, 0))

@@ -1,0 +1,16 @@
+"""What votes need from storage. Methods are atomic intents."""
+
+from typing import Protocol
+
+from tektree._async.ports.documents import AsyncDocuments
+from tektree.models.votes import Tally, Vote
+
+__all__ = ["AsyncVoteRepository"]
+
+
+class AsyncVoteRepository(AsyncDocuments[Vote], Protocol):
+    """Votes. The id of one follows from the thing and the user, so there is one for each."""
+
+    async def of_target(self, target_id: str) -> Tally:
+        """How many votes this thing has now, for it and against it."""
+        ...

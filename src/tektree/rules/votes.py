@@ -1,0 +1,80 @@
+"""Votes: one for each user and thing.
+
+The law: whoever votes again changes their vote, 0 takes it back, and to vote as one did changes nothing. Nobody votes
+on what is their own. What is told says how they had voted before, so whoever counts can follow.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, cast
+
+from tektree.errors import InvalidInput
+from tektree.ids import derived_id, hex_id
+from tektree.models.accounts import Principal
+from tektree.models.answers import Answer
+from tektree.models.gamification import EntityRef
+from tektree.models.payloads import (
+    AnswerDownvoted,
+    AnswerUpvoted,
+    AnswerVoteRemoved,
+    Payload,
+    QuestionDownvoted,
+    QuestionUpvoted,
+    QuestionVoteRemoved,
+)
+from tektree.models.questions import Question
+from tektree.models.votes import Votable, Vote
+from tektree.rules import inputs
+
+__all__ = ["cast_again", "first", "said", "target", "value"]
+
+Value = Literal[-1, 0, 1]
+
+_QUESTION: Final[Mapping[int, Callable[..., Payload]]] = {
+    1: QuestionUpvoted,
+    -1: QuestionDownvoted,
+    0: QuestionVoteRemoved,
+}
+_ANSWER: Final[Mapping[int, Callable[..., Payload]]] = {1: AnswerUpvoted, -1: AnswerDownvoted, 0: AnswerVoteRemoved}
+
+
+def target(value: object) -> tuple[Votable, str]:
+    """What is voted on: a question, an answer, or an `EntityRef` of one. Raises `InvalidInput`."""
+    if isinstance(value, Question):
+        return "question", value.id
+    if isinstance(value, Answer):
+        return "answer", value.id
+    if isinstance(value, EntityRef) and value.type in ("question", "answer"):
+        return cast("Votable", value.type), hex_id(value.id, "target.id")
+    raise InvalidInput("target", "must be a question or an answer, or its EntityRef, such as EntityRef('answer', id)")
+
+
+def value(given: object) -> Value:
+    """How somebody votes. Raises `InvalidInput`."""
+    return cast("Value", inputs.whole(given, "value", -1, 1))
+
+
+def first(kind: Votable, target_id: str, by: Principal, now: datetime) -> Vote:
+    """The vote of who has not voted yet."""
+    return Vote(
+        id=derived_id("vote", kind, target_id, by.id),
+        target_type=kind,
+        target_id=target_id,
+        user_id=by.id,
+        uid=by.uid,
+        value=0,
+        at=now,
+    )
+
+
+def cast_again(vote: Vote, wanted: Value, now: datetime) -> Vote | None:
+    """The vote as it is wanted; None where it is so."""
+    return None if vote.value == wanted else vote.evolve(value=wanted, at=now)
+
+
+def said(thing: Question | Answer, author: str, vote: Vote, previous: Value) -> Payload:
+    """What is told of a vote; ``author`` is the uid of whose the thing is, ``previous`` how they had voted before."""
+    common: dict[str, Any] = {"user_id": author, "voter_id": vote.uid, "value": vote.value, "previous": previous}
+    if isinstance(thing, Question):
+        return _QUESTION[vote.value](question_id=thing.id, **common)
+    return _ANSWER[vote.value](answer_id=thing.id, question_id=thing.question_id, **common)

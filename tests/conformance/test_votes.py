@@ -1,0 +1,49 @@
+"""Votes in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.sdk import memory_backends
+from tektree.backends.memory import MemoryVotes
+from tektree.models.pages import Position
+from tektree.models.votes import Tally, Vote
+from tektree.testing import checks, run, run_async
+from tests.lanes import enter
+
+CHECKS = checks("votes")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_memory_keeps(check: str) -> None:
+    enter("memory")
+    run(check, memory_backends)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_async_memory_keeps(check: str) -> None:
+    enter("memory")
+    asyncio.run(run_async(check, async_memory_backends))
+
+
+class CountsWhatWasTakenBack(MemoryVotes):
+    def of_target(self, target_id: str) -> Tally:
+        return super().of_target(target_id)._replace(down=self._shelves.count((target_id, 0)))
+
+
+class CountsAllThings(MemoryVotes):
+    def _places(self, record: Vote) -> Iterable[tuple[object, Position]]:
+        return super()._places(record.evolve(target_id="a" * 24))
+
+    def of_target(self, target_id: str) -> Tally:
+        return super().of_target("a" * 24)
+
+
+@pytest.mark.parametrize("kind", [CountsWhatWasTakenBack, CountsAllThings])
+def test_a_storage_that_breaks_a_promise_is_found(kind: type[MemoryVotes]) -> None:
+    enter("memory")
+    with pytest.raises(AssertionError, match=r"at first|after a change"):
+        run("votes_are_counted_as_they_are_now", lambda: replace(memory_backends(), votes=kind()))
