@@ -179,7 +179,7 @@ def test_one_damaged_document_leaves_the_page_whole(world: World) -> None:
 
 
 def test_what_was_there_before_is_adopted(world: World) -> None:
-    """The data model's sample, without any field of ours: found, edited, moved; what others keep in it stays."""
+    """F27: the data model's sample, without any field of ours: found and edited; what others keep in it stays."""
 
     async def scenario(world: World) -> None:
         tek = world.tek(policy=without_reactions())
@@ -230,3 +230,22 @@ def document(at: int, thing: Matter) -> dict[str, Any]:
         **({"deleted_at": NOON} if thing.deleted else {}),
         "published_at": NOON if thing.published else (None if at % 2 else NOON.replace(year=2030)),
     }
+
+
+def test_what_nobody_owns_nobody_reaches(world: World) -> None:
+    """E7: a document that lost its author is named, whoever asks; no verb reaches it."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(policy=without_reactions())
+        area = await made(tek, "Go")
+        world.look[AREAS].update_one({"_id": ObjectId(area.id)}, {"$unset": {"created_by": ""}})
+        for who in (ADA, BEN, principal("root", "admin")):
+            for call in (
+                tek.areas.get(who, area.id),
+                tek.areas.edit(who, area.id, title="x"),
+                tek.areas.delete(who, area.id),
+            ):
+                await refused(CorruptDocument, call)
+        assert world.look[AREAS].find_one({})["title"] == "Go"
+
+    world.run(scenario)
