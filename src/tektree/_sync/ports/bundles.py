@@ -30,7 +30,7 @@ class Backends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, …; then ``tek.areas`` says so.
+    ``follows``, ``questions``, ``answers``, ``votes``; then ``tek.areas`` and the others say so.
     """
 
     gamification: GamificationRepository
