@@ -289,3 +289,31 @@ def test_quotas_and_counts(world: World) -> None:
 def test_storages_without_answers_say_so() -> None:
     with pytest.raises(ConfigurationError, match="keep no answers"):
         _ = TekTree(replace(memory_backends(), answers=None)).answers
+
+
+def test_what_follows_is_the_relays_when_it_cannot_be_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The change itself is made, and whoever made it hears so: also when what follows is stale all the time."""
+    from tektree._async.services.answers import AsyncAnswers
+    from tektree._sync.services.answers import Answers
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY)
+        question = await asked(tek)
+
+        async def fails(self: Any, stored: Any) -> None:
+            raise Stale("question", question.id)
+
+        def fails_at_once(self: Any, stored: Any) -> None:
+            raise Stale("question", question.id)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AsyncAnswers, "_after", fails)
+            patch.setattr(Answers, "_after", fails_at_once)
+            other = world.tek(POLICY)
+            answer = await posted(other, question)
+            assert (await other.answers.edit(BEN, answer.id, body="x")).body == "x"
+        assert (await tek.questions.get(ADA, question.id)).answer_count == 0
+        await tek.events.relay.run_once()
+        assert (await tek.questions.get(ADA, question.id)).answer_count == 1
+
+    world.run(scenario)

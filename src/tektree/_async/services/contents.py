@@ -103,8 +103,11 @@ class AsyncContents(Generic[R]):
             decided = decide(stored, read(self._clock))
             if decided is None:
                 return stored, False
-            with suppress(Stale):
-                return await self.follow(await self.swap(stored, *decided, by)), True
+            try:
+                written = await self.swap(stored, *decided, by)
+            except Stale:
+                continue
+            return await self.follow(written), True
         raise Stale(self._kind, id)
 
     async def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
@@ -137,14 +140,14 @@ class AsyncContents(Generic[R]):
     async def follow(self, stored: Stored[R]) -> Stored[R]:
         """All that is left to do for a record, but for the telling where the policy leaves that to the relay.
 
-        What storage cannot do now is left as it is, for the relay: the change itself is made.
+        What cannot be done now is left as it is, for the relay: the change itself is made.
         """
         if not stored.left:
             return stored
         try:
             await self._after(stored)
             return await self._tell(stored) if self._inline else stored
-        except BackendError as error:
+        except (BackendError, Stale) as error:
             _LOG.warning(
                 "what follows a change of %s %s is left to the relay: %s", self._kind, _id(stored.record), error
             )

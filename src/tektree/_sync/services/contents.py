@@ -102,8 +102,11 @@ class Contents(Generic[R]):
             decided = decide(stored, read(self._clock))
             if decided is None:
                 return stored, False
-            with suppress(Stale):
-                return self.follow(self.swap(stored, *decided, by)), True
+            try:
+                written = self.swap(stored, *decided, by)
+            except Stale:
+                continue
+            return self.follow(written), True
         raise Stale(self._kind, id)
 
     def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
@@ -136,14 +139,14 @@ class Contents(Generic[R]):
     def follow(self, stored: Stored[R]) -> Stored[R]:
         """All that is left to do for a record, but for the telling where the policy leaves that to the relay.
 
-        What storage cannot do now is left as it is, for the relay: the change itself is made.
+        What cannot be done now is left as it is, for the relay: the change itself is made.
         """
         if not stored.left:
             return stored
         try:
             self._after(stored)
             return self._tell(stored) if self._inline else stored
-        except BackendError as error:
+        except (BackendError, Stale) as error:
             _LOG.warning(
                 "what follows a change of %s %s is left to the relay: %s", self._kind, _id(stored.record), error
             )
