@@ -123,6 +123,24 @@ def test_two_accepts_at_once(world: World) -> None:
     world.run(scenario)
 
 
+def test_what_is_left_to_the_relay_earns_what_it_would_at_once(world: World) -> None:
+    """Accepted, and another one instead: what takes back comes behind what gave, in whatever order lines are taken."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY.evolve(events={"deliver": "relay"}))
+        ada, ben, cyd = [await enrolled(tek, name) for name in ("ada", "ben", "cyd")]
+        for _ in range(8):
+            question = await asked(tek, by=ada)
+            answers = [await posted(tek, question, who) for who in (ben, cyd)]
+            for each in answers:
+                await tek.answers.accept(ada, each.id)
+        while any(await tek.events.relay.run_once()):
+            pass
+        assert await xp(tek, ada, ben, cyd) == [8 * (5 + 2), 8 * 10, 8 * (10 + 15)]
+
+    world.run(scenario)
+
+
 def test_only_the_asker_accepts(world: World) -> None:
     """E8, E12: nobody else, whatever their role, and nothing of another question's."""
 

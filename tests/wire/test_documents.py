@@ -70,6 +70,27 @@ def test_the_quick_readers_agree_with_the_careful_one(collection: str, model: ty
     assert not [record for record in quick if record is not None and record != careful]
 
 
+@pytest.mark.parametrize("version", [-1, 2**53 + 1, True, "1"])
+def test_a_count_that_may_be_missing_is_one_where_it_is_not(version: Any) -> None:
+    document = sample("subscriptions") | {"version": 1}
+    assert from_document(Subscription, document).version == 1
+    with pytest.raises(CorruptDocument) as caught:
+        from_document(Subscription, document | {"version": version})
+    assert caught.value.field == "version"
+
+
+def test_documents_of_more_shapes_than_are_kept_are_read_all_the_same() -> None:
+    """Each order of fields is a shape of its own."""
+    document = sample("xp_transactions") | {"seq": 3, "week": "2025-W51", "room": 7}
+    keys = list(document)
+    for turn in range(len(keys) * 8):
+        at = turn % len(keys)
+        order = [*keys[at:], *keys[:at]] if turn < len(keys) else [*keys[at:], *reversed(keys[:at])]
+        turned = {key: document[key] for key in [*order[turn // len(keys) :], *order[: turn // len(keys)]]}
+        row = from_document(XPTransaction, turned)
+        assert (row.seq, row.week, row.room, row.amount) == (3, "2025-W51", 7, document["amount"])
+
+
 @EACH
 def test_the_sample_comes_back_to_the_byte(collection: str, model: type[Value]) -> None:
     document = sample(collection)

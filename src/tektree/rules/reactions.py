@@ -66,6 +66,18 @@ class Rule(NamedTuple):
         return ":".join([part for part in ("reaction", self.event_type, reaction.effect, what) if part])
 
     @property
+    def handler(self) -> str:
+        """Who carries it out. What gives and what takes back is one, so that it hears of both in their order."""
+        reaction = self.reaction
+        if reaction.effect == "cache":
+            return self.name
+        if reaction.effect in {"award", "reverse"}:
+            return f"reaction:xp:{reaction.source}"
+        if reaction.effect == "quota":
+            return f"reaction:quota:{reaction.quota}"
+        return "reaction:activity" if reaction.effect == "activity" else "reaction:boards"
+
+    @property
     def kind(self) -> str:
         """The kind of entity that it is about."""
         return self.reaction.about or self.event_type.partition(".")[0]

@@ -89,7 +89,7 @@ class Meeting:
         def mail(event: Event) -> None:
             self.calls.append((number, event.metadata["seq"]))
 
-        handlers.register(Registered("mail", "xp.awarded", mail))
+        handlers.register(Registered("mail", ("xp.awarded",), mail))
         game = AsyncGamification(ports, POLICY, clock, ids, pause, handlers)
         return AsyncRelay(ports, handlers, (game.commits, game.settings), POLICY, clock, ids)
 

@@ -114,7 +114,7 @@ class AsyncEvents:
             if emits:
                 reactions.check(self._rules, {**self._emits, named: (pattern, tuple(emits))})
             both = payload is not None and _takes_two(function)
-            self._handlers.register(Registered(named, pattern, function, payload, both, on_failure, tries))
+            self._handlers.register(Registered(named, (pattern,), function, payload, both, on_failure, tries))
             self._emits[named] = (pattern, tuple(emits))
             return function
 

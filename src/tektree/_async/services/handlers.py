@@ -50,21 +50,20 @@ _Item = tuple[Event, Recipients]
 class Registered:
     """A handler as it was registered.
 
-    ``payload``: it wants the typed payload, ``both``: and the event as well. ``rule``: it is a reaction of that name.
+    ``payload``: it wants the typed payload, ``both``: and the event as well.
     """
 
     name: str
-    pattern: str
+    patterns: tuple[str, ...]
     function: Handler
     payload: type[Payload] | None = None
     both: bool = False
     on_failure: OnFailure = "skip"
     attempts: int = 5
-    rule: str | None = None
 
     def wants(self, event_type: str) -> bool:
         """Whether it is called for events of this type."""
-        return fits(self.pattern, event_type)
+        return any(fits(each, event_type) for each in self.patterns)
 
 
 class AsyncHandlers:
@@ -280,7 +279,7 @@ class AsyncHandlers:
         """Calls a handler with what it asks for, in the context of the event."""
         if "hops" in event.metadata and context.depth(event) > _DEEPEST:
             raise ConfigurationError("handlers", "cause one another in a circle; break it, or declare emits=…")
-        token = context.answer(event, handler.rule)
+        token = context.answer(event)
         try:
             if not tracing.spans():
                 if handler.payload is None:

@@ -1,7 +1,9 @@
 """Reactions: the policy's table, carried out by handlers of the events it names."""
 
+from collections.abc import Sequence
 from functools import partial
 
+from tektree import context
 from tektree._async.ports.gamification import AsyncGamificationRepository
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.caches import AsyncCaches
@@ -23,7 +25,7 @@ __all__ = ["AsyncReactions"]
 
 
 class AsyncReactions:
-    """Registers a handler for every rule of the policy. Its line waits while a reaction is owed.
+    """Registers the handlers of the policy's rules. Their lines wait while a reaction is owed.
 
     Where nothing is cached there is nothing to invalidate, so no handler does. An invalidation that was given up holds
     up nothing: what it was to take away has expired by then.
@@ -50,20 +52,31 @@ class AsyncReactions:
         self._subscriptions = subscriptions
         self._quotas = quotas
         self._caches = caches
+        by_handler: dict[str, list[Rule]] = {}
         for rule in reactions.table(policy, handlers.catalog):
-            is_cache = rule.reaction.effect == "cache"
+            by_handler.setdefault(rule.handler, []).append(rule)
+        for name, rules in by_handler.items():
+            is_cache = rules[0].reaction.effect == "cache"
             if is_cache and not caches.on:
                 continue
             handlers.register(
                 Registered(
-                    name=rule.name,
-                    pattern=rule.event_type,
-                    function=partial(self._react, rule),
+                    name=name,
+                    patterns=tuple(dict.fromkeys([rule.event_type for rule in rules])),
+                    function=partial(self._react_all, rules),
                     on_failure="skip" if is_cache else "park",
-                    attempts=reactions.tries(rule, policy),
-                    rule=rule.name,
+                    attempts=reactions.tries(rules[0], policy),
                 )
             )
+
+    async def _react_all(self, rules: Sequence[Rule], event: Event) -> None:
+        for rule in rules:
+            if reactions.fits(rule.event_type, event.event_type):
+                token = context.answer(event, rule.name)
+                try:
+                    await self._react(rule, event)
+                finally:
+                    context.leave(token)
 
     async def _react(self, rule: Rule, event: Event) -> None:
         if rule.reaction.effect == "cache":

@@ -115,7 +115,7 @@ class Events:
             if emits:
                 reactions.check(self._rules, {**self._emits, named: (pattern, tuple(emits))})
             both = payload is not None and _takes_two(function)
-            self._handlers.register(Registered(named, pattern, function, payload, both, on_failure, tries))
+            self._handlers.register(Registered(named, (pattern,), function, payload, both, on_failure, tries))
             self._emits[named] = (pattern, tuple(emits))
             return function
 

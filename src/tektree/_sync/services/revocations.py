@@ -25,7 +25,7 @@ class Revocations:
             handlers.register(
                 Registered(
                     name=f"sessions:{event_type}",
-                    pattern=event_type,
+                    patterns=(event_type,),
                     function=self._ended if event_type in _END else self._changed,
                     on_failure="park",
                     attempts=policy.events.attempts,
