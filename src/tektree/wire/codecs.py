@@ -230,7 +230,8 @@ def _choice(options: tuple[str, ...]) -> Kind:
             return value
         raise Fault(f"must be one of {', '.join(options)}")
 
-    return Kind(read, test="{x} in {values}", take="{x}", values=values)
+    test = f"({{x}} == {options[0]!r} or {{x}} in {{values}})"  # the first option is what most documents have
+    return Kind(read, test=test, take="{x}", values=values)
 
 
 def _enumeration(members: type[Enum]) -> Kind:
@@ -543,7 +544,7 @@ class _Readers:
         self.names: Mapping[str, Any] = {**names, "_shaped": self.shaped}
         least = [field for field in fields if field.always]
         otherwise = [f"if len(_document) != {len(least)}:", "    return _shaped(_document)"]
-        copied = "_copy(_document)" if len(least) == len(fields) else "{**_defaults, **_document}"
+        copied = "_copy(_document)" if len(least) == len(fields) else "_document | _defaults"
         self.source = _reader(least, *otherwise, copied=copied, rest="None")
         self.read: Callable[[Mapping[str, Any]], Any] = _made("read", self.source, self.names)
         rest = _reader(least, copied="{**_defaults, **_document}", rest="_rest(_document, _values)")
@@ -562,7 +563,7 @@ class _Readers:
             return self._any
         absent = {field.name: field.default for field in self._fields if field not in present}
         drop = [f"del _values[{key!r}]" for key in sorted(hidden)]
-        source = _reader(present, copied="{**_absent, **_document}", rest="None", drop=drop)
+        source = _reader(present, copied="_document | _absent", rest="None", drop=drop)
         reader: Callable[[Mapping[str, Any]], Any] = _made("read", source, {**self.names, "_absent": absent})
         self._shapes[keys] = reader
         return reader
