@@ -230,7 +230,8 @@ def test_an_export_is_everything_and_no_secret(world: World) -> None:
         user = await planted(tek)
         opened = await tek.sessions.open(user)
         found = json.loads(json.dumps(await tek.accounts.export(user, user.id)))
-        assert set(found) == {"user", "profile", "subscription", "sessions", "ledger", "events"}
+        content = {"areas", "follows", "questions", "answers", "votes"}
+        assert set(found) == {"user", "profile", "subscription", "sessions", "ledger", "events"} | content
         assert [session["user_id"] for session in found["sessions"]] == [user.uid]
         assert opened.token not in json.dumps(found)
         assert found["user"]["email"] == f"{PLANTED}@example.com"

@@ -1,7 +1,7 @@
 """Votes in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -47,3 +47,26 @@ def test_a_storage_that_breaks_a_promise_is_found(kind: type[MemoryVotes]) -> No
     enter("memory")
     with pytest.raises(AssertionError, match=r"at first|after a change"):
         run("votes_are_counted_as_they_are_now", lambda: replace(memory_backends(), votes=kind()))
+
+
+class GivesEverybodys(MemoryVotes):
+    def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        every = sorted([each.record for each in self._stored.values()], key=lambda vote: vote.id)
+        return [each for each in every if after is None or each.id > after][:limit]
+
+
+class BeginsAgain(MemoryVotes):
+    def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        return super().of_user(user_id, None, limit)
+
+
+class GivesTheLatestFirst(MemoryVotes):
+    def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        return super().of_user(user_id, after, limit)[::-1]
+
+
+@pytest.mark.parametrize("kind", [GivesEverybodys, BeginsAgain, GivesTheLatestFirst])
+def test_a_storage_that_gives_other_votes_of_a_user_is_found(kind: type[MemoryVotes]) -> None:
+    enter("memory")
+    with pytest.raises(AssertionError, match=r"all|a page|the next|nobody's"):
+        run("votes_are_found_by_who_made_them", lambda: replace(memory_backends(), votes=kind()))

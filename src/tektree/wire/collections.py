@@ -224,10 +224,12 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         ),
         FOLLOWS: (
             _ours("area_id active"),  # how many follow an area
+            _ours("user_id"),
             _OUTBOX,
         ),
         VOTES: (
             _ours("target_id value"),  # how many votes a thing has
+            _ours("user_id"),
             _OUTBOX,
         ),
     }

@@ -127,6 +127,20 @@ async def hold_events_until_they_are_told(backends: AsyncBackends, kind: Kind) -
     await store.told(derived_id("nothing"), [one.event_id])
 
 
+async def are_found_by_who_made_them(backends: AsyncBackends, kind: Kind) -> None:
+    """``of_user`` gives all that a user made and nothing else, in pages, in the order of ids."""
+    store, user = kind.store(backends), derived_id("conformance", "maker")
+    made = [kind.make(f"made{number}") for number in range(5)]
+    field = "created_by" if hasattr(made[0], "created_by") else "user_id"
+    theirs = sorted([each.evolve(**{field: user}) for each in made[:3]], key=lambda each: each.id)
+    for each in (*theirs, *made[3:]):
+        await store.insert(each, [])
+    same("all", list(await store.of_user(user, None, 9)), theirs)
+    same("a page", list(await store.of_user(user, None, 2)), theirs[:2])
+    same("the next", list(await store.of_user(user, theirs[1].id, 2)), theirs[2:])
+    same("nobody's", list(await store.of_user(derived_id("nothing"), None, 9)), [])
+
+
 async def have_slugs_of_their_own(backends: AsyncBackends, kind: Kind) -> None:
     """``insert`` and `swap` raise `Taken` for a slug that another has or had, and store nothing."""
     store = kind.store(backends)
@@ -193,6 +207,7 @@ _PLAIN = (
     are_swapped_as_a_whole,
     are_not_swapped_when_stale,
     hold_events_until_they_are_told,
+    are_found_by_who_made_them,
 )
 
 

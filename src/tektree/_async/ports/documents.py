@@ -41,6 +41,10 @@ class AsyncDocuments(Protocol[R]):
         """The record of that id."""
         ...
 
+    async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
+        """Up to ``limit`` records that the user made, deleted ones too, by ``id`` and behind the one ``after``."""
+        ...
+
     async def told(self, id: str, event_ids: Sequence[str]) -> None:
         """Takes these events off the record; they are now in the event log. Again: nothing happens."""
         ...

@@ -337,7 +337,7 @@ class AsyncAccounts:
 
     async def export(self, actor: Principal | User, user_id: str) -> dict[str, Any]:
         """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``sessions``, ``ledger``,
-        ``events``.
+        ``events``; and what they made: ``areas``, ``follows``, ``questions``, ``answers``, ``votes``.
 
         Without the hash of the password and without tokens; without counters that run out by themselves, those of
         quotas and rate limits; and without fields of a host's own on our documents, which may be secrets. Raises

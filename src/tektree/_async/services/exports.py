@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.documents import AsyncDocuments
 from tektree.clock import Clock, read
 from tektree.models.accounts import User
 from tektree.models.events import EventFilter
@@ -23,11 +24,19 @@ class AsyncExports:
         self._ledger = backends.ledger
         self._subscriptions = backends.subscriptions
         self._log = backends.events
+        self._content: dict[str, AsyncDocuments[Any] | None] = {
+            "areas": backends.areas,
+            "follows": backends.follows,
+            "questions": backends.questions,
+            "answers": backends.answers,
+            "votes": backends.votes,
+        }
 
     async def of(self, user: User) -> dict[str, Any]:
-        """The account without hash and tokens, profile, subscription, sessions, ledger and events.
+        """The account without hash and tokens, profile, subscription, sessions, ledger, events, and what the user made.
 
-        The last two are newest first. A session is shown with what it is stored under, which is of no use to log in.
+        Ledger and events are newest first. A session is shown with what it is stored under, which is of no use to log
+        in. What was made is there when it was deleted, too; a storage without content has none of it.
         """
         profile = await self._profiles.profile(user.id)
         subscription = await self._subscriptions.get(user.id)
@@ -38,7 +47,16 @@ class AsyncExports:
             "sessions": await self._sessions(user.uid),
             "ledger": await self._rows(user.id),
             "events": await self._events(user.uid),
+            **{kind: await self._made(store, user.id) for kind, store in self._content.items() if store is not None},
         }
+
+    async def _made(self, store: AsyncDocuments[Any], user_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while records := await store.of_user(user_id, after, _PAGE):
+            found += [record.model_dump(mode="json") for record in records]
+            after = records[-1].id
+        return found
 
     async def _sessions(self, uid: str) -> list[dict[str, Any]]:
         if self._kept is None:

@@ -40,6 +40,10 @@ class Documents(Protocol[R]):
         """The record of that id."""
         ...
 
+    def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
+        """Up to ``limit`` records that the user made, deleted ones too, by ``id`` and behind the one ``after``."""
+        ...
+
     def told(self, id: str, event_ids: Sequence[str]) -> None:
         """Takes these events off the record; they are now in the event log. Again: nothing happens."""
         ...

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.documents import Documents
 from tektree.clock import Clock, read
 from tektree.models.accounts import User
 from tektree.models.events import EventFilter
@@ -24,11 +25,19 @@ class Exports:
         self._ledger = backends.ledger
         self._subscriptions = backends.subscriptions
         self._log = backends.events
+        self._content: dict[str, Documents[Any] | None] = {
+            "areas": backends.areas,
+            "follows": backends.follows,
+            "questions": backends.questions,
+            "answers": backends.answers,
+            "votes": backends.votes,
+        }
 
     def of(self, user: User) -> dict[str, Any]:
-        """The account without hash and tokens, profile, subscription, sessions, ledger and events.
+        """The account without hash and tokens, profile, subscription, sessions, ledger, events, and what the user made.
 
-        The last two are newest first. A session is shown with what it is stored under, which is of no use to log in.
+        Ledger and events are newest first. A session is shown with what it is stored under, which is of no use to log
+        in. What was made is there when it was deleted, too; a storage without content has none of it.
         """
         profile = self._profiles.profile(user.id)
         subscription = self._subscriptions.get(user.id)
@@ -39,7 +48,16 @@ class Exports:
             "sessions": self._sessions(user.uid),
             "ledger": self._rows(user.id),
             "events": self._events(user.uid),
+            **{kind: self._made(store, user.id) for kind, store in self._content.items() if store is not None},
         }
+
+    def _made(self, store: Documents[Any], user_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while records := store.of_user(user_id, after, _PAGE):
+            found += [record.model_dump(mode="json") for record in records]
+            after = records[-1].id
+        return found
 
     def _sessions(self, uid: str) -> list[dict[str, Any]]:
         if self._kept is None:

@@ -59,6 +59,8 @@ def _place(record: Area) -> Position:
 class AsyncMemoryFollows(AsyncMemoryDocuments[Follow]):
     """Who follows which area."""
 
+    _maker = "user_id"
+
     def __init__(self) -> None:
         super().__init__("follow")
 

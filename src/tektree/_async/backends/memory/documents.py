@@ -111,6 +111,9 @@ class AsyncMemoryDocuments(Generic[R]):
 
     # -- what a kind says of itself -----------------------------------------------------------------------------------
 
+    _maker = "created_by"
+    """The field that holds who made a record."""
+
     def _id(self, record: R) -> str:
         found: str = record.id  # type: ignore[attr-defined]
         return found
@@ -184,6 +187,11 @@ class AsyncMemoryDocuments(Generic[R]):
 
     async def by_id(self, id: str) -> Stored[R] | None:
         return self._stored.get(id)
+
+    async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
+        with self._lock:
+            theirs = [id for id, stored in self._stored.items() if getattr(stored.record, self._maker) == user_id]
+            return [self._stored[id].record for id in sorted(theirs) if after is None or id > after][:limit]
 
     async def tally(self, id: str) -> int | None:
         with self._lock:

@@ -12,6 +12,8 @@ __all__ = ["AsyncMemoryVotes"]
 class AsyncMemoryVotes(AsyncMemoryDocuments[Vote]):
     """Votes on each thing, for it and against it."""
 
+    _maker = "user_id"
+
     def __init__(self) -> None:
         super().__init__("vote")
 

@@ -54,6 +54,8 @@ class AsyncMongoAreas(AsyncMongoDocuments[Area]):
 class AsyncMongoFollows(AsyncMongoDocuments[Follow]):
     """Who follows which area, in ``follows``."""
 
+    _maker = "user_id"
+
     def __init__(self, mongo: AsyncMongo) -> None:
         super().__init__(mongo, FOLLOWS, Follow, "follow")
 

@@ -37,6 +37,9 @@ _OURS: Final = ("_v", "_tally")
 class AsyncMongoDocuments(Generic[R]):
     """Records of one kind. Every method is one command, or says why it is more."""
 
+    _maker = "created_by"
+    """The field that holds who made a record."""
+
     def __init__(
         self, mongo: AsyncMongo, collection: str, model: type[R], kind: str, counts: Sequence[str] = ()
     ) -> None:
@@ -111,6 +114,14 @@ class AsyncMongoDocuments(Generic[R]):
 
     async def by_id(self, id: str) -> Stored[R] | None:
         return await self._one({"_id": ObjectId(id)})
+
+    async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
+        query: dict[str, Any] = {self._maker: ObjectId(user_id)}
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        with self._mongo.reading(self._name):
+            found = self._documents.find(query).sort("_id", 1).limit(limit)
+            return [self._stored(document).record for document in await self._mongo.listed(found)]
 
     async def tally(self, id: str) -> int | None:
         with self._mongo.reading(self._name):

@@ -15,6 +15,8 @@ __all__ = ["AsyncMongoVotes"]
 class AsyncMongoVotes(AsyncMongoDocuments[Vote]):
     """Votes in ``votes``. Every method is one command."""
 
+    _maker = "user_id"
+
     def __init__(self, mongo: AsyncMongo) -> None:
         super().__init__(mongo, VOTES, Vote, "vote")
 

@@ -60,6 +60,8 @@ def _place(record: Area) -> Position:
 class MemoryFollows(MemoryDocuments[Follow]):
     """Who follows which area."""
 
+    _maker = "user_id"
+
     def __init__(self) -> None:
         super().__init__("follow")
 

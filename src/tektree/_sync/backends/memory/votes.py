@@ -13,6 +13,8 @@ __all__ = ["MemoryVotes"]
 class MemoryVotes(MemoryDocuments[Vote]):
     """Votes on each thing, for it and against it."""
 
+    _maker = "user_id"
+
     def __init__(self) -> None:
         super().__init__("vote")
 

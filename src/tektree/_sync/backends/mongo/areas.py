@@ -55,6 +55,8 @@ class MongoAreas(MongoDocuments[Area]):
 class MongoFollows(MongoDocuments[Follow]):
     """Who follows which area, in ``follows``."""
 
+    _maker = "user_id"
+
     def __init__(self, mongo: Mongo) -> None:
         super().__init__(mongo, FOLLOWS, Follow, "follow")
 

@@ -38,6 +38,9 @@ _OURS: Final = ("_v", "_tally")
 class MongoDocuments(Generic[R]):
     """Records of one kind. Every method is one command, or says why it is more."""
 
+    _maker = "created_by"
+    """The field that holds who made a record."""
+
     def __init__(self, mongo: Mongo, collection: str, model: type[R], kind: str, counts: Sequence[str] = ()) -> None:
         self._mongo = mongo
         self._name = collection
@@ -108,6 +111,14 @@ class MongoDocuments(Generic[R]):
 
     def by_id(self, id: str) -> Stored[R] | None:
         return self._one({"_id": ObjectId(id)})
+
+    def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
+        query: dict[str, Any] = {self._maker: ObjectId(user_id)}
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        with self._mongo.reading(self._name):
+            found = self._documents.find(query).sort("_id", 1).limit(limit)
+            return [self._stored(document).record for document in self._mongo.listed(found)]
 
     def tally(self, id: str) -> int | None:
         with self._mongo.reading(self._name):

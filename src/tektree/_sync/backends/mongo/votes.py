@@ -16,6 +16,8 @@ __all__ = ["MongoVotes"]
 class MongoVotes(MongoDocuments[Vote]):
     """Votes in ``votes``. Every method is one command."""
 
+    _maker = "user_id"
+
     def __init__(self, mongo: Mongo) -> None:
         super().__init__(mongo, VOTES, Vote, "vote")
 
