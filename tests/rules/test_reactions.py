@@ -213,3 +213,21 @@ def test_yes_or_no(wrong: Any) -> None:
     assert inputs.flag(True, "x")
     with pytest.raises(ValueError, match="True or False"):
         inputs.flag(wrong, "x")
+
+
+@pytest.mark.parametrize(
+    ("reaction", "handler"),
+    [
+        ({"effect": "award", "source": "answer_accepted"}, "reaction:xp:answer_accepted"),
+        ({"effect": "reverse", "source": "answer_accepted"}, "reaction:xp:answer_accepted"),
+        ({"effect": "award", "source": "answer_posted"}, "reaction:xp:answer_posted"),
+        ({"effect": "hide"}, "reaction:boards"),
+        ({"effect": "show"}, "reaction:boards"),
+        ({"effect": "activity"}, "reaction:activity"),
+        ({"effect": "quota", "quota": "exports", "units": 1}, "reaction:quota:exports"),
+        ({"effect": "quota", "quota": "exports", "units": -1}, "reaction:quota:exports"),
+        ({"effect": "cache"}, "reaction:answer.accepted:cache:answer"),
+    ],
+)
+def test_what_gives_and_what_takes_back_is_one_handler(reaction: dict[str, Any], handler: str) -> None:
+    assert reactions.Rule("answer.accepted", Reaction(**reaction)).handler == handler
