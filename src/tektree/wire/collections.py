@@ -138,6 +138,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("parent_id -created_at -_id"),  # the children of an area, page by page
             _ours("-created_at -_id"),  # what is found by words, page by page
             _ours("created_by -created_at"),  # how many somebody made in a period
+            _ours("created_by _id"),
             _OUTBOX,
         ),
         QUESTIONS: (
@@ -153,6 +154,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("areas -created_at -_id"),
             _ours("tags -created_at -_id"),
             _ours("created_by -created_at -_id"),
+            _ours("created_by _id"),
             _ours("status -created_at -_id"),
             _ours("files"),  # whose a file is
             _OUTBOX,
@@ -164,6 +166,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("question_id -created_at -_id"),  # the answers to a question, page by page
             _ours("question_id -upvote_count -_id"),
             _ours("created_by -created_at"),  # how many somebody posted in a period
+            _ours("created_by _id"),
             _OUTBOX,
         ),
         INSIGHTS: (
@@ -224,12 +227,12 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         ),
         FOLLOWS: (
             _ours("area_id active"),  # how many follow an area
-            _ours("user_id"),
+            _ours("user_id _id"),  # all that somebody made, for an export
             _OUTBOX,
         ),
         VOTES: (
             _ours("target_id value"),  # how many votes a thing has
-            _ours("user_id"),
+            _ours("user_id _id"),  # all that somebody made, for an export
             _OUTBOX,
         ),
     }
