@@ -95,13 +95,21 @@ def test_what_comes_behind_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b":\r\n", b"*1.5\r\n", b"\r\n", b">2\r\n+a\r\n"]
+    "said", [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b":\r\n", b"*1.5\r\n", b"\r\n", b"?1\r\n"]
 )
 def test_what_is_no_reply_breaks_off(said: bytes) -> None:
     replies = Replies(Refused)
     replies.feed(said)
     with pytest.raises(ConnectionAbortedError, match="no reply of Redis"):
         replies.take(1)
+
+
+@given(said=REPLIES, cuts=st.lists(st.integers(0, 10_000), max_size=12), at=st.integers(0, 5))
+def test_what_nobody_asked_for_is_passed_over(said: list[Reply], cuts: list[int], at: int) -> None:
+    """Between replies, as a server sends it."""
+    written = [each for each, _ in said]
+    sent = b"".join([*written[:at], b">2\r\n+invalidate\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", *written[at:]])
+    assert read(Replies(Refused), sent + b"+end\r\n", cuts, len(said) + 1) == [*[value for _, value in said], b"end"]
 
 
 class ForgetsWhereItWas(Replies):

@@ -13,12 +13,14 @@ _MORE: Final = object()
 """There is no whole reply yet."""
 
 _END: Final = b"\r\n"
-_LISTS: Final = frozenset(b"*~")
+_LISTS: Final = frozenset(b"*~>")
 _TEXTS: Final = frozenset(b"$=!")
 
 
 class Replies:
     """The replies on one connection. Texts are bytes, sets are lists, and maps are lists of keys and values in turn.
+
+    What the server says unasked, to who has asked to be told of changes, is passed over.
 
     ``refusal`` makes of what the server says the error that stands for it in the place of the reply.
     """
@@ -27,8 +29,8 @@ class Replies:
         self._refusal = refusal
         self._data = b""
         self._at = 0
-        self._open: list[tuple[list[Any], int]] = []
-        """Lists that are begun, each with the number of its items."""
+        self._open: list[tuple[list[Any], int, bool]] = []
+        """Lists that are begun, each with the number of its items, and whether it was asked for."""
         self._taken: list[Any] = []
 
     def feed(self, data: bytes) -> None:
@@ -56,12 +58,14 @@ class Replies:
         value = self._part()
         while value is not _MORE:
             while self._open:
-                items, most = self._open[-1]
+                items, most, asked = self._open[-1]
                 items.append(value)
                 if len(items) < most:
                     break
                 self._open.pop()
                 value = items
+                if not asked:
+                    break
             else:
                 return value
             value = self._part()
@@ -88,7 +92,7 @@ class Replies:
             size = int(said) * (2 if kind == _MAP else 1)
             if size <= 0:
                 return [] if size == 0 else None
-            self._open.append(([], size))
+            self._open.append(([], size, kind != _UNASKED))
 
     def _text(self, kind: int, said: bytes) -> Any:
         if kind == _BULK:
@@ -104,6 +108,7 @@ class Replies:
 
 
 _MAP: Final = ord("%")
+_UNASKED: Final = ord(">")
 _BULK: Final = ord("$")
 _VERBATIM: Final = ord("=")
 _ERROR: Final = ord("-")
