@@ -45,6 +45,7 @@ __all__ = [
     "instant",
     "json_value",
     "made",
+    "milliseconds",
     "plain",
     "plain_text",
     "text",
@@ -269,6 +270,19 @@ def _utc_milliseconds(value: datetime) -> datetime:
             raise ValueError("is out of range") from None
     rest = value.microsecond % 1000
     return value.replace(microsecond=value.microsecond - rest) if rest else value
+
+
+def milliseconds(at: datetime) -> int:
+    """An instant as whole milliseconds since 1970; below zero before that.
+
+    >>> milliseconds(datetime(1970, 1, 2, tzinfo=UTC)), milliseconds(datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC))
+    (86400000, -1000)
+    """
+    since = at - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _calendar_day(value: str) -> str:

@@ -24,7 +24,6 @@ __all__ = [
     "iso_week",
     "left_out",
     "local_day",
-    "milliseconds",
     "ordinal_of",
     "zone",
 ]
@@ -114,12 +113,3 @@ def left_out(now: datetime, old: str, new: str) -> tuple[str, ...]:
     """The dates that a move between zones skips at ``now``: a calendar that goes from the 1st to the 3rd had no 2nd."""
     before, after = ordinal_of(local_day(now, old)), ordinal_of(local_day(now, new))
     return tuple([day_of(ordinal) for ordinal in range(before + 1, after)])
-
-
-def milliseconds(at: datetime) -> int:
-    """An instant as whole milliseconds since 1970.
-
-    >>> milliseconds(datetime(1970, 1, 2, tzinfo=UTC))
-    86400000
-    """
-    return int(at.timestamp()) * 1000 + at.microsecond // 1000

@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tektree.errors import InvalidSession
+from tektree.models.base import milliseconds
 from tektree.models.sessions import Account, Marks, Rotated, Session
 from tektree.policy import Policy
-from tektree.rules.periods import milliseconds
 
 __all__ = ["Ticket", "is_late", "is_over", "opened", "refreshed", "ticket", "token", "touched"]
 

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple, get_args
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import derived_id
 from tektree.models.accounts import Tier
+from tektree.models.base import milliseconds
 from tektree.models.payloads import subscriptions as told
 from tektree.models.subscriptions import BillingCycle, Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs, quotas
-from tektree.rules.periods import milliseconds
 
 __all__ = [
     "AT_ONCE",

@@ -538,7 +538,6 @@ class _Readers:
 
     def __init__(self, fields: tuple[_Field, ...], names: Mapping[str, Any]) -> None:
         self._fields = fields
-        self._keys = {field.key for field in fields}
         self._always = {field.key for field in fields if field.always}
         self._shapes: dict[tuple[str, ...], Callable[[Mapping[str, Any]], Any]] = {}
         self.names: Mapping[str, Any] = {**names, "_shaped": self.shaped}

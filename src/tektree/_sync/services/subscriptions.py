@@ -15,10 +15,10 @@ from tektree.clock import Clock, read
 from tektree.errors import BackendError, ConfigurationError, CorruptDocument, InvalidInput, NotFound, Stale
 from tektree.ids import derived_id, hex_id, uid_of
 from tektree.models.accounts import Principal
+from tektree.models.base import milliseconds
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs
-from tektree.rules.periods import milliseconds
 
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.base import Payload

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from tektree._async.backends.memory.documents import AsyncMemoryDocuments, moment
+from tektree._async.backends.memory.documents import AsyncMemoryDocuments
 from tektree.models.answers import Answer
+from tektree.models.base import milliseconds
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order
 
@@ -18,7 +19,7 @@ class AsyncMemoryAnswers(AsyncMemoryDocuments[Answer]):
         super().__init__("answer", ("upvote_count", "downvote_count", "is_accepted"))
 
     def _places(self, record: Answer) -> Iterable[tuple[object, Position]]:
-        newest = moment(record.created_at), record.id
+        newest = milliseconds(record.created_at), record.id
         yield ("by", record.created_by), newest
         if record.deleted_at is None:
             yield ("newest", record.question_id), newest
@@ -34,4 +35,4 @@ class AsyncMemoryAnswers(AsyncMemoryDocuments[Answer]):
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:
-            return self._shelves.count(("by", user_id), moment(since), moment(until))
+            return self._shelves.count(("by", user_id), milliseconds(since), milliseconds(until))

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from tektree._async.backends.memory.documents import AsyncMemoryDocuments, moment
+from tektree._async.backends.memory.documents import AsyncMemoryDocuments
 from tektree.models.areas import Area, Follow
+from tektree.models.base import milliseconds
 from tektree.models.content import Stored
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
@@ -49,11 +50,11 @@ class AsyncMemoryAreas(AsyncMemoryDocuments[Area]):
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:
-            return self._shelves.count(("by", user_id), moment(since), moment(until))
+            return self._shelves.count(("by", user_id), milliseconds(since), milliseconds(until))
 
 
 def _place(record: Area) -> Position:
-    return moment(record.created_at), record.id
+    return milliseconds(record.created_at), record.id
 
 
 class AsyncMemoryFollows(AsyncMemoryDocuments[Follow]):

@@ -3,7 +3,6 @@
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from tektree.errors import Stale, Taken
@@ -13,18 +12,11 @@ from tektree.models.events import Event, Posted, Recipients
 from tektree.models.pages import Position, Slice
 from tektree.models.words import words
 
-__all__ = ["AsyncMemoryDocuments", "Shelves", "Words", "moment"]
+__all__ = ["AsyncMemoryDocuments", "Shelves", "Words"]
 
 R = TypeVar("R", bound=Value)
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = "\U0010ffff"
-
-
-def moment(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    since = at - _EPOCH
-    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 class Shelves:

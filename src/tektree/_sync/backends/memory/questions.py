@@ -4,7 +4,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from tektree._sync.backends.memory.documents import MemoryDocuments, moment
+from tektree._sync.backends.memory.documents import MemoryDocuments
+from tektree.models.base import milliseconds
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.models.visibility import Sight
@@ -53,7 +54,7 @@ class MemoryQuestions(MemoryDocuments[Question]):
 
     def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:
-            return self._shelves.count(("newest", "author", user_id), moment(since), moment(until))
+            return self._shelves.count(("newest", "author", user_id), milliseconds(since), milliseconds(until))
 
     def in_area(self, area_id: str) -> int:
         with self._lock:
@@ -76,7 +77,7 @@ class MemoryQuestions(MemoryDocuments[Question]):
 
 
 def _newest(record: Question) -> Position:
-    return moment(record.created_at), record.id
+    return milliseconds(record.created_at), record.id
 
 
 def _keys(record: Question) -> Iterable[tuple[str, str]]:
