@@ -1,14 +1,19 @@
 """Admission: whether a request may go on, by its session, its limit and its quota."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from tektree.models.accounts import Actor
 from tektree.models.quotas import Counter, Taken, Usage
 from tektree.models.rate_limits import Decision, Fill
 from tektree.models.sessions import Session
 
-__all__ = ["Admission", "Admitted", "Request", "Terms"]
+__all__ = ["LONGEST_KEPT", "Admission", "Admitted", "Request", "Tariff", "Terms"]
+
+
+LONGEST_KEPT: Final = 256
+"""Characters of an endpoint's name up to which what is made of it is kept for the next request."""
 
 
 class Admission(NamedTuple):
@@ -32,16 +37,26 @@ class Terms(NamedTuple):
     quota: int | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Tariff:
+    """The terms of each tier for which a request can be decided in one step.
+
+    Equal to itself alone: many requests have the same one, so what is made of it can be kept under it.
+    """
+
+    terms: Mapping[str, Terms]
+
+
 class Request(NamedTuple):
     """What is asked for in one step: a session, a hit on an endpoint and, with a ``counter``, ``n`` units of a quota.
 
-    ``terms`` are those of each tier for which it can be decided in one step. ``percent`` is the threshold of the quota.
+    ``percent`` is the threshold of the quota.
     """
 
     uid: str
     session_id: str
     endpoint: str
-    terms: Mapping[str, Terms]
+    tariff: Tariff
     counter: Counter | None
     n: int
     percent: int

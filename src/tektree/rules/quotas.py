@@ -7,6 +7,7 @@ the calendar months of UTC.
 
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, cast, get_args
 
 from tektree.errors import InvalidInput
@@ -91,6 +92,7 @@ def limit_of(policy: Policy, tier: object, quota_type: str) -> int | None:
     return limits[quota_type]
 
 
+@lru_cache(maxsize=4096)
 def counter(uid: str, quota_type: str, found: Period) -> Counter:
     """Where a user's use is counted."""
     lasts = found.end + _GRACE if found.end < _LAST - _GRACE else _LAST

@@ -1,6 +1,7 @@
 """`tek.admit`: session, limit and quota of a request, all or nothing; in memory, on one server, on a cluster."""
 
 import asyncio
+import hashlib
 import json
 from functools import partial
 from typing import Any
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
+from tektree._async.backends.redis import admissions as async_admissions
+from tektree._sync.backends.redis import admissions
+from tektree._sync.backends.redis.admissions import _ADMIT
 from tektree.errors import (
     Forbidden,
     InvalidInput,
@@ -22,6 +26,7 @@ from tektree.errors import (
 from tektree.models.admissions import Admitted
 from tektree.wire.keys import companion, quota, ratelimit
 from tektree.wire.keys import session as session_key
+from tektree.wire.scripts import Script
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, enter
@@ -248,7 +253,10 @@ def test_a_lost_reply_never_counts_twice(world: World, strike: Strike) -> None:
 
 @pytest.mark.lanes(*ONE_SERVER)
 def test_a_session_that_only_redis_can_read_lets_nobody_in(world: World) -> None:
-    """What is no session to the letter is none; what the script counted for it is given back."""
+    """What is no session to the letter is none; what the script counted for it is given back.
+
+    Who has seen the session before has it compared, who has not has it read.
+    """
 
     async def asked(world: World) -> None:
         tek = world.tek(policy=POLICY)
@@ -274,6 +282,8 @@ def test_a_session_that_only_redis_can_read_lets_nobody_in(world: World) -> None
             world.look.set(session_key(id), wrong, keepttl=True)
             with pytest.raises(InvalidSession):
                 await tek.admit(opened.token, "/a", "questions")
+            with pytest.raises(InvalidSession):
+                await world.tek(policy=POLICY).admit(opened.token, "/a")
             assert counted(world) == before, wrong
             log = companion(ratelimit("usr_ada", "/a"), "log")
             assert world.look.llen(log) == 1
@@ -297,6 +307,29 @@ def test_a_change_of_role_or_tier_is_looked_at_first(world: World) -> None:
         assert len(trips) == 3, "asked at once, in vain; then the session, then the limit"
 
     world.run(asked)
+
+
+async def tier_by_text(world: World) -> str:
+    """The tier that a session speaks for after somebody has written another one into it."""
+    tek = world.tek(policy=POLICY)
+    token = (await tek.sessions.open(ADA)).token
+    id = (await tek.admit(token, "/a")).actor.session_id
+    await tek.admit(token, "/a")
+    key = session_key(id)
+    world.look.set(key, world.look.get(key).replace('"free"', '"pro"'), keepttl=True)
+    return str((await tek.admit(token, "/a")).actor.tier)
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_a_session_that_is_known_is_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not be read again, but nobody is let in by what it was. The control: a script that does not compare."""
+    assert world.run(tier_by_text) == "pro"
+    careless = _ADMIT.text.replace("text ~= known or ", "")
+    assert careless != _ADMIT.text
+    sha = hashlib.sha1(careless.encode(), usedforsecurity=False).hexdigest()
+    for module in (async_admissions, admissions):
+        monkeypatch.setattr(module, "_ADMIT", Script("careless", careless, sha))
+    assert world.run(tier_by_text) == "free"
 
 
 async def told_of_quotas(tek: Any) -> list[str]:

@@ -20,7 +20,7 @@ from tektree.rules import inputs, quotas
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
-__all__ = ["LEASE", "Anchors", "AsyncQuotas", "Tell"]
+__all__ = ["LEASE", "Anchors", "Asked", "AsyncQuotas", "Tell"]
 
 _LOG: Final = logging.getLogger("tektree")
 
@@ -36,7 +36,7 @@ Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
 """Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """Whose quota it is, in which period, and where it is counted."""
 
     user: Principal
@@ -168,30 +168,32 @@ class AsyncQuotas:
             self._month = quotas.period(now)
         return self._month
 
-    async def settled(
-        self, principal: Principal, quota_type: str, n: int, taken: Taken, now: datetime, found: Period
-    ) -> Usage:
-        """What comes of units that were asked for elsewhere, in that period. Raises `QuotaExhausted`."""
-        return await self._settled(self._of(principal, quota_type, now, found), n, taken)
+    async def settled(self, asked: Asked, n: int, taken: Taken) -> Usage:
+        """What comes of ``n`` units that a store was asked for. Raises `QuotaExhausted`."""
+        if taken.threshold or taken.exceeded:
+            await self._make_known(asked, n, taken)
+        if not taken.taken:
+            raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
+        return self._told(asked, taken.used)
 
-    async def _asked(self, principal: Principal, quota_type: str) -> _Asked:
+    async def _asked(self, principal: Principal, quota_type: str) -> Asked:
         id = inputs.principal(principal)
         now = read(self._clock)
         quotas.limit_of(self._policy, principal.tier, quota_type)  # before anything is read
         return self._of(principal, quota_type, now, await self.period_of(id, now))
 
-    def _of(self, principal: Principal, quota_type: str, now: datetime, found: Period) -> _Asked:
+    def _of(self, principal: Principal, quota_type: str, now: datetime, found: Period) -> Asked:
         limit = quotas.limit_of(self._policy, principal.tier, quota_type)
-        return _Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
+        return Asked(principal, limit, found, quotas.counter(principal.uid, quota_type, found), now)
 
-    async def _consume(self, asked: _Asked, n: int, request: str, lease: int = 0) -> Usage:
+    async def _consume(self, asked: Asked, n: int, request: str, lease: int = 0) -> Usage:
         taken = await self._take(asked, n, request, lease)
         if not taken.known:
             await self._load(asked)
             taken = await self._take(asked, n, request, lease)
-        return await self._settled(asked, n, taken)
+        return await self.settled(asked, n, taken)
 
-    async def _settle(self, asked: _Asked, n: int, request: str, used: bool) -> None:
+    async def _settle(self, asked: Asked, n: int, request: str, used: bool) -> None:
         counter, limit, now = asked.counter, asked.limit, read(self._clock)
         try:
             settled = await self._store.settle(counter, n, request, used, limit, quotas.THRESHOLD, now)
@@ -199,35 +201,29 @@ class AsyncQuotas:
         except BackendError as error:
             _LOG.warning("a reservation of %s was not settled: %s", counter.quota_type, error.code)
 
-    async def _settled(self, asked: _Asked, n: int, taken: Taken) -> Usage:
-        await self._make_known(asked, n, taken)
-        if not taken.taken:
-            raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
-        return self._told(asked, taken.used)
-
-    async def _take(self, asked: _Asked, n: int, request: str, lease: int) -> Taken:
+    async def _take(self, asked: Asked, n: int, request: str, lease: int) -> Taken:
         counter, limit, now = asked.counter, asked.limit, asked.now
         if lease:
             return await self._store.hold(counter, n, limit, request, lease, now)
         return await self._store.take(counter, n, limit, quotas.THRESHOLD, request, now)
 
-    async def _counted(self, asked: _Asked, n: int, cause: str) -> Taken:
+    async def _counted(self, asked: Asked, n: int, cause: str) -> Taken:
         return await self._store.count(asked.counter, n, asked.limit, quotas.THRESHOLD, cause, asked.now)
 
-    async def _give(self, asked: _Asked, n: int) -> int | None:
+    async def _give(self, asked: Asked, n: int) -> int | None:
         return await self._store.give(asked.counter, n, self._ids(), read(self._clock))
 
-    async def _load(self, asked: _Asked) -> int:
+    async def _load(self, asked: Asked) -> int:
         return await self._store.load(asked.counter, await self._count(asked) or 0, asked.now)
 
-    async def _count(self, asked: _Asked) -> int | None:
+    async def _count(self, asked: Asked) -> int | None:
         """What was created in the period; None for a type that nobody counts."""
         if self._created is None:
             return None
         period = asked.period
         return await self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
 
-    async def _make_known(self, asked: _Asked, n: int, taken: Taken) -> None:
+    async def _make_known(self, asked: Asked, n: int, taken: Taken) -> None:
         if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):
             return
         from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
@@ -261,5 +257,5 @@ class AsyncQuotas:
                 ),
             )
 
-    def _told(self, asked: _Asked, used: int) -> Usage:
+    def _told(self, asked: Asked, used: int) -> Usage:
         return quotas.usage(used, asked.limit, asked.counter.quota_type, asked.period)

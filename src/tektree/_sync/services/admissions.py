@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Final, get_args
 
 from tektree._sync.ports.admissions import AdmissionStore
-from tektree._sync.services.quotas import Quotas
+from tektree._sync.services.quotas import Asked, Quotas
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.sessions import Sessions, actor_of
 from tektree.clock import Clock, read
 from tektree.errors import RateLimited
 from tektree.models.accounts import Actor, Tier
-from tektree.models.admissions import Admission, Request, Terms
+from tektree.models.admissions import LONGEST_KEPT, Admission, Request, Tariff, Terms
 from tektree.models.rate_limits import Bucket, Decision
 from tektree.policy import Policy
 from tektree.rules import quotas as quota_rules
@@ -44,14 +44,12 @@ class Admissions:
         self._store = store if policy.sessions.idle is None else None
         self._ids: dict[str, str] = {}
         """The ids of uids, which never change: the anchor of a quota's period is asked for by id."""
-        self._terms = lru_cache(maxsize=1024)(self._terms_of)
+        self._kept = lru_cache(maxsize=1024)(self._tariff_of)
 
     def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
         """Who asks, with one hit on the endpoint counted and ``n`` units of the quota taken; or nothing counted."""
         limit_rules.checked_endpoint(endpoint)
         amount = quota_rules.checked_amount(n)
-        if quota is not None:
-            quota_rules.checked_type(quota, self._policy)
         if self._store is not None:
             found = self._at_once(self._store, token, endpoint, quota, amount)
             if found is not None:
@@ -60,32 +58,34 @@ class Admissions:
 
     def _at_once(self, store: AdmissionStore, token: str, endpoint: str, quota: str | None, n: int) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        terms, counter, period = self._terms(endpoint, quota), None, self._quotas.month(now)
+        tariff, counter, period = self._tariff(endpoint, quota), None, self._quotas.month(now)
         if quota is not None:
             if not self._quotas.by_calendar:
                 if (id := self._ids.get(ticket.uid)) is None:
                     return None
                 period = self._quotas.period_of(id, now)
             counter = quota_rules.counter(ticket.uid, quota, period)
-        request = Request(ticket.uid, ticket.session_id, endpoint, terms, counter, n, quota_rules.THRESHOLD)
+        request = Request(ticket.uid, ticket.session_id, endpoint, tariff, counter, n, quota_rules.THRESHOLD)
         found = store.admit(request, now)
         if found is None:
             return None
         actor = actor_of(ticket, found.session)
         usage = None
-        limit, window, _ = terms[actor.tier]
+        limit, window, most = tariff.terms[actor.tier]
         if found.fill is not None and limit is not None:
             decision = limit_rules.decision(Bucket(ticket.uid, endpoint, limit, window), found.fill)
             if not decision.allowed:
                 raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         else:
             decision = limit_rules.uncounted(now, None)
-        if found.taken is not None and quota is not None:
-            usage = self._quotas.settled(actor, quota, n, found.taken, now, period)
+        if found.taken is not None and counter is not None:
+            usage = self._quotas.settled(Asked(actor, most, period, counter, now), n, found.taken)
         return Admission(actor, decision, usage)
 
     def _in_steps(self, token: str, endpoint: str, quota: str | None, n: int) -> Admission:
         """In the order session, quota, limit; a quota is given back when the limit refuses or cannot be asked."""
+        if quota is not None:
+            quota_rules.checked_type(quota, self._policy)
         actor = self._sessions.resolve(token)
         self._know(actor)
         limit = limit_rules.limit_for(self._policy.rate_limits.tiers.get(actor.tier) or {}, endpoint)
@@ -107,8 +107,14 @@ class Admissions:
             raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         return decision
 
-    def _terms_of(self, endpoint: str, quota: str | None) -> dict[str, Terms]:
-        """What holds for each tier; a tier that has no quota, or is never allowed, has none."""
+    def _tariff(self, endpoint: str, quota: str | None) -> Tariff:
+        """The tariff of an endpoint and a quota. Long names are not kept: they may be anybody's."""
+        return (self._kept if len(endpoint) <= LONGEST_KEPT else self._tariff_of)(endpoint, quota)
+
+    def _tariff_of(self, endpoint: str, quota: str | None) -> Tariff:
+        """A tier that has no quota, or is never allowed, has no terms. Raises `InvalidInput` for no quota of ours."""
+        if quota is not None:
+            quota_rules.checked_type(quota, self._policy)
         found: dict[str, Terms] = {}
         for tier in _TIERS:
             limits = self._policy.rate_limits.tiers.get(tier)
@@ -122,4 +128,4 @@ class Admissions:
                 found[tier] = Terms(None, 0, allowed)
             elif limit.limit:
                 found[tier] = Terms(limit.limit, limit.window_seconds, allowed)
-        return found
+        return Tariff(found)

@@ -201,11 +201,11 @@ class Subscriptions:
 
     def anchor(self, user_id: str) -> datetime | None:
         """From which day on the user's months are counted; None for those of the calendar."""
-        from tektree.rules import subscriptions
-
         found = self._store.get(user_id)
         if found is None or found.tier == "free":
             return None
+        from tektree.rules import subscriptions
+
         present = subscriptions.as_of(found, read(self._clock))
         return None if present.status == "canceled" else present.anchor or present.current_period_start
 

@@ -1,80 +1,81 @@
 -- Reads a session, takes units of a quota and counts a hit, or does none of it.
--- KEYS: the session, the user's hash of sessions, the count and the log of the limit; and, where there is a quota, its
--- count, what was told of it, and its sorted set of reservations.
--- ARGV: the uid, the session's id, what time it is for the caller in seconds since 1970; the units, the percent of the
--- threshold, the milliseconds that the count lasts; and of each tier its name, limit, window (microseconds) and quota,
--- each behind a comma, with a line for each tier; an empty text is no limit.
--- Gives one text: a number: 0 there is no session, 1 it takes more than this (nothing was counted), 2 the quota refused,
--- 3 the limit refused, 4 admitted; used, threshold and exceeded; now, hits in the window, the newest of them, and the
--- microseconds until there is room; and the session.
-local text = redis.call('GET', KEYS[1])
-local marks = redis.call('HMGET', KEYS[2], 's:' .. ARGV[2], 'version', 'r:' .. ARGV[2])
+-- KEYS: the user's hash of sessions, the count and the log of the limit; and, where there is a quota, its count, what was
+-- told of it, and its sorted set of reservations. The session's own key is made here, from its id.
+-- ARGV: the uid, the units, the percent of the threshold; the session as the caller knows it, its version, and the limit,
+-- window (microseconds) and quota of its tier; or an empty text for the session, and of each tier its name and those
+-- three, each behind a comma, with a line for each tier; an empty text is no limit. Then the session's id, what time it
+-- is for the caller in seconds since 1970, and the milliseconds that the count of the quota lasts, both with zeros in
+-- front.
+-- Gives one text: a number: 0 there is no session, 1 it takes more than this (nothing was counted), 2 the quota refused
+-- (3: the first time in its period), 4 the limit refused, 5 admitted (6: and at the threshold, for the first time); what
+-- is used; now, hits in the window, the newest of them, and the microseconds until there is room; and the session, if the
+-- caller does not know it.
+local uid, n, percent, known, version, limit, window, most, id, seconds, lasts = unpack(ARGV)
+local text = redis.call('GET', 'session:' .. id)
+local marks = redis.call('HMGET', KEYS[1], 's:' .. id, 'version', 'r:' .. id)
 if marks[3] then return '1' end  -- its token was rotated away
 if not text or not marks[1] then return '0' end
 
-local read, session = pcall(cjson.decode, text)
-if not read or type(session) ~= 'table' or session.user_id ~= ARGV[1] or type(session.id) ~= 'string'
-  or type(session.expires_at) ~= 'number' or session.expires_at <= tonumber(ARGV[3])
-  or session.version ~= tonumber(marks[2] or '0') then
-  return '1'
+if known ~= '' then
+  if text ~= known or version ~= (marks[2] or '0') then return '1' end
+  text = ''
+else
+  local read, session = pcall(cjson.decode, text)
+  if not read or type(session) ~= 'table' or session.user_id ~= uid or type(session.id) ~= 'string'
+    or type(session.expires_at) ~= 'number' or session.expires_at <= tonumber(seconds)
+    or session.version ~= tonumber(marks[2] or 0) then
+    return '1'
+  end
+  local found, _
+  found, _, limit, window, most = string.find(limit, '\n' .. tostring(session.tier) .. ',(%d*),(%d*),(%d*)\n')
+  if not found then return '1' end
+  text = ' ' .. text
 end
-local line = string.find(ARGV[7], '\n' .. tostring(session.tier) .. ',', 1, true)
-if not line then return '1' end
-local limit, window, most = string.match(ARGV[7], '^\n[^,]*,(%d*),(%d*),(%d*)\n', line)
-window = tonumber(window)
+limit, window, most = tonumber(limit), tonumber(window), tonumber(most)
 
-local quota, told = KEYS[5], KEYS[6]
-local n, lasts, used = tonumber(ARGV[4]), ARGV[6], 0
+local quota, used = KEYS[4], 0
 local function first(word)
-  local fresh = redis.call('SADD', told, word)
-  redis.call('PEXPIRE', told, lasts)
+  local fresh = redis.call('SADD', KEYS[5], word)
+  redis.call('PEXPIRE', KEYS[5], tonumber(lasts))
   return fresh
 end
 if quota then
   local count = redis.call('GET', quota)
-  if not count or not string.match(count, '^%d+$') or #count > 15 then return '1' end
-  used = tonumber(count)
-  local over = most ~= '' and used + n > tonumber(most)
-  if over and redis.call('ZCOUNT', KEYS[7], 1, '+inf') > 0 then return '1' end  -- some of them may have ended
-  if over then
-    return string.format('2 %.0f 0 %d 0 0 0 0 ', used, first('exceeded')) .. text
+  if not count or #count > 15 or not string.find(count, '^%d+$') then return '1' end
+  used = count + n
+  if most and used > most then
+    if redis.call('ZCOUNT', KEYS[6], 1, '+inf') > 0 then return '1' end  -- some of them may have ended
+    return string.format('%d %d 0 0 0 0', 2 + first('exceeded'), count) .. text
   end
 end
 
 local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = time[1] * 1000000 + time[2]
 local hits, newest, wait = 0, now, 0
-if limit ~= '' then
-  local log = KEYS[4]
-  newest = tonumber(redis.call('LINDEX', log, -1) or now)
-  if newest <= now - window then
+if limit then
+  local log = KEYS[3]
+  local last = redis.call('LINDEX', log, -1)
+  if last and last + window <= now then
     redis.call('DEL', log)
-    newest = now
-  else
-    local oldest = redis.call('LINDEX', log, 0)
-    while oldest and tonumber(oldest) <= now - window do
-      redis.call('LPOP', log)
-      oldest = redis.call('LINDEX', log, 0)
-    end
+  elseif last then
+    newest = math.max(now, last)
+    while redis.call('LINDEX', log, 0) + window <= now do redis.call('LPOP', log) end
   end
-  hits = redis.call('LLEN', log)
-  local over = hits + 1 - tonumber(limit)
-  if over > 0 and hits > 0 then wait = tonumber(redis.call('LINDEX', log, over - 1)) + window - now end
-  if wait <= 0 then
-    wait, newest, hits = 0, math.max(now, newest), hits + 1
-    redis.call('RPUSH', log, string.format('%.0f', newest))
-    local rest = string.format('%.0f', math.ceil((newest + window - now) / 1000))
-    redis.call('PEXPIRE', log, rest)
-    redis.call('SET', KEYS[3], string.format('%.0f', hits), 'PX', rest)
+  hits = redis.call('RPUSH', log, newest)
+  if hits > limit then
+    redis.call('RPOP', log)
+    hits, newest = hits - 1, tonumber(last)
+    wait = redis.call('LINDEX', log, hits - limit) + window - now
+    return string.format('4 %d %d %d %d %d', quota and used - n or 0, now, hits, newest, wait) .. text
   end
+  local rest = math.ceil((newest + window - now) / 1000)
+  redis.call('PEXPIRE', log, rest)
+  redis.call('SET', KEYS[2], hits, 'PX', rest)
 end
 
-local threshold = 0
-if quota and wait == 0 then
-  used = used + n
-  redis.call('SET', quota, string.format('%.0f', used), 'PX', lasts)
-  if most ~= '' and tonumber(most) > 0 and used * 100 >= tonumber(most) * tonumber(ARGV[5]) then
-    threshold = first('threshold')
-  end
+local said = 5
+if quota then
+  redis.call('INCRBY', quota, n)
+  if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
-return string.format('%d %.0f %d 0 %.0f %d %.0f %.0f ', wait > 0 and 3 or 4, used, threshold, now, hits, newest, wait) .. text
+return string.format('%d %d %d %d %d 0', said, used, now, hits, newest) .. text

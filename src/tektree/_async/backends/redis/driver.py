@@ -46,12 +46,15 @@ class AsyncRedis:
 
         ``again``: it does no harm to run it twice, so it is when the connection breaks.
         """
-        call = (len(keys), *keys, *args)
-        reply = (await self.send(("EVALSHA", script.sha, *call), about=keys[0], again=again))[0]
+        return await self.call(script, (len(keys), *keys, *args), keys[0], again)
+
+    async def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
+        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
+        reply = (await self.send(("EVALSHA", script.sha, *call), about=about, again=again))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
-            reply = (await self.send(("EVAL", script.text, *call), about=keys[0], again=again))[0]
+            reply = (await self.send(("EVAL", script.text, *call), about=about, again=again))[0]
         if isinstance(reply, ResponseError):
-            raise fault(reply, keys[0])
+            raise fault(reply, about)
         return reply
 
     async def run_each(

@@ -17,7 +17,7 @@ from tektree._async.backends.redis.faults import refusal
 from tektree._flavour import async_lines, async_redis
 from tektree.wire.replies import Replies
 
-__all__ = ["AsyncNodes", "AsyncOneNode", "Command"]
+__all__ = ["AsyncNodes", "AsyncOneNode", "Command", "Written", "written"]
 
 _LIBRARY: Final[Any] = import_module(async_redis)
 _REDIRECTIONS: Final = 5
@@ -25,7 +25,15 @@ _MOVED: Final = re.compile(r"(MOVED|ASK) \d+ (.*):(\d+)$")
 _OURS: Final = re.compile(r"username|password|credential_provider|protocol|client_name|encoding|ssl|socket_(?!read)")
 """Settings of a cluster's client that hold for each connection."""
 
-Command = tuple[str | int, ...]
+
+class Written(NamedTuple):
+    """Several parts of a command as they are sent, written once for all commands that have them."""
+
+    parts: int
+    data: bytes
+
+
+Command = tuple[str | int | Written, ...]
 
 
 class _Address(NamedTuple):
@@ -47,24 +55,29 @@ class AsyncNodes(Protocol):
         ...
 
 
-async def _exchange(lines: async_lines, commands: Sequence[Command]) -> list[Any]:
-    """The replies to commands that are sent at once; what is refused is the error."""
-    return await lines.exchange(_packed(commands), len(commands))
-
-
 def _replies() -> Replies:
     return Replies(refusal)
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
     """Commands as they are sent. The driver's own packing takes as long as the rest of a call."""
-    parts = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        for each in command:
-            written = each.encode() if isinstance(each, str) else b"%d" % each
-            parts.append(b"$%d\r\n%b\r\n" % (len(written), written))
-    return b"".join(parts)
+    return b"".join([b"*%d\r\n%b" % written(command) for command in commands])
+
+
+def written(command: Sequence[str | int | Written]) -> Written:
+    """Parts of a command as they are sent."""
+    number, found = len(command), []
+    for each in command:
+        if isinstance(each, str):
+            part = each.encode()
+        elif isinstance(each, int):
+            part = b"%d" % each
+        else:
+            number += each.parts - 1
+            found.append(each.data)
+            continue
+        found.append(b"$%d\r\n%b\r\n" % (len(part), part))
+    return Written(number, b"".join(found))
 
 
 class AsyncOneNode:
@@ -76,7 +89,7 @@ class AsyncOneNode:
         self._lines = async_lines(client.connection_pool, deadline, ResponseError, _replies)
 
     async def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
-        return await _exchange(self._lines, commands)
+        return await self._lines.exchange(_packed(commands), len(commands))
 
     async def close(self) -> None:
         await self._lines.close()
@@ -103,7 +116,8 @@ class AsyncCluster:
         asking: Sequence[Command] = ()
         for _ in range(_REDIRECTIONS):
             try:
-                replies = (await _exchange(self._at(address), [*asking, *commands]))[len(asking) :]
+                whole = [*asking, *commands]
+                replies = (await self._at(address).exchange(_packed(whole), len(whole)))[len(asking) :]
             except (LostConnection, OSError):
                 self._slots = []  # its node may have failed, and another have taken over
                 raise
@@ -133,7 +147,7 @@ class AsyncCluster:
         lost: Exception = LostConnection("no node")
         for seed in dict.fromkeys([*self._lines, *self._seeds]):
             try:
-                reply = (await _exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
+                reply = (await self._at(seed).exchange(_packed([("CLUSTER", "SLOTS")]), 1))[0]
             except (LostConnection, OSError) as error:
                 lost = error
                 continue

@@ -4,18 +4,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from tektree._sync.backends.redis.driver import Redis
-from tektree._sync.backends.redis.quotas import RedisQuotas, quota_keys, quota_rest
+from tektree._sync.backends.redis.nodes import Written, written
+from tektree._sync.backends.redis.quotas import RedisQuotas, quota_keys
 from tektree._sync.backends.redis.rate_limits import RedisRateLimits, limit_keys
 from tektree._sync.backends.redis.sessions import stored_session
 from tektree.errors import InvalidSession
-from tektree.models.admissions import Admitted, Request, Terms
-from tektree.models.quotas import Taken
+from tektree.models.admissions import LONGEST_KEPT, Admitted, Request, Tariff, Terms
+from tektree.models.base import milliseconds
+from tektree.models.quotas import Counter, Taken
 from tektree.models.rate_limits import Bucket, Fill
 from tektree.models.sessions import Session
-from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
 from tektree.wire.scripts import script
 
@@ -24,8 +25,26 @@ __all__ = ["RedisAdmissions"]
 _ADMIT: Final = script("admit")
 _NO_SESSION: Final = 0
 _MORE: Final = 1
-_NO_QUOTA: Final = 2
-_ADMITTED: Final = 4
+_NO_QUOTA: Final = (2, 3)
+_FIRST: Final = (3, 6)
+_ADMITTED: Final = (5, 6)
+
+_KNOWN: Final = 4096
+"""Sessions whose text is kept, so that a server that has the same one need not read it, nor send it."""
+
+_ENDING: Final = b"$64\r\n%b\r\n$12\r\n%012d\r\n$15\r\n%015d\r\n"
+"""The arguments that are others each time, written at once: the digest of a session, seconds up to the year 9999, and
+milliseconds.
+"""
+
+
+class _Beginning(NamedTuple):
+    """What is the same whenever a user asks for the same, with the same session."""
+
+    call: Written
+    about: str
+    lasts: int
+    """When the count of the quota may be forgotten, in milliseconds since 1970."""
 
 
 class RedisAdmissions:
@@ -35,34 +54,42 @@ class RedisAdmissions:
         self._redis = redis
         self._limits = RedisRateLimits(redis)
         self._quotas = RedisQuotas(redis)
+        self._sessions: dict[str, tuple[bytes, Session]] = {}
+        """Those that are known: as they are kept, and what that says."""
 
     def admit(self, request: Request, now: datetime) -> Admitted | None:
-        uid, session_id, endpoint, terms, counter, n, percent = request
-        keys = [session_key(session_id), user_sessions(uid), *limit_keys(uid, endpoint)]
-        arguments: list[str | int] = [uid, session_id, int(now.timestamp()), n, percent]
-        if counter is None:
-            arguments.append(0)
-        else:
-            count, told, _, held = quota_keys(counter)
-            keys += [count, told, held]
-            arguments.append(quota_rest(counter, now))
-        arguments.append(_written(tuple(terms.items())))
-        reply: bytes = self._redis.run(_ADMIT, keys, arguments)
-        numbers, text = reply.split(b" ", 8), b""
-        if len(numbers) > 1:
+        uid, session_id, endpoint, tariff, counter, n, percent = request
+        known = self._sessions.get(session_id)
+        if known is not None and (known[1].expires_at <= now or known[1].tier not in tariff.terms):
+            known = None
+        begin = _begun if len(endpoint) <= LONGEST_KEPT else _beginning
+        call, about, lasts = begin(uid, endpoint, tariff, counter, n, percent, None if known is None else known[0])
+        time = milliseconds(now)
+        ending = _ENDING % (session_id.encode(), time // 1000, max(1, lasts - time))
+        reply: bytes = self._redis.call(_ADMIT, (call, Written(3, ending)), about)
+        numbers, text = reply.split(b" ", 6), b""
+        if len(numbers) > 6:
             text = numbers.pop()
         said, *found = map(int, numbers)
         if said == _NO_SESSION:
             raise InvalidSession
         if said == _MORE:
+            self._sessions.pop(session_id, None)  # it may be another one by now
             return None
-        try:
-            session = stored_session(text)
-        except InvalidSession:  # the script reads less closely
-            if said == _ADMITTED:
-                self._give_back(request, found[5], now)
-            raise
-        return _admitted(request, said, session, found)
+        if known is None:
+            try:
+                known = self._know(session_id, text)
+            except InvalidSession:  # the script reads less closely
+                if said in _ADMITTED:
+                    self._give_back(request, found[3], now)
+                raise
+        return _admitted(request, said, known[1], found)
+
+    def _know(self, session_id: str, text: bytes) -> tuple[bytes, Session]:
+        if len(self._sessions) >= _KNOWN:
+            self._sessions.clear()
+        found = self._sessions[session_id] = text, stored_session(text)
+        return found
 
     def _give_back(self, request: Request, newest: int, now: datetime) -> None:
         self._limits.give(Bucket(request.uid, request.endpoint, 1, 1), 1, newest)
@@ -70,21 +97,38 @@ class RedisAdmissions:
             self._quotas.give(request.counter, request.n, f"back {newest}", now)
 
 
-@lru_cache(maxsize=1024)
-def _written(terms: Sequence[tuple[str, Terms]]) -> str:
-    """What holds for each tier, as the script reads it. It is the same for all requests to an endpoint."""
-    lines = [
-        f"{tier},{'' if limit is None else limit},{window * 1_000_000},{'' if most is None else most}\n\n"
-        for tier, (limit, window, most) in terms
-    ]
-    return "".join(["\n", *lines])
+def _beginning(
+    uid: str, endpoint: str, tariff: Tariff, counter: Counter | None, n: int, percent: int, known: bytes | None
+) -> _Beginning:
+    keys = [user_sessions(uid), *limit_keys(uid, endpoint)]
+    if counter is not None:
+        count, told, _, held = quota_keys(counter)
+        keys += [count, told, held]
+    if known is None:
+        tiers = [f"{tier},{','.join(_terms(each))}\n\n" for tier, each in tariff.terms.items()]
+        session = ["", "", "".join(["\n", *tiers]), "", ""]
+    else:
+        found = stored_session(known)
+        session = [known.decode(), str(found.version or 0), *_terms(tariff.terms[found.tier])]
+    call = written([len(keys), *keys, uid, n, percent, *session])
+    return _Beginning(call, keys[0], 0 if counter is None else milliseconds(counter.lasts))
+
+
+_begun: Final = lru_cache(maxsize=4096)(_beginning)
+
+
+def _terms(terms: Terms) -> tuple[str, str, str]:
+    """Limit, window and quota as the script reads them."""
+    limit, window, most = terms
+    return "" if limit is None else str(limit), str(window * 1_000_000), "" if most is None else str(most)
 
 
 def _admitted(request: Request, said: int, session: Session, found: Sequence[int]) -> Admitted:
-    used, threshold, exceeded, now, hits, newest, wait = found
-    taken = None
+    used, now, hits, newest, wait = found
+    refused, taken = said in _NO_QUOTA, None
     if request.counter is not None:
-        taken = Taken(True, said == _ADMITTED, used, bool(threshold), bool(exceeded))
-    if said == _NO_QUOTA or request.terms[session.tier].limit is None:
+        first = said in _FIRST
+        taken = Taken(True, said in _ADMITTED, used, first and not refused, first and refused)
+    if refused or request.tariff.terms[session.tier].limit is None:
         return Admitted(session, None, taken)
     return Admitted(session, Fill(hits, now, newest, wait), taken)

@@ -43,12 +43,15 @@ class Redis:
 
         ``again``: it does no harm to run it twice, so it is when the connection breaks.
         """
-        call = (len(keys), *keys, *args)
-        reply = (self.send(("EVALSHA", script.sha, *call), about=keys[0], again=again))[0]
+        return self.call(script, (len(keys), *keys, *args), keys[0], again)
+
+    def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
+        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
+        reply = (self.send(("EVALSHA", script.sha, *call), about=about, again=again))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
-            reply = (self.send(("EVAL", script.text, *call), about=keys[0], again=again))[0]
+            reply = (self.send(("EVAL", script.text, *call), about=about, again=again))[0]
         if isinstance(reply, ResponseError):
-            raise fault(reply, keys[0])
+            raise fault(reply, about)
         return reply
 
     def run_each(self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> Sequence[Any]:

@@ -18,7 +18,7 @@ from tektree._flavour import sync_lines, sync_redis
 from tektree._sync.backends.redis.faults import refusal
 from tektree.wire.replies import Replies
 
-__all__ = ["Nodes", "OneNode", "Command"]
+__all__ = ["Nodes", "OneNode", "Command", "Written", "written"]
 
 _LIBRARY: Final[Any] = import_module(sync_redis)
 _REDIRECTIONS: Final = 5
@@ -26,7 +26,15 @@ _MOVED: Final = re.compile(r"(MOVED|ASK) \d+ (.*):(\d+)$")
 _OURS: Final = re.compile(r"username|password|credential_provider|protocol|client_name|encoding|ssl|socket_(?!read)")
 """Settings of a cluster's client that hold for each connection."""
 
-Command = tuple[str | int, ...]
+
+class Written(NamedTuple):
+    """Several parts of a command as they are sent, written once for all commands that have them."""
+
+    parts: int
+    data: bytes
+
+
+Command = tuple[str | int | Written, ...]
 
 
 class _Address(NamedTuple):
@@ -48,24 +56,29 @@ class Nodes(Protocol):
         ...
 
 
-def _exchange(lines: sync_lines, commands: Sequence[Command]) -> list[Any]:
-    """The replies to commands that are sent at once; what is refused is the error."""
-    return lines.exchange(_packed(commands), len(commands))
-
-
 def _replies() -> Replies:
     return Replies(refusal)
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
     """Commands as they are sent. The driver's own packing takes as long as the rest of a call."""
-    parts = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        for each in command:
-            written = each.encode() if isinstance(each, str) else b"%d" % each
-            parts.append(b"$%d\r\n%b\r\n" % (len(written), written))
-    return b"".join(parts)
+    return b"".join([b"*%d\r\n%b" % written(command) for command in commands])
+
+
+def written(command: Sequence[str | int | Written]) -> Written:
+    """Parts of a command as they are sent."""
+    number, found = len(command), []
+    for each in command:
+        if isinstance(each, str):
+            part = each.encode()
+        elif isinstance(each, int):
+            part = b"%d" % each
+        else:
+            number += each.parts - 1
+            found.append(each.data)
+            continue
+        found.append(b"$%d\r\n%b\r\n" % (len(part), part))
+    return Written(number, b"".join(found))
 
 
 class OneNode:
@@ -77,7 +90,7 @@ class OneNode:
         self._lines = sync_lines(client.connection_pool, deadline, ResponseError, _replies)
 
     def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
-        return _exchange(self._lines, commands)
+        return self._lines.exchange(_packed(commands), len(commands))
 
     def close(self) -> None:
         self._lines.close()
@@ -104,7 +117,8 @@ class Cluster:
         asking: Sequence[Command] = ()
         for _ in range(_REDIRECTIONS):
             try:
-                replies = (_exchange(self._at(address), [*asking, *commands]))[len(asking) :]
+                whole = [*asking, *commands]
+                replies = (self._at(address).exchange(_packed(whole), len(whole)))[len(asking) :]
             except (LostConnection, OSError):
                 self._slots = []  # its node may have failed, and another have taken over
                 raise
@@ -134,7 +148,7 @@ class Cluster:
         lost: Exception = LostConnection("no node")
         for seed in dict.fromkeys([*self._lines, *self._seeds]):
             try:
-                reply = (_exchange(self._at(seed), [("CLUSTER", "SLOTS")]))[0]
+                reply = (self._at(seed).exchange(_packed([("CLUSTER", "SLOTS")]), 1))[0]
             except (LostConnection, OSError) as error:
                 lost = error
                 continue
