@@ -253,9 +253,10 @@ class AsyncTekTree:
         always lets in: its decision is for the headers of the answer.
 
         One round trip on one Redis server, unless a quota has to be loaded, role and tier have changed, or sessions end
-        by rest. On a cluster the order is session, quota, limit, and the units are given back when the limit refuses.
-        Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden` where the limit is 0;
-        `Unavailable`: what was asked for may have been counted, once.
+        by rest. The day that a subscription's months begin on is read once a minute: where it changes and the tier does
+        not, so much later it is noticed. On a cluster the order is session, quota, limit, and the units are given back
+        when the limit refuses. Raises `InvalidInput`, `InvalidSession`, `RateLimited`, `QuotaExhausted`; `Forbidden`
+        where the limit is 0; `Unavailable`: what was asked for may have been counted, once.
         """
         return await self._admissions.admit(token, endpoint, quota, n)
 

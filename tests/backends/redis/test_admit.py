@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -403,3 +404,40 @@ def test_a_step_that_counts_for_the_refused_is_found() -> None:
     with pytest.raises(QuotaExhausted):
         made.admit(token, "/b", "questions")
     assert made.rate_limits.peek("usr_ada", "/b").remaining != 4
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_the_day_of_a_subscription_is_read_once_a_minute(world: World) -> None:
+    """Who has come again asks Redis alone; another tier is seen at once, another day of the month a minute later."""
+
+    async def asked(world: World) -> None:
+        backends = world.backends()
+        reads: list[str] = []
+        get = backends.subscriptions.get
+
+        def counting(user_id: str) -> Any:
+            reads.append(user_id)
+            return get(user_id)
+
+        backends.subscriptions.get = counting
+        tek = world.over_backends(backends, policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        for _ in range(3):
+            await tek.admit(token, "/wide", "questions")
+        reads.clear()
+        await tek.admit(token, "/wide", "questions")
+        assert reads == []
+        world.clock.advance(timedelta(minutes=1))
+        with pytest.raises(QuotaExhausted):
+            await tek.admit(token, "/wide", "questions")
+        assert reads == [ADA.id]
+        user = await tek.accounts.register(email="eve@example.org", handle="eve", password="correct horse battery")
+        token = (await tek.sessions.open(user)).token
+        before = [(await tek.admit(token, "/a", "questions")).usage for _ in range(2)]
+        world.clock.advance(timedelta(days=1))
+        await tek.subscriptions.start(user, "pro")
+        after = [(await tek.admit(token, "/a", "questions")).usage for _ in range(2)]
+        assert {each.resets_at.day for each in before} == {1}
+        assert {each.resets_at.day for each in after} == {world.clock().day}
+
+    world.run(asked)

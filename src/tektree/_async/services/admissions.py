@@ -1,7 +1,8 @@
 """Admission: session, limit and quota of a request in one call."""
 
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from tektree._async.ports.admissions import AsyncAdmissionStore
 from tektree._async.services.quotas import Asked, AsyncQuotas
@@ -11,6 +12,7 @@ from tektree.clock import Clock, read
 from tektree.errors import RateLimited
 from tektree.models.accounts import Actor, Tier
 from tektree.models.admissions import LONGEST_KEPT, Admission, Request, Tariff, Terms
+from tektree.models.quotas import Period
 from tektree.models.rate_limits import Bucket, Decision
 from tektree.policy import Policy
 from tektree.rules import quotas as quota_rules
@@ -19,8 +21,17 @@ from tektree.rules import sessions as session_rules
 
 __all__ = ["AsyncAdmissions"]
 
-_KNOWN: Final = 65_536
+_MOST: Final = 65_536
+_KEPT: Final = timedelta(seconds=60)
+"""So long what the subscription says of a period is believed: else each request would read it."""
 _TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+
+
+class _Known(NamedTuple):
+    """A user's id, which never changes; and the period found for it, with the instant up to which it is believed."""
+
+    id: str
+    found: tuple[Period, datetime] | None = None
 
 
 class AsyncAdmissions:
@@ -41,8 +52,8 @@ class AsyncAdmissions:
         self._policy = policy
         self._clock = clock
         self._store = store if policy.sessions.idle is None else None
-        self._ids: dict[str, str] = {}
-        """The ids of uids, which never change: the anchor of a quota's period is asked for by id."""
+        self._users: dict[str, _Known] = {}
+        """By uid, those who were asked for lately."""
         self._kept = lru_cache(maxsize=1024)(self._tariff_of)
 
     async def admit(self, token: str, endpoint: str, quota: str | None = None, n: int = 1) -> Admission:
@@ -59,12 +70,11 @@ class AsyncAdmissions:
         self, store: AsyncAdmissionStore, token: str, endpoint: str, quota: str | None, n: int
     ) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        tariff, counter, period = self._tariff(endpoint, quota), None, self._quotas.month(now)
+        tariff, counter, period = self._tariff(endpoint, quota), None, None
         if quota is not None:
-            if not self._quotas.by_calendar:
-                if (id := self._ids.get(ticket.uid)) is None:
-                    return None
-                period = await self._quotas.period_of(id, now)
+            period = await self._period(ticket.uid, now)
+            if period is None:
+                return None
             counter = quota_rules.counter(ticket.uid, quota, period)
         request = Request(ticket.uid, ticket.session_id, endpoint, tariff, counter, n, quota_rules.THRESHOLD)
         found = await store.admit(request, now)
@@ -79,7 +89,7 @@ class AsyncAdmissions:
                 raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         else:
             decision = limit_rules.uncounted(now, None)
-        if found.taken is not None and counter is not None:
+        if found.taken is not None and counter is not None and period is not None:
             usage = await self._quotas.settled(Asked(actor, most, period, counter, now), n, found.taken)
         return Admission(actor, decision, usage)
 
@@ -97,10 +107,24 @@ class AsyncAdmissions:
         async with self._quotas.reserve(actor, quota, n) as usage:
             return Admission(actor, await self._hit(actor.uid, actor.tier, endpoint), usage)
 
+    async def _period(self, uid: str, now: datetime) -> Period | None:
+        """The period that a user's units are counted in; None for one whose id has not been seen yet."""
+        known = self._users.get(uid)
+        if known is None:
+            return None
+        if known.found is not None:
+            period, until = known.found
+            if period.start <= now < until:
+                return period
+        period = await self._quotas.period_of(known.id, now)
+        self._users[uid] = _Known(known.id, (period, min(period.end, now + _KEPT)))
+        return period
+
     def _know(self, actor: Actor) -> None:
-        if len(self._ids) >= _KNOWN:
-            self._ids.clear()
-        self._ids[actor.uid] = actor.id
+        """Who was asked for in steps may have another tier by now, and with it another period."""
+        if len(self._users) >= _MOST:
+            self._users.clear()
+        self._users[actor.uid] = _Known(actor.id)
 
     async def _hit(self, uid: str, tier: Tier, endpoint: str) -> Decision:
         decision = await self._limits.hit(uid, endpoint, tier=tier)

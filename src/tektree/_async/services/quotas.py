@@ -71,8 +71,6 @@ class AsyncQuotas:
         self._created = created
         self._anchors = anchors
         self._tell = tell
-        self.by_calendar = anchors is None
-        """Whether periods are the months of the calendar, whoever asks."""
         self._month = quotas.period(read(clock))
 
     async def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:

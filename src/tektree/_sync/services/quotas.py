@@ -72,8 +72,6 @@ class Quotas:
         self._created = created
         self._anchors = anchors
         self._tell = tell
-        self.by_calendar = anchors is None
-        """Whether periods are the months of the calendar, whoever asks."""
         self._month = quotas.period(read(clock))
 
     def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
