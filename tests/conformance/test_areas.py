@@ -159,12 +159,6 @@ class FindsAny(MemoryAreas):
         return super().search(words[:1], sight, before, limit)
 
 
-class KeepsOldWords(MemoryAreas):
-    def __init__(self) -> None:
-        super().__init__()
-        self._words.take = lambda id, words: None  # type: ignore[method-assign]
-
-
 class CountsToTheEnd(MemoryAreas):
     def made(self, user_id: str, since: datetime, until: datetime) -> int:
         return super().made(user_id, since, until.replace(year=2100))
@@ -206,7 +200,6 @@ BROKEN = [
     MoreThanThereIs,
     FindsWithin,
     FindsAny,
-    KeepsOldWords,
     CountsToTheEnd,
     ReadsTwice,
     CountsThoseWhoLeft,

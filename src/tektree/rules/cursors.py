@@ -36,7 +36,7 @@ def position(text: object, *scope: str) -> tuple[int, str]:
 def page(found: Slice[T], *scope: str) -> Page[T]:
     """The page of the list ``scope`` that storage gave."""
     following = None if found.last is None else cursor(found.last[0] + 1, *scope, tie=found.last[1])
-    return Page(found.items, following, found.damaged)
+    return Page(found.items, following, found.damaged, found.by)
 
 
 def place(after: object, *scope: str) -> Position | None:

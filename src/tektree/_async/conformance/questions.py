@@ -6,6 +6,7 @@ from tektree._async.conformance import documents
 from tektree._async.conformance.areas import ADMIN, ANYBODY, OWNER
 from tektree._async.conformance.documents import Kind
 from tektree._async.conformance.samples import NOON, Check, Race, fails, later, same
+from tektree._async.conformance.searches import searches_of
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree.ids import derived_id
@@ -163,28 +164,6 @@ async def a_page_of_questions_is_full_of_what_is_seen(backends: AsyncBackends) -
     same("of an admin", len((await store.page(_ANY, "newest", ADMIN, None, 99)).items), 16)
 
 
-async def questions_are_found_by_words(backends: AsyncBackends) -> None:
-    """``search`` finds what has, in title or body, a word that begins with each of the words, in any case."""
-    await _put(
-        backends,
-        question("Event Sourcing", body="of Ledgers", created_at=later(seconds=3)),
-        question("Events", body="and Ünïcode.sources", created_at=later(seconds=2)),
-        question("Prevent", body="a.b*c", created_at=later(seconds=1)),
-        question("Hidden event", visibility="private"),
-    )
-    for words, expected in (
-        (("event",), ["Event Sourcing", "Events"]),
-        (("sourc", "ledg"), ["Event Sourcing"]),
-        (("ünï",), ["Events"]),
-        (("vent",), []),
-        ((".*",), []),
-    ):
-        same(f"by {words}", _titles(await _store(backends).search(words, ANYBODY, None, 99)), expected)
-    page = await _store(backends).search(("event",), ANYBODY, None, 1)
-    page = await _store(backends).search(("event",), ANYBODY, page.last, 1)
-    same("the second", (_titles(page), page.last), (["Events"], None))
-
-
 async def what_was_asked_is_counted(backends: AsyncBackends) -> None:
     """``made`` counts one user's questions of a period, half open; ``in_area`` what everybody may see there now."""
     a, b = derived_id("area", "a"), derived_id("area", "b")
@@ -242,7 +221,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     questions_come_in_their_order,
     what_was_counted_is_sorted_anew,
     a_page_of_questions_is_full_of_what_is_seen,
-    questions_are_found_by_words,
+    *searches_of(_QUESTIONS, "body"),
     what_was_asked_is_counted,
     a_file_is_whose_questions_hold_it,
     views_add_up,

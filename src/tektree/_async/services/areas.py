@@ -25,7 +25,7 @@ from tektree.models.accounts import Principal, User
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
 from tektree.models.base import INT53
 from tektree.models.content import Stored
-from tektree.models.pages import Page, Slice
+from tektree.models.pages import Page
 from tektree.models.payloads import AreaFollowed, Payload
 from tektree.policy import Policy
 from tektree.rules import areas, content, cursors, inputs, roles, search, slugs, visibility
@@ -249,7 +249,7 @@ class AsyncAreas:
             chain = [*await self._above(parent), parent]
         found = await self._areas.children(id, self._owned.sight(viewer), before, most)
         items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
-        return cursors.page(Slice(items, found.last, found.damaged), *scope)
+        return cursors.page(found._replace(items=items), *scope)
 
     async def search(
         self, actor: Principal | User | None, text: str, after: str | None = None, limit: int = 20
@@ -265,7 +265,7 @@ class AsyncAreas:
         found = await self._areas.search(words, self._owned.sight(viewer), before, most)
         known = await self._known(found.items)
         items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
-        return cursors.page(Slice(items, found.last, found.damaged), *scope)
+        return cursors.page(found._replace(items=items), *scope)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from tektree._sync.conformance import documents
 from tektree._sync.conformance.documents import Kind
 from tektree._sync.conformance.samples import NOON, Check, Race, fails, later, same
+from tektree._sync.conformance.searches import searches_of
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.bundles import Backends
 from tektree.ids import derived_id
@@ -183,38 +184,10 @@ def pages_are_full_of_what_is_seen(backends: Backends) -> None:
     same("for a connection", len((store.children(None, friend, None, 99)).items), 4)
 
 
-def words_are_found_at_their_beginning(backends: Backends) -> None:
-    """``search`` finds what has, in title or details, a word that begins with each of the words, in any case."""
-    _put(
-        backends,
-        area("Event Sourcing", details="of Ledgers", created_at=later(seconds=3)),
-        area("Events", details="and Ünïcode.sources", created_at=later(seconds=2)),
-        area("C++ (prevent)", details="a.b*c", created_at=later(seconds=1)),
-        area("Hidden event", visibility="private"),
-    )
-    store = _areas(backends)
-    for words, expected in (
-        (("event",), ["Event Sourcing", "Events"]),
-        (("event", "sour"), ["Event Sourcing", "Events"]),
-        (("sourc", "ledg"), ["Event Sourcing"]),
-        (("vent",), []),
-        (("ünï",), ["Events"]),
-        (("b",), ["C++ (prevent)"]),
-        (("event", "nothing"), []),
-        ((".*",), []),
-        (("e.ent",), []),
-    ):
-        same(f"by {words}", _titles(store.search(words, ANYBODY, None, 99)), expected)
-    page = store.search(("event",), ANYBODY, None, 1)
-    same("the first of two", (_titles(page), page.last is None), (["Event Sourcing"], False))
-    page = store.search(("event",), ANYBODY, page.last, 1)
-    same("the second", (_titles(page), page.last), (["Events"], None))
-
-
 def what_changed_is_found_as_it_is_now(backends: Backends) -> None:
-    """After a swap, lists, words and slugs are those of what stands there; after counting, they are as before."""
+    """After a swap, lists and slugs are those of what stands there; after counting, they are as before."""
     store = _areas(backends)
-    record = area("Before", "top", slug="before", slugs=("before",), details="same words")
+    record = area("Before", "top", slug="before", slugs=("before",))
     old = store.insert(record, [])
     moved = record.evolve(title="After", parent_id=None, slug="after", slugs=("before", "after"))
     store.swap(old, moved)
@@ -222,8 +195,6 @@ def what_changed_is_found_as_it_is_now(backends: Backends) -> None:
         top, below = store.children(None, ANYBODY, None, 9), store.below([derived_id("area", "top")])
         same("at the top", _titles(top), ["After"])
         same("below", list(below), [])
-        same("by the old word", _titles(store.search(("before",), ANYBODY, None, 9)), [])
-        same("by the new one", _titles(store.search(("after", "same"), ANYBODY, None, 9)), ["After"])
         store.counted(record.id, 0, follower_count=7)
     same("the count", [each.follower_count for each in (store.children(None, ANYBODY, None, 9)).items], [7])
     same("by slug", getattr(store.by_slug("before"), "title", None), "After")
@@ -270,7 +241,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_below_is_found_whoever_may_see_it,
     children_come_newest_first,
     pages_are_full_of_what_is_seen,
-    words_are_found_at_their_beginning,
+    *searches_of(_AREAS, "details"),
     what_changed_is_found_as_it_is_now,
     what_somebody_made_is_counted,
     those_who_follow_now_are_counted,

@@ -7,6 +7,7 @@ from tektree._sync.conformance import documents
 from tektree._sync.conformance.areas import ADMIN, ANYBODY, OWNER
 from tektree._sync.conformance.documents import Kind
 from tektree._sync.conformance.samples import NOON, Check, Race, fails, later, same
+from tektree._sync.conformance.searches import searches_of
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.questions import QuestionRepository
 from tektree.ids import derived_id
@@ -164,28 +165,6 @@ def a_page_of_questions_is_full_of_what_is_seen(backends: Backends) -> None:
     same("of an admin", len((store.page(_ANY, "newest", ADMIN, None, 99)).items), 16)
 
 
-def questions_are_found_by_words(backends: Backends) -> None:
-    """``search`` finds what has, in title or body, a word that begins with each of the words, in any case."""
-    _put(
-        backends,
-        question("Event Sourcing", body="of Ledgers", created_at=later(seconds=3)),
-        question("Events", body="and Ünïcode.sources", created_at=later(seconds=2)),
-        question("Prevent", body="a.b*c", created_at=later(seconds=1)),
-        question("Hidden event", visibility="private"),
-    )
-    for words, expected in (
-        (("event",), ["Event Sourcing", "Events"]),
-        (("sourc", "ledg"), ["Event Sourcing"]),
-        (("ünï",), ["Events"]),
-        (("vent",), []),
-        ((".*",), []),
-    ):
-        same(f"by {words}", _titles(_store(backends).search(words, ANYBODY, None, 99)), expected)
-    page = _store(backends).search(("event",), ANYBODY, None, 1)
-    page = _store(backends).search(("event",), ANYBODY, page.last, 1)
-    same("the second", (_titles(page), page.last), (["Events"], None))
-
-
 def what_was_asked_is_counted(backends: Backends) -> None:
     """``made`` counts one user's questions of a period, half open; ``in_area`` what everybody may see there now."""
     a, b = derived_id("area", "a"), derived_id("area", "b")
@@ -243,7 +222,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     questions_come_in_their_order,
     what_was_counted_is_sorted_anew,
     a_page_of_questions_is_full_of_what_is_seen,
-    questions_are_found_by_words,
+    *searches_of(_QUESTIONS, "body"),
     what_was_asked_is_counted,
     a_file_is_whose_questions_hold_it,
     views_add_up,

@@ -276,7 +276,7 @@ class Questions:
         if area is not None and area not in seen:
             raise NotFound(_AREAS, area)
         items = [questions.shown(each, seen, own=viewer.id == each.created_by) for each in found.items]
-        return Slice(tuple(items), found.last, found.damaged)
+        return found._replace(items=tuple(items))
 
     def _seen_of(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
         """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read."""

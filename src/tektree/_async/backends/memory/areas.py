@@ -45,8 +45,7 @@ class AsyncMemoryAreas(AsyncMemoryDocuments[Area]):
             return self._page(self._shelves.read(("below", parent_id or _TOP), before), sight.admits, limit)
 
     async def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Area]:
-        with self._lock:
-            return self._page(self._found(words, _place, before), sight.admits, limit)
+        return self._found(words, sight, before, limit)
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:

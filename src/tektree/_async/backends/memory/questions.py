@@ -48,8 +48,7 @@ class AsyncMemoryQuestions(AsyncMemoryDocuments[Question]):
             return self._page(self._shelves.read(shelf, before), admits, limit)
 
     async def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Question]:
-        with self._lock:
-            return self._page(self._found(words, _newest, before), sight.admits, limit)
+        return self._found(words, sight, before, limit)
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:

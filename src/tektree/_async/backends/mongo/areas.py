@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bson import ObjectId
 
-from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, searched, seen
+from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, seen
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree.models.areas import Area, Follow
 from tektree.models.content import Stored
@@ -42,8 +42,7 @@ class AsyncMongoAreas(AsyncMongoDocuments[Area]):
         return await self._page({"parent_id": parent, **behind(before, _BY), **seen(sight)}, _BY, limit)
 
     async def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Area]:
-        query = {**searched(words, ("title", "details")), **behind(before, _BY), **seen(sight)}
-        return await self._page(query, _BY, limit)
+        return await self._search(words, ("title", "details"), {**behind(before, _BY), **seen(sight)}, _BY, limit)
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         query = {"created_by": ObjectId(user_id), _BY: {"$gte": since, "$lt": until}}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
-from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, searched, seen
+from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, seen
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
@@ -37,7 +37,7 @@ class AsyncMongoQuestions(AsyncMongoDocuments[Question]):
 
     async def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Question]:
         by = _BY["newest"]
-        return await self._page({**searched(words, ("title", "body")), **behind(before, by), **seen(sight)}, by, limit)
+        return await self._search(words, ("title", "body"), {**behind(before, by), **seen(sight)}, by, limit)
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         return await self._count({"created_by": ObjectId(user_id), "created_at": {"$gte": since, "$lt": until}})

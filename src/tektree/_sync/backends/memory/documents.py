@@ -3,14 +3,16 @@
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
 from typing import Any, Final, Generic, TypeVar
 
 from tektree.errors import Stale, Taken
-from tektree.models.base import Value
+from tektree.models.base import Value, milliseconds
 from tektree.models.content import Stored
 from tektree.models.events import Event, Posted, Recipients
 from tektree.models.pages import Position, Slice
+from tektree.models.visibility import Sight
 from tektree.models.words import words
 
 __all__ = ["MemoryDocuments", "Shelves", "Words"]
@@ -57,36 +59,64 @@ class Shelves:
 
 
 class Words:
-    """Which ids have a word that begins so."""
+    """Which positions have words that begin so: a list for each word, and the words of each in alphabetical order.
+
+    What is sought is found by the fewest that any of its beginnings has, the greatest first, and no further than it is
+    read; of each it is looked up whether it has the others as well.
+    """
 
     def __init__(self) -> None:
-        self._ids: dict[str, set[str]] = {}
-        self._sorted: list[str] = []
+        self._lists: dict[str, list[Position]] = {}
+        self._alphabet: list[str] = []
+        self._said: dict[Position, list[str]] = {}
 
-    def put(self, id: str, words: Collection[str]) -> None:
-        """Files an id under these words, each once."""
-        for word in words:
-            if word not in self._ids:
-                self._ids[word] = set()
-                insort(self._sorted, word)
-            self._ids[word].add(id)
+    def put(self, position: Position, texts: Iterable[str]) -> None:
+        """Files a position, which is not there yet, under the words of these texts."""
+        said = sorted({word for text in texts for word in words(text)})
+        for at, word in enumerate(said):
+            if word not in self._lists:
+                self._lists[word] = []
+                insort(self._alphabet, word)
+            insort(self._lists[word], position)
+            said[at] = self._alphabet[bisect_left(self._alphabet, word)]  # one text for each word, however often said
+        if said:
+            self._said[position] = said
 
-    def take(self, id: str, words: Collection[str]) -> None:
-        """Takes it out again."""
-        for word in words:
-            self._ids[word].discard(id)
-            if not self._ids[word]:
-                del self._ids[word]
-                del self._sorted[bisect_left(self._sorted, word)]
+    def take(self, position: Position) -> None:
+        """Takes it out again, if it is there."""
+        for word in self._said.pop(position, ()):
+            found = self._lists[word]
+            del found[bisect_left(found, position)]
+            if not found:
+                del self._lists[word]
+                del self._alphabet[bisect_left(self._alphabet, word)]
 
-    def find(self, beginnings: Sequence[str]) -> set[str]:
-        """The ids that have a word for each of these beginnings."""
-        found = [self._beginning(each) for each in beginnings]
-        return set.intersection(*found) if found else set()
+    def find(self, beginnings: Sequence[str], before: Position | None) -> Iterator[Position]:
+        """The positions that have a word for each of these beginnings, from behind ``before`` down."""
+        ranges = {start: self._beginning(start) for start in dict.fromkeys(beginnings)}
+        rarest = min(ranges, key=lambda start: sum([len(self._lists[word]) for word in ranges[start]]), default=None)
+        if rarest is None:
+            return
+        others = [start for start in ranges if start != rarest]
+        last = before
+        for position in merge(*[self._down(word, before) for word in ranges[rarest]], reverse=True):
+            if position != last and all(_begins(self._said[position], start) for start in others):
+                yield position
+            last = position
 
-    def _beginning(self, start: str) -> set[str]:
-        first, end = bisect_left(self._sorted, start), bisect_left(self._sorted, start + _LAST)
-        return set().union(*[self._ids[word] for word in self._sorted[first:end]])
+    def _beginning(self, start: str) -> list[str]:
+        first, end = bisect_left(self._alphabet, start), bisect_left(self._alphabet, start + _LAST)
+        return self._alphabet[first:end]
+
+    def _down(self, word: str, before: Position | None) -> Iterator[Position]:
+        found = self._lists[word]
+        end = len(found) if before is None else bisect_left(found, before)
+        return (found[at] for at in range(end - 1, -1, -1))
+
+
+def _begins(said: Sequence[str], start: str) -> bool:
+    at = bisect_left(said, start)
+    return at < len(said) and said[at].startswith(start)
 
 
 class MemoryDocuments(Generic[R]):
@@ -119,6 +149,10 @@ class MemoryDocuments(Generic[R]):
         """The texts that it is found by."""
         return ()
 
+    def _rank(self, record: R) -> Position:
+        """Where it stands in what is found by words: by age. Asked only of what has texts."""
+        return milliseconds(record.created_at), self._id(record)  # type: ignore[attr-defined]
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def insert(self, record: R, events: Sequence[Event], to: Sequence[Recipients] = ()) -> Stored[R]:
@@ -144,10 +178,6 @@ class MemoryDocuments(Generic[R]):
             for slug in _slugs(old.record):
                 self._owners.pop(slug, None)
         self._owners.update(dict.fromkeys(slugs, id))
-        before = () if old is None else self._said(old.record)
-        if (said := self._said(new.record)) != before:
-            self._words.take(id, _words(before))
-            self._words.put(id, _words(said))
         self._stand(old, new)
         return new
 
@@ -156,7 +186,18 @@ class MemoryDocuments(Generic[R]):
         now = set(self._places(new.record))
         self._shelves.take(before - now)
         self._shelves.put(now - before)
+        self._say(None if old is None else old.record, new.record)
         self._stored[self._id(new.record)] = new
+
+    def _say(self, old: R | None, new: R) -> None:
+        """Files it under its words, if they or its place are not as they were."""
+        said = self._said(new)
+        before = () if old is None else self._said(old)
+        if old is not None and before and (before != said or self._rank(old) != self._rank(new)):
+            self._words.take(self._rank(old))
+            before = ()
+        if said and not before:
+            self._words.put(self._rank(new), said)
 
     def told(self, id: str, event_ids: Sequence[str]) -> None:
         with self._lock:
@@ -211,20 +252,15 @@ class MemoryDocuments(Generic[R]):
             last = position
         return Slice(tuple(found))
 
-    def _found(
-        self, beginnings: Sequence[str], place: Callable[[R], Position], before: Position | None
-    ) -> list[Position]:
-        """The positions of what has a word for each of these beginnings, the greatest first."""
-        every = [place(self._stored[id].record) for id in self._words.find(beginnings)]
-        return sorted([each for each in every if before is None or each < before], reverse=True)
+    def _found(self, beginnings: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[R]:
+        """A page of what has a word for each of these beginnings, the greatest first."""
+        with self._lock:
+            found = self._page(self._words.find(beginnings, before), sight.admits, limit)
+        return found._replace(by="words")
 
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:
     return tuple([Posted(event, to[at] if to else ()) for at, event in enumerate(events)])
-
-
-def _words(texts: Iterable[str]) -> set[str]:
-    return {word for text in texts for word in words(text)}
 
 
 def _slugs(record: Value) -> tuple[str, ...]:

@@ -49,8 +49,7 @@ class MemoryQuestions(MemoryDocuments[Question]):
             return self._page(self._shelves.read(shelf, before), admits, limit)
 
     def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Question]:
-        with self._lock:
-            return self._page(self._found(words, _newest, before), sight.admits, limit)
+        return self._found(words, sight, before, limit)
 
     def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:

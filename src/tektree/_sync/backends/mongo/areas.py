@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bson import ObjectId
 
-from tektree._sync.backends.mongo.documents import MongoDocuments, behind, searched, seen
+from tektree._sync.backends.mongo.documents import MongoDocuments, behind, seen
 from tektree._sync.backends.mongo.driver import Mongo
 from tektree.models.areas import Area, Follow
 from tektree.models.content import Stored
@@ -43,8 +43,7 @@ class MongoAreas(MongoDocuments[Area]):
         return self._page({"parent_id": parent, **behind(before, _BY), **seen(sight)}, _BY, limit)
 
     def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Area]:
-        query = {**searched(words, ("title", "details")), **behind(before, _BY), **seen(sight)}
-        return self._page(query, _BY, limit)
+        return self._search(words, ("title", "details"), {**behind(before, _BY), **seen(sight)}, _BY, limit)
 
     def made(self, user_id: str, since: datetime, until: datetime) -> int:
         query = {"created_by": ObjectId(user_id), _BY: {"$gte": since, "$lt": until}}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from tektree._sync.backends.mongo.driver import Mongo, whole
 from tektree._sync.backends.mongo.events import outbox_of, posted_of
@@ -24,7 +24,7 @@ from tektree.models.visibility import Clause, Sight
 from tektree.models.words import BREAK
 from tektree.wire.documents import from_document, to_document, to_update
 
-__all__ = ["MongoDocuments", "behind", "searched", "seen"]
+__all__ = ["MongoDocuments", "behind", "searched", "seen", "spoken"]
 
 R = TypeVar("R", bound=Value)
 
@@ -33,6 +33,8 @@ _NAIVE: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what the driver gives is 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MOST_ALIKE: Final = 20
 _OURS: Final = ("_v", "_tally")
+_DOTTED: Final = "\u0130"
+_NO_TEXT_INDEX: Final = 27
 
 
 class MongoDocuments(Generic[R]):
@@ -156,8 +158,13 @@ class MongoDocuments(Generic[R]):
     def _page(self, query: Mapping[str, Any], by: str, limit: int) -> Slice[R]:
         """The greatest by a field and then by id; those that cannot be read are named and left out."""
         with self._mongo.reading(self._name):
-            found = self._documents.find(query).sort([(by, -1), ("_id", -1)]).limit(limit + 1)
-            documents = self._mongo.listed(found)
+            documents = self._greatest(query, by, limit + 1)
+        return self._slice(documents, by, limit)
+
+    def _greatest(self, query: Mapping[str, Any], by: str, limit: int) -> list[dict[str, Any]]:
+        return self._mongo.listed(self._documents.find(query).sort([(by, -1), ("_id", -1)]).limit(limit))
+
+    def _slice(self, documents: Sequence[dict[str, Any]], by: str, limit: int) -> Slice[R]:
         records: list[R] = []
         damaged: list[CorruptDocument] = []
         for document in documents[:limit]:
@@ -167,6 +174,33 @@ class MongoDocuments(Generic[R]):
                 damaged.append(corrupt)
         last = _position(documents[limit - 1], by) if len(documents) > limit else None
         return Slice(tuple(records), last, tuple(damaged))
+
+    def _search(
+        self, words: Sequence[str], fields: Sequence[str], rest: Mapping[str, Any], by: str, limit: int
+    ) -> Slice[R]:
+        """A page of what has these words, by the text index where there is one, else by their beginnings in ``fields``.
+
+        ``rest`` narrows it down. One command; two where the text index that was there at `setup` is gone, once.
+        """
+        found = self._by_text(words, rest, by, limit)
+        if found is None:
+            found = self._page({**searched(words, fields), **rest}, by, limit)
+            return found._replace(by="words")
+        return found._replace(by="text")
+
+    def _by_text(self, words: Sequence[str], rest: Mapping[str, Any], by: str, limit: int) -> Slice[R] | None:
+        """None: there is no text index, or not any more."""
+        if self._name not in self._mongo.texts:
+            return None
+        with self._mongo.reading(self._name):
+            try:
+                documents = self._greatest({**spoken(words), **rest}, by, limit + 1)
+            except OperationFailure as error:
+                if error.code != _NO_TEXT_INDEX:
+                    raise
+                self._mongo.texts.discard(self._name)
+                return None
+        return self._slice(documents, by, limit)
 
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
         version = whole(document, "_v", self._name)
@@ -225,5 +259,18 @@ def behind(before: Position | None, by: str, *, dated: bool = True) -> dict[str,
 
 def searched(words: Sequence[str], fields: Sequence[str]) -> dict[str, Any]:
     """What has, in any of these fields, a word for each of these beginnings; whatever is in them means itself."""
-    patterns = [{"$regex": f"(?:^|{BREAK}){re.escape(word)}", "$options": "i"} for word in words]
+    patterns = [{"$regex": f"(?:^|{BREAK}){_literally(word)}", "$options": "i"} for word in words]
     return {"$and": [{"$or": [{field: pattern} for field in fields]} for pattern in patterns]}
+
+
+def _literally(word: str) -> str:
+    """The one letter that is two in lower case is not found by these where no case is looked at."""
+    return re.escape(word).replace(_DOTTED.lower(), f"(?:{_DOTTED.lower()}|{_DOTTED})")
+
+
+def spoken(words: Sequence[str]) -> dict[str, Any]:
+    """The same for a text index: each word as a phrase, which all have to be there.
+
+    No word has a quotation mark or a hyphen in it, so nothing in them is an operator: none is negated, none optional.
+    """
+    return {"$text": {"$search": " ".join([f'"{word}"' for word in words])}}

@@ -55,6 +55,8 @@ class Mongo:
         options = None if self.mocked else (database.delegate if driver == "Motor" else database).client.options
         self.deadline = min(deadline, (options.timeout if options else None) or deadline)
         """The seconds that a command may take; a client with a shorter ``timeoutMS`` is asked for no more."""
+        self.texts: set[str] = set()
+        """The collections whose text index can be asked: found out at setup."""
         self._retries = options is not None and options.retry_writes
         watch("pymongo.command")
         self._database = database

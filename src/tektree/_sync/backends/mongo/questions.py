@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bson import ObjectId
 
-from tektree._sync.backends.mongo.documents import MongoDocuments, behind, searched, seen
+from tektree._sync.backends.mongo.documents import MongoDocuments, behind, seen
 from tektree._sync.backends.mongo.driver import Mongo
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
@@ -38,7 +38,7 @@ class MongoQuestions(MongoDocuments[Question]):
 
     def search(self, words: Sequence[str], sight: Sight, before: Position | None, limit: int) -> Slice[Question]:
         by = _BY["newest"]
-        return self._page({**searched(words, ("title", "body")), **behind(before, by), **seen(sight)}, by, limit)
+        return self._search(words, ("title", "body"), {**behind(before, by), **seen(sight)}, by, limit)
 
     def made(self, user_id: str, since: datetime, until: datetime) -> int:
         return self._count({"created_by": ObjectId(user_id), "created_at": {"$gte": since, "$lt": until}})

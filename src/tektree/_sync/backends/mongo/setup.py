@@ -53,9 +53,9 @@ class MongoSetup:
                     raise _in_the_way(name, index)
             missing = [index for index, state in kinds if state == "missing"]
             self._make(name, [index for index in missing if not index.text])
-            for index in missing:
+            for index in indexes:
                 if index.text:
-                    self._make_text(name, index)
+                    self._make_text(name, index, missing=index in missing)
 
     def _make(self, name: str, indexes: Sequence[Index]) -> None:
         """All in one command; where the server refuses, one after the other, to find out which."""
@@ -80,10 +80,21 @@ class MongoSetup:
         for index in indexes:  # in its other call, mongomock forgets what an index covers
             collection.create_index(list(index.keys), **_options(index))
 
-    def _make_text(self, name: str, index: Index) -> None:
-        """Where the server has such indexes; mongomock has none. Search does without."""
-        with suppress(NotImplementedError), self._mongo.writing(name), suppress(OperationFailure):
-            self._mongo.collection(name).create_indexes([_model(index)])
+    def _make_text(self, name: str, index: Index, *, missing: bool) -> None:
+        """Where the server has such indexes; mongomock has none. Where it answers by one, search asks for it.
+
+        It is asked once: servers differ in what they make of such an index, and another one may be in the way.
+        """
+        self._mongo.texts.discard(name)
+        collection = self._mongo.collection(name)
+        if missing:
+            with suppress(NotImplementedError), self._mongo.writing(name), suppress(OperationFailure):
+                collection.create_indexes([_model(index)])
+                missing = False
+        if not missing and not self._mongo.mocked:
+            with self._mongo.reading(name), suppress(OperationFailure):
+                collection.find_one({"$text": {"$search": "tektree"}}, {"_id": 1})
+                self._mongo.texts.add(name)
 
     def drift(self) -> list[Drift]:
         """The indexes that are missing or different. Nothing is written."""
