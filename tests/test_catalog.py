@@ -41,7 +41,8 @@ area.restored area.moved area.followed area.unfollowed question.asked question.u
 question.restored question.closed question.reopened question.resolved question.upvoted question.downvoted
 question.vote_removed answer.posted answer.updated answer.deleted answer.restored answer.accepted answer.unaccepted
 answer.upvoted answer.downvoted answer.vote_removed insight.created insight.updated insight.unpublished
-insight.deleted insight.published insight.liked insight.unliked insight.commented insight.featured content.reported
+insight.deleted insight.published insight.liked insight.unliked insight.commented insight.featured connection.requested
+connection.accepted connection.removed connection.blocked connection.unblocked content.reported
 content.moderated xp.awarded xp.capped xp.revoked xp.daily_reset level.up level.down streak.started streak.extended
 streak.frozen streak.freeze_granted streak.broken achievement.unlocked achievement.revoked achievement.featured
 leaderboard.rank_changed leaderboard.period_closed leaderboard.opted_out leaderboard.opted_in quota.threshold_reached
@@ -89,7 +90,7 @@ def told(payload: Payload, catalog: Catalog = MINE, **more: Any) -> Event:
 
 def test_all_types_are_declared_and_no_others() -> None:
     assert {kind.event_type for kind in CATALOG} == set(TYPES)
-    assert len(CATALOG) == len(TYPES) == len(set(TYPES)) == 94
+    assert len(CATALOG) == len(TYPES) == len(set(TYPES)) == 99
 
 
 def test_types_are_named_as_agreed() -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Accounts",
     "Achievement",
     "Caches",
+    "Connections",
     "Content",
     "Events",
     "Levels",
@@ -459,6 +460,16 @@ class Content(Setting):
     words_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 200
 
 
+class Connections(Setting):
+    """At how many each user's connections stop: ``most`` that are accepted, ``requests`` of theirs that wait for an
+    answer, ``blocks`` of others.
+    """
+
+    most: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    requests: Annotated[int, Field(ge=1, le=10_000)] = 100
+    blocks: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+
+
 class Events(Setting):
     """The way of events from a command to the log and to handlers.
 
@@ -648,6 +659,7 @@ class Policy(Setting):
     passwords: Passwords = Passwords()
     accounts: Accounts = Accounts()
     content: Content = Content()
+    connections: Connections = Connections()
     reactions: Annotated[Mapping[Label, Annotated[tuple[Reaction, ...], BeforeValidator(_reactions)]], FREEZE] = (
         _REACTIONS
     )

@@ -6,6 +6,7 @@ from tektree._async.ports.answers import AsyncAnswerRepository
 from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, AsyncUserReader
+from tektree._async.ports.connections import AsyncConnectionRepository
 from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
@@ -22,6 +23,7 @@ from tektree._sync.ports.answers import AnswerRepository
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
+from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
@@ -46,6 +48,7 @@ __all__ = [
     "AsyncAreaRepository",
     "AsyncBackends",
     "AsyncCacheStore",
+    "AsyncConnectionRepository",
     "AsyncDeliveries",
     "AsyncDocuments",
     "AsyncEventLog",
@@ -64,6 +67,7 @@ __all__ = [
     "AsyncVoteRepository",
     "Backends",
     "CacheStore",
+    "ConnectionRepository",
     "Deliveries",
     "Documents",
     "EventLog",

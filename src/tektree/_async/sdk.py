@@ -14,6 +14,7 @@ from tektree._async.services.admissions import AsyncAdmissions
 from tektree._async.services.answers import AsyncAnswers
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.caches import AsyncCaches
+from tektree._async.services.connections import AsyncConnections
 from tektree._async.services.creations import AsyncCreations
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
@@ -159,6 +160,11 @@ class AsyncTekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+        self._connections: AsyncConnections | None = None
+        if backends.connections is not None:
+            self._connections = AsyncConnections(backends, backends.connections, handlers, self.policy, clock)
+            self.accounts.followers.leaving.append(self._connections.leave)
+            sources += [self._connections.contents]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
@@ -234,6 +240,13 @@ class AsyncTekTree:
         if self._votes is None:
             raise ConfigurationError("backends", "keep no votes; give the bundle votes=, questions= and answers=")
         return self._votes
+
+    @property
+    def connections(self) -> AsyncConnections:
+        """Connections between users. Raises `ConfigurationError` where the storages have none."""
+        if self._connections is None:
+            raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
+        return self._connections
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

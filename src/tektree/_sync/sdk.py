@@ -15,6 +15,7 @@ from tektree._sync.services.admissions import Admissions
 from tektree._sync.services.answers import Answers
 from tektree._sync.services.areas import Areas
 from tektree._sync.services.caches import Caches
+from tektree._sync.services.connections import Connections
 from tektree._sync.services.creations import Creations
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
@@ -160,6 +161,11 @@ class TekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+        self._connections: Connections | None = None
+        if backends.connections is not None:
+            self._connections = Connections(backends, backends.connections, handlers, self.policy, clock)
+            self.accounts.followers.leaving.append(self._connections.leave)
+            sources += [self._connections.contents]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
@@ -235,6 +241,13 @@ class TekTree:
         if self._votes is None:
             raise ConfigurationError("backends", "keep no votes; give the bundle votes=, questions= and answers=")
         return self._votes
+
+    @property
+    def connections(self) -> Connections:
+        """Connections between users. Raises `ConfigurationError` where the storages have none."""
+        if self._connections is None:
+            raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
+        return self._connections
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -9,6 +9,7 @@ from tektree._async.backends.memory.answers import AsyncMemoryAnswers
 from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._async.backends.memory.caches import AsyncMemoryCaches
+from tektree._async.backends.memory.connections import AsyncMemoryConnections
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
@@ -23,6 +24,7 @@ from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.caches import MemoryCaches
+from tektree._sync.backends.memory.connections import MemoryConnections
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
@@ -38,6 +40,7 @@ __all__ = [
     "AsyncMemoryCaches",
     "AsyncMemoryAnswers",
     "AsyncMemoryAreas",
+    "AsyncMemoryConnections",
     "AsyncMemoryDeliveries",
     "AsyncMemoryEventLog",
     "AsyncMemoryFollows",
@@ -54,6 +57,7 @@ __all__ = [
     "MemoryCaches",
     "MemoryAnswers",
     "MemoryAreas",
+    "MemoryConnections",
     "MemoryDeliveries",
     "MemoryEventLog",
     "MemoryFollows",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tektree.models.accounts import Actor, Principal, User
     from tektree.models.answers import Answer, AnswerDraft, CodeSnippet
     from tektree.models.areas import Area, AreaDraft, Follow
+    from tektree.models.connections import Connection, Contact
     from tektree.models.events import DeadLetter, Delivery, Event, EventTree, Swept
     from tektree.models.gamification import (
         AwardRequest,
@@ -39,6 +40,8 @@ _ELSEWHERE = {
     "AwardResult": "gamification",
     "Board": "leaderboards",
     "CodeSnippet": "answers",
+    "Connection": "connections",
+    "Contact": "connections",
     "DeadLetter": "events",
     "Delivery": "events",
     "EntityRef": "gamification",
@@ -76,6 +79,8 @@ __all__ = [
     "AwardResult",
     "Board",
     "CodeSnippet",
+    "Connection",
+    "Contact",
     "DeadLetter",
     "Delivery",
     "EntityRef",

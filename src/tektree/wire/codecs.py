@@ -38,6 +38,7 @@ from tektree.models.accounts import User
 from tektree.models.answers import Answer, CodeSnippet
 from tektree.models.areas import Area, Follow
 from tektree.models.base import INT53, Day, Frozen, Name, StoredAs, Text, Unfinished, Value, first_fault
+from tektree.models.connections import Connection
 from tektree.models.events import Delivery, Event, EventType
 from tektree.models.gamification import AchievementId, Folded, GamificationProfile, Streak, Week, XPTransaction
 from tektree.models.insights import Insight
@@ -70,6 +71,7 @@ COLLECTIONS: Final[Mapping[type[Value], str]] = {
     Delivery: collections.DELIVERIES,
     Follow: collections.FOLLOWS,
     Vote: collections.VOTES,
+    Connection: collections.CONNECTIONS,
 }
 
 _WITHIN: Final[Mapping[type[Value], tuple[str, ...]]] = {

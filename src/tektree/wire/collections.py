@@ -12,6 +12,7 @@ from typing import Final
 __all__ = [
     "ANSWERS",
     "AREAS",
+    "CONNECTIONS",
     "DELIVERIES",
     "EVENTS",
     "FIELDS",
@@ -42,6 +43,8 @@ FOLLOWS: Final = "follows"
 """Ours: who follows which area."""
 VOTES: Final = "votes"
 """Ours: how users voted."""
+CONNECTIONS: Final = "connections"
+"""Ours: what two users are to each other."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -68,12 +71,13 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
             FOLLOWS: "_id area_id user_id uid active at",
             VOTES: "_id target_type target_id user_id uid value at",
+            CONNECTIONS: "_id users uids asked blocked status at",
         }.items()
     }
 )
 """The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
 
-`DELIVERIES`, `FOLLOWS` and `VOTES` are collections of ours, with all of their fields.
+`DELIVERIES`, `FOLLOWS`, `VOTES` and `CONNECTIONS` are collections of ours, with all of their fields.
 """
 
 
@@ -233,6 +237,12 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         VOTES: (
             _ours("target_id value"),  # how many votes a thing has
             _ours("user_id _id"),  # all that somebody made, for an export
+            _OUTBOX,
+        ),
+        CONNECTIONS: (
+            _ours("users status -at -_id"),  # who is connected with a user, who asks them, and whom they asked
+            _ours("blocked -at -_id"),  # whom a user blocks
+            _ours("users _id"),  # all of a user's, for an export
             _OUTBOX,
         ),
     }

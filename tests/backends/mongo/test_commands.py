@@ -16,7 +16,7 @@ from tektree.models.base import Frozen, Uid
 from tektree.models.events import Event
 from tektree.models.questions import QuestionDraft
 from tektree.testing import SeededIds
-from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, QUESTIONS, VOTES
+from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, FOLLOWS, INDEXES, QUESTIONS, VOTES
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.records import sample
 
@@ -29,6 +29,7 @@ HEADS = [f"find {DELIVERIES}", f"aggregate {DELIVERIES}"]
 """Who is halted, and the heads of the others' lines."""
 LEFT = [
     *[f"find {each}" for each in (ROWS, PROFILES, USERS, SUBSCRIPTIONS, AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES)],
+    f"find {CONNECTIONS}",
     f"find {EVENTS}",
 ]
 """What is left on documents, and what is marked."""
@@ -218,7 +219,7 @@ async def everything(world: World) -> list[tuple[str, dict[str, Any]]]:
 
 async def everything_of_content(world: World, tek: Any) -> None:
     """But for the search by words, which looks at all that there is."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES, CONNECTIONS))
     ada = Principal(str(sample("users")["_id"]), "usr_abc123")
     top = await tek.areas.create(ada, AreaDraft(title="Top"))
     areas = [await tek.areas.create(ada, AreaDraft(title="Same", parent_id=top.id)) for _ in range(2)]
@@ -259,6 +260,14 @@ async def everything_of_content(world: World, tek: Any) -> None:
     for value in (1, -1, 0):
         await tek.votes.cast(ben, asked[1], value)
         await tek.votes.cast(ben, answers[0], value)
+    for other in (Principal("c" * 24, "usr_cyd"), Principal("d" * 24, "usr_dan")):
+        await tek.connections.request(ben, other.id)
+        await tek.connections.accept(other, ben.id)
+        await tek.connections.block(other, "e" * 24)
+    for status in ("connected", "sent", "received", "blocked"):
+        page = await tek.connections.list(ben, status=status, limit=1)
+        await tek.connections.list(ben, status=status, after=page.next)
+    await tek.questions.list(ben)
     await tek.quotas.reconcile(ada, "answers")
     await tek.events.relay.run_once()
 

@@ -12,6 +12,7 @@ from tektree._async.conformance import (
     answers,
     areas,
     caches,
+    connections,
     deliveries,
     events,
     gamification,
@@ -52,4 +53,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "questions": (questions.CHECKS, questions.RACES),
     "answers": (answers.CHECKS, answers.RACES),
     "votes": (votes.CHECKS, votes.RACES),
+    "connections": (connections.CHECKS, connections.RACES),
 }

@@ -7,6 +7,7 @@ from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.documents import AsyncDocuments
 from tektree.clock import Clock, read
 from tektree.models.accounts import User
+from tektree.models.connections import contact
 from tektree.models.events import EventFilter
 
 __all__ = ["AsyncExports"]
@@ -31,12 +32,14 @@ class AsyncExports:
             "answers": backends.answers,
             "votes": backends.votes,
         }
+        self._connections = backends.connections
 
     async def of(self, user: User) -> dict[str, Any]:
         """The account without hash and tokens, profile, subscription, sessions, ledger, events, and what the user made.
 
         Ledger and events are newest first. A session is shown with what it is stored under, which is of no use to log
-        in. What was made is there when it was deleted, too; a storage without content has none of it.
+        in. What was made is there when it was deleted, too; a storage without content has none of it. Connections are
+        what the user sees of them: who blocks them is not told.
         """
         profile = await self._profiles.profile(user.id)
         subscription = await self._subscriptions.get(user.id)
@@ -48,7 +51,19 @@ class AsyncExports:
             "ledger": await self._rows(user.id),
             "events": await self._events(user.uid),
             **{kind: await self._made(store, user.id) for kind, store in self._content.items() if store is not None},
+            **await self._contacts(user.id),
         }
+
+    async def _contacts(self, user_id: str) -> dict[str, Any]:
+        if self._connections is None:
+            return {}
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while records := await self._connections.of_user(user_id, after, _PAGE):
+            seen = [contact(each, user_id) for each in records]
+            found += [each.model_dump(mode="json") for each in seen if each.status != "none"]
+            after = records[-1].id
+        return {"connections": found}
 
     async def _made(self, store: AsyncDocuments[Any], user_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -4,7 +4,7 @@ Events stand on the user until they are in the log; as long as one is left, what
 registration calls for a gamification profile and a free subscription; so does whatever the policy answers with XP or a
 place on the boards, for users who were there before us have none. An erasure calls for the end of all that is personal:
 
-1. the user stands on no board;
+1. the user stands on no board, and whatever else they had a part in, such as connections, they leave;
 2. what was left on the user, without what is personal, is in the log: a process that still holds the whole events finds
    them told;
 3. every event about the user in the log is without what is personal, and every other that the user led to is without
@@ -13,7 +13,7 @@ place on the boards, for users who were there before us have none. An erasure ca
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -61,6 +61,8 @@ class AsyncFollowers:
         self._policy = policy
         self._clock = clock
         self._inline = policy.events.drain == "inline"
+        self.leaving: list[Callable[[User], Awaitable[None]]] = []
+        """What else is to be done where a user is erased. Each can be repeated."""
 
     async def follow(self, stored: StoredUser) -> StoredUser:
         """All that is left to do for a user, but for the telling where the policy leaves that to the relay.
@@ -166,6 +168,8 @@ class AsyncFollowers:
         user = stored.user
         with suppress(NotFound):  # adopted, and never had anything
             await self._gamification.settings.change(user.id, settings.suspended)
+        for leave in self.leaving:
+            await leave(user)
         lines: list[str] = []
         try:
             await self._log_all(stored, lines)

@@ -13,6 +13,7 @@ from tektree._sync.conformance import (
     answers,
     areas,
     caches,
+    connections,
     deliveries,
     events,
     gamification,
@@ -53,4 +54,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "questions": (questions.CHECKS, questions.RACES),
     "answers": (answers.CHECKS, answers.RACES),
     "votes": (votes.CHECKS, votes.RACES),
+    "connections": (connections.CHECKS, connections.RACES),
 }

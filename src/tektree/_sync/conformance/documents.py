@@ -20,8 +20,15 @@ from tektree.models.events import Event
 __all__ = ["Kind", "checks_of", "races_of"]
 
 
+def _made_by(record: Any, user_id: str) -> Any:
+    return record.evolve(**{"created_by" if hasattr(record, "created_by") else "user_id": user_id})
+
+
 class Kind(NamedTuple):
-    """A kind of content: what its checks are called, its port, a record of a name, another state of it, its counts."""
+    """A kind of content: what its checks are called, its port, a record of a name, another state of it, its counts.
+
+    ``made_by`` gives a record that a user made, of another's.
+    """
 
     name: str
     port: Callable[[Backends], Any]
@@ -29,6 +36,7 @@ class Kind(NamedTuple):
     changes: dict[str, Any]
     counts: tuple[str, ...] = ()
     slugs: bool = False
+    made_by: Callable[[Any, str], Any] = _made_by
 
     def store(self, backends: Backends) -> Documents[Any]:
         """The port of these storages."""
@@ -132,8 +140,7 @@ def are_found_by_who_made_them(backends: Backends, kind: Kind) -> None:
     """``of_user`` gives all that a user made and nothing else, in pages, in the order of ids."""
     store, user = kind.store(backends), derived_id("conformance", "maker")
     made = [kind.make(f"made{number}") for number in range(5)]
-    field = "created_by" if hasattr(made[0], "created_by") else "user_id"
-    theirs = sorted([each.evolve(**{field: user}) for each in made[:3]], key=lambda each: each.id)
+    theirs = sorted([kind.made_by(each, user) for each in made[:3]], key=lambda each: each.id)
     for each in (*theirs, *made[3:]):
         store.insert(each, [])
     same("all", list(store.of_user(user, None, 9)), theirs)

@@ -9,6 +9,7 @@ from tektree._sync.ports.admissions import AdmissionStore
 from tektree._sync.ports.answers import AnswerRepository
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.caches import CacheStore
+from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -30,7 +31,7 @@ class Backends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, ``questions``, ``answers``, ``votes``; then ``tek.areas`` and the others say so.
+    ``follows``, ``questions``, ``answers``, ``votes``, ``connections``; then ``tek.areas`` and the others say so.
     """
 
     gamification: GamificationRepository
@@ -54,3 +55,4 @@ class Backends:
     questions: QuestionRepository | None = None
     answers: AnswerRepository | None = None
     votes: VoteRepository | None = None
+    connections: ConnectionRepository | None = None

@@ -8,6 +8,7 @@ from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.documents import Documents
 from tektree.clock import Clock, read
 from tektree.models.accounts import User
+from tektree.models.connections import contact
 from tektree.models.events import EventFilter
 
 __all__ = ["Exports"]
@@ -32,12 +33,14 @@ class Exports:
             "answers": backends.answers,
             "votes": backends.votes,
         }
+        self._connections = backends.connections
 
     def of(self, user: User) -> dict[str, Any]:
         """The account without hash and tokens, profile, subscription, sessions, ledger, events, and what the user made.
 
         Ledger and events are newest first. A session is shown with what it is stored under, which is of no use to log
-        in. What was made is there when it was deleted, too; a storage without content has none of it.
+        in. What was made is there when it was deleted, too; a storage without content has none of it. Connections are
+        what the user sees of them: who blocks them is not told.
         """
         profile = self._profiles.profile(user.id)
         subscription = self._subscriptions.get(user.id)
@@ -49,7 +52,19 @@ class Exports:
             "ledger": self._rows(user.id),
             "events": self._events(user.uid),
             **{kind: self._made(store, user.id) for kind, store in self._content.items() if store is not None},
+            **self._contacts(user.id),
         }
+
+    def _contacts(self, user_id: str) -> dict[str, Any]:
+        if self._connections is None:
+            return {}
+        found: list[dict[str, Any]] = []
+        after: str | None = None
+        while records := self._connections.of_user(user_id, after, _PAGE):
+            seen = [contact(each, user_id) for each in records]
+            found += [each.model_dump(mode="json") for each in seen if each.status != "none"]
+            after = records[-1].id
+        return {"connections": found}
 
     def _made(self, store: Documents[Any], user_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -5,7 +5,7 @@ Events stand on the user until they are in the log; as long as one is left, what
 registration calls for a gamification profile and a free subscription; so does whatever the policy answers with XP or a
 place on the boards, for users who were there before us have none. An erasure calls for the end of all that is personal:
 
-1. the user stands on no board;
+1. the user stands on no board, and whatever else they had a part in, such as connections, they leave;
 2. what was left on the user, without what is personal, is in the log: a process that still holds the whole events finds
    them told;
 3. every event about the user in the log is without what is personal, and every other that the user led to is without
@@ -60,6 +60,8 @@ class Followers:
         self._policy = policy
         self._clock = clock
         self._inline = policy.events.drain == "inline"
+        self.leaving: list[Callable[[User], None]] = []
+        """What else is to be done where a user is erased. Each can be repeated."""
 
     def follow(self, stored: StoredUser) -> StoredUser:
         """All that is left to do for a user, but for the telling where the policy leaves that to the relay.
@@ -165,6 +167,8 @@ class Followers:
         user = stored.user
         with suppress(NotFound):  # adopted, and never had anything
             self._gamification.settings.change(user.id, settings.suspended)
+        for leave in self.leaving:
+            leave(user)
         lines: list[str] = []
         try:
             self._log_all(stored, lines)

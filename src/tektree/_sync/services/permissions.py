@@ -2,8 +2,8 @@
 """Who may do what to whose content: the table of roles, asked of the roles that are stored."""
 
 from tektree._sync.ports.accounts import AccountRepository
-from tektree.errors import Forbidden
-from tektree.models.accounts import Actor, Principal, Role
+from tektree.errors import Forbidden, NotFound
+from tektree.models.accounts import Actor, Principal, Role, User
 from tektree.rules import roles
 from tektree.rules.roles import Owner
 
@@ -30,14 +30,33 @@ class Permissions:
         roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
 
     def _role(self, actor: Principal, verb: str) -> Role:
+        user = self._stored(actor, verb)
+        return actor.role if user is None else user.role
+
+    def _stored(self, actor: Principal, verb: str) -> User | None:
+        """Who acts, as stored; None: nowhere. Raises `Forbidden` for who is not active, or is somebody else."""
         stored = self._accounts.by_id(actor.id)
         if stored is None:
             if isinstance(actor, Actor):
                 raise Forbidden(verb)
-            return actor.role
+            return None
         if stored.user.status != "active" or stored.user.uid != actor.uid:
             raise Forbidden(verb)
-        return stored.user.role
+        return stored.user
+
+    def other(self, actor: Principal, verb: str, user_id: str, *, active: bool) -> str | None:
+        """The uid of somebody whom ``actor`` does something to; None where the host keeps both elsewhere.
+
+        Raises `Forbidden` for who acts and is not active, `NotFound` for who is not there; ``active``: or is not
+        active.
+        """
+        here = isinstance(actor, Actor) or self._stored(actor, verb) is not None
+        stored = self._accounts.by_id(user_id)
+        if stored is None and not here:
+            return None
+        if stored is None or (active and stored.user.status != "active"):
+            raise NotFound("user", user_id)
+        return stored.user.uid
 
     def uid_of(self, user_id: str) -> str | None:
         """The uid of a user by id."""

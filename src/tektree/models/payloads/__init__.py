@@ -39,6 +39,13 @@ from tektree.models.payloads.areas import (
     AreaUpdated,
 )
 from tektree.models.payloads.base import PERSONAL, Kind, Payload, Personal, Upcast
+from tektree.models.payloads.connections import (
+    ConnectionAccepted,
+    ConnectionBlocked,
+    ConnectionRemoved,
+    ConnectionRequested,
+    ConnectionUnblocked,
+)
 from tektree.models.payloads.gamification import (
     AchievementFeatured,
     AchievementRevoked,
@@ -139,6 +146,11 @@ __all__ = [
     "AreaRestored",
     "AreaUnfollowed",
     "AreaUpdated",
+    "ConnectionAccepted",
+    "ConnectionBlocked",
+    "ConnectionRemoved",
+    "ConnectionRequested",
+    "ConnectionUnblocked",
     "ContentModerated",
     "ContentReported",
     "EventDeadLettered",
@@ -275,6 +287,11 @@ PAYLOADS: Final[tuple[type[Payload], ...]] = (
     InsightUnliked,
     InsightCommented,
     InsightFeatured,
+    ConnectionRequested,
+    ConnectionAccepted,
+    ConnectionRemoved,
+    ConnectionBlocked,
+    ConnectionUnblocked,
     ContentReported,
     ContentModerated,
     XPAwarded,

@@ -3,6 +3,7 @@
 from tektree._async.backends.memory.accounts import AsyncMemoryAccounts
 from tektree._async.backends.memory.answers import AsyncMemoryAnswers
 from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFollows
+from tektree._async.backends.memory.connections import AsyncMemoryConnections
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
@@ -30,4 +31,5 @@ def memory_backends() -> AsyncBackends:
         questions=AsyncMemoryQuestions(),
         answers=AsyncMemoryAnswers(),
         votes=AsyncMemoryVotes(),
+        connections=AsyncMemoryConnections(),
     )

@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
 from tektree._async.backends.mongo.answers import AsyncMongoAnswers
 from tektree._async.backends.mongo.areas import AsyncMongoAreas, AsyncMongoFollows
+from tektree._async.backends.mongo.connections import AsyncMongoConnections
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
@@ -63,6 +64,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         questions=AsyncMongoQuestions(found),
         answers=AsyncMongoAnswers(found),
         votes=AsyncMongoVotes(found),
+        connections=AsyncMongoConnections(found),
     )
 
 

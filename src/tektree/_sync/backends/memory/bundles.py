@@ -4,6 +4,7 @@
 from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
+from tektree._sync.backends.memory.connections import MemoryConnections
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
@@ -31,4 +32,5 @@ def memory_backends() -> Backends:
         questions=MemoryQuestions(),
         answers=MemoryAnswers(),
         votes=MemoryVotes(),
+        connections=MemoryConnections(),
     )

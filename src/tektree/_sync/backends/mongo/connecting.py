@@ -10,6 +10,7 @@ from tektree._flavour import sync_databases
 from tektree._sync.backends.mongo.accounts import MongoAccounts
 from tektree._sync.backends.mongo.answers import MongoAnswers
 from tektree._sync.backends.mongo.areas import MongoAreas, MongoFollows
+from tektree._sync.backends.mongo.connections import MongoConnections
 from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
@@ -64,6 +65,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         questions=MongoQuestions(found),
         answers=MongoAnswers(found),
         votes=MongoVotes(found),
+        connections=MongoConnections(found),
     )
 
 
