@@ -49,9 +49,11 @@ FLOORS = {
         " _async.backends.redis _sync.backends.redis",
         "__init__": "errors models policy _async.sdk _sync.sdk",
         "testing": f"{_PUBLIC} _async.conformance _sync.conformance pydantic hypothesis pytest",
-        "activity": "__init__ errors models policy rules",
+        "_importing": "errors models",
+        "activity": "__init__ _importing errors models policy rules",
+        "community": "__init__ _importing errors ids clock context models",
         "catalog": "models rules wire",
-        "_cli": f"{_PUBLIC} activity rich",
+        "_cli": f"{_PUBLIC} activity community rich",
         "cli": "__init__ errors _cli",
         "__main__": "cli",
     }.items()

@@ -16,18 +16,15 @@ file.
 
 import csv
 import re
-import sqlite3
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, BinaryIO, Final
-from weakref import finalize
 
 from tektree import AwardResult, Board, Outcome, Policy, Standing, TekTree
-from tektree.errors import InvalidInput, Unavailable
-from tektree.models.base import instant
+from tektree._importing import Notes, RowClock, instant_of, lines
+from tektree.errors import InvalidInput
 from tektree.models.gamification import Reason, Verification
 from tektree.rules.periods import zone
 
@@ -75,20 +72,20 @@ def read(stream: BinaryIO, name: str, policy: Policy | None = None) -> Iterator[
     field is the file and the line, such as ``past.csv:17``.
     """
     sources = _importable(policy or Policy())
-    lines = _lines(stream, name)
-    number, header = next(lines, (1, ""))
+    rows = lines(stream, name, "CSV", _LONGEST)
+    number, header = next(rows, (1, ""))
     columns = tuple(_fields(header, f"{name}:{number}"))
     if columns not in _COLUMNS:
         raise InvalidInput(f"{name}:{number}", _HEADER if header else f"is empty; {_HEADER}")
-    seen = _Notes()
-    for number, line in lines:
+    seen = Notes()
+    for number, line in rows:
         if not line:
             continue
         where = f"{name}:{number}"
         fields = _fields(line, where)
         if len(fields) != len(columns):
             raise InvalidInput(where, f"must have the columns {','.join(columns)}; it has {len(fields)} of 3")
-        actor, at = _actor(fields[0], where), _at(fields[1], where)
+        actor, at = _actor(fields[0], where), instant_of(fields[1], where)
         source = _source(fields[2], where, sources) if columns[2] == "source" else _merge(fields[2], where)
         nth = _nth(seen, f"{actor} {source} {round(at.timestamp() * 1000)}")
         yield Activity(number, actor, at, source, nth)
@@ -96,23 +93,6 @@ def read(stream: BinaryIO, name: str, policy: Policy | None = None) -> Iterator[
 
 def _importable(policy: Policy) -> Collection[str]:
     return sorted(name for name, source in policy.xp.sources.items() if source.amount is not None and name not in _OWN)
-
-
-def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, without their ends. Never more than one is in memory, whatever the file is."""
-    number = 0
-    while raw := stream.readline(_LONGEST + 1):
-        number += 1
-        where = f"{name}:{number}"
-        if b"\0" in raw:
-            raise InvalidInput(where, "holds a NUL byte; give a CSV file, which is text in UTF-8")
-        if len(raw) > _LONGEST:
-            raise InvalidInput(where, f"is longer than {_LONGEST} bytes; a row is actor, time and source")
-        try:
-            line = raw.removeprefix(BOM_UTF8 if number == 1 else b"").decode()
-        except UnicodeDecodeError:
-            raise InvalidInput(where, "is not UTF-8; save the file as CSV in UTF-8") from None
-        yield number, line.removesuffix("\n").removesuffix("\r")
 
 
 def _fields(line: str, where: str) -> list[str]:
@@ -128,22 +108,6 @@ def _actor(value: str, where: str) -> str:
     raise InvalidInput(where, "actor must be 1 to 60 of the characters A-Z a-z 0-9 _ - (it becomes usr_…)")
 
 
-def _at(value: str, where: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        raise InvalidInput(where, "at must be a time such as 2026-01-05T09:00:00+01:00") from None
-    if at.utcoffset() is None:
-        raise InvalidInput(where, "at must have its UTC offset, such as 2026-01-05T09:00:00+01:00 or …Z")
-    try:
-        at = instant(at)
-    except InvalidInput:
-        raise InvalidInput(where, "at must be a time that exists in UTC") from None
-    if at.year < 1970:
-        raise InvalidInput(where, "at must not be before 1970")
-    return at
-
-
 def _source(value: str, where: str, sources: Collection[str]) -> str:
     if value in sources:
         return value
@@ -156,67 +120,11 @@ def _merge(value: str, where: str) -> str:
     raise InvalidInput(where, "merge must be 0 or 1")
 
 
-def _nth(seen: "_Notes", what: str) -> int:
+def _nth(seen: Notes, what: str) -> int:
     """How often that was there by now."""
     times = int(seen.get(what) or 0) + 1
     seen.put(what, times)
     return times
-
-
-class _Notes:
-    """Values by their keys, in a temporary file that is gone with this object. Little of it is ever in memory."""
-
-    def __init__(self) -> None:
-        # A database without a name is SQLite's own temporary file; it is never committed, so it is only written to
-        # where it outgrows its cache of two megabytes.
-        self._table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        finalize(self, self._table.close)
-        for command in (
-            "PRAGMA journal_mode = OFF",
-            "CREATE TABLE notes (key TEXT PRIMARY KEY, value)",
-            "BEGIN",
-        ):
-            self._run(command)
-
-    def get(self, key: str) -> Any:
-        """What was put there; None if nothing was."""
-        found = self._run("SELECT value FROM notes WHERE key = ?", key).fetchone()
-        return found[0] if found else None
-
-    def put(self, key: str, value: str | int) -> None:
-        """Puts ``value`` there, in place of what was."""
-        self._run("INSERT OR REPLACE INTO notes VALUES (?, ?)", key, value)
-
-    def values(self) -> Iterator[Any]:
-        """All of them, in the order in which they were put."""
-        for (value,) in self._run("SELECT value FROM notes ORDER BY rowid"):
-            yield value
-
-    def __len__(self) -> int:
-        return int(self._run("SELECT count(*) FROM notes").fetchone()[0])
-
-    def _run(self, command: str, *values: str | int) -> sqlite3.Cursor:
-        try:
-            return self._table.execute(command, values)
-        except sqlite3.Error:
-            raise Unavailable("the directory for temporary files", "is full or may not be written") from None
-
-
-class RowClock:
-    """A clock that stands where it is put: the one for a ``TekTree`` that imports.
-
-    >>> clock = RowClock()
-    >>> clock.at = datetime(2026, 1, 5, tzinfo=UTC)
-    >>> clock()
-    datetime.datetime(2026, 1, 5, 0, 0, tzinfo=datetime.timezone.utc)
-    """
-
-    def __init__(self, at: datetime = datetime(1970, 1, 1, tzinfo=UTC)) -> None:
-        self.at = at
-
-    def __call__(self) -> datetime:
-        """The instant it was put at."""
-        return self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +160,7 @@ class ActivityImport:
     tek: TekTree
     clock: RowClock
     timezone: str = "UTC"
-    _users: _Notes = field(default_factory=_Notes, init=False)
+    _users: Notes = field(default_factory=Notes, init=False)
     _outcomes: Counter[Outcome] = field(default_factory=Counter, init=False)
     _capped: int = field(default=0, init=False)
     _late: int = field(default=0, init=False)

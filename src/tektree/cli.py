@@ -83,6 +83,19 @@ def _import_activity(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _import_community(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.jsonl", help="UTF-8, a JSON object on each line, with kind and at")
+    parser.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="recount every user's ledger afterwards (default: yes)",
+    )
+    _mongo(parser, "memory")
+    _redis(parser)
+    _json(parser)
+
+
 def _setup(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(make=True)
     _mongo(parser)
@@ -126,6 +139,12 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _redis(parser: argparse.ArgumentParser) -> None:
+    about = f"the Redis server beside the database, such as redis://host (default: ${_REDIS}, else none)"
+    parser.add_argument("--redis", metavar="URI", type=_given, help=about)
+    parser.set_defaults(redis_beside=os.environ.get(_REDIS) or None)
+
+
 def _user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="UID_OR_ID", help="only this user: a uid such as usr_ada, or an id")
 
@@ -166,6 +185,16 @@ _COMMANDS: Final = (
         "published, 0: an answer posted); at is ISO 8601 with its UTC offset. The same file gives the same ledger to "
         "the last field, however often it is imported; one that was cut off is finished by importing it again.",
         _import_activity,
+    ),
+    _Command(
+        "import-community",
+        "tektree._cli.communities",
+        "turn a file of a community into users, areas, questions, answers, votes",
+        "Reads who made what when from a file of JSON Lines and makes it, each line as of its own instant, in memory "
+        "or in a database, which it sets up first. Every line goes through the rules, and XP, levels, streaks and "
+        "boards come of it. Users have no password and set one by a reset. The same file gives the same community to "
+        "the last field, however often it is imported; one that was cut off is finished by importing it again.",
+        _import_community,
     ),
     _Command(
         "setup",

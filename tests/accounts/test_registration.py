@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tektree import Policy, Principal
-from tektree.errors import Forbidden, InvalidInput, NotFound, RateLimited, Taken
+from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, NotFound, RateLimited, Taken
 from tektree.models.accounts import User
 from tektree.rules import accounts
 from tektree.testing import Crash, Fault, Faulty
@@ -50,6 +50,24 @@ def test_a_registration_makes_user_profile_and_subscription(world: World) -> Non
             "period_start": None,
             "period_end": None,
         }
+
+    world.run(scenario)
+
+
+def test_who_is_invited_logs_in_when_a_password_is_set(world: World) -> None:
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        user = await tek.accounts.invite(email="ada@example.com", handle="ada", timezone="Europe/Berlin")
+        assert (user.password_hash, user.password_changed_at) == (None, None)
+        assert await whole(world, user) == []
+        for guess in ("", "correct horse", "None"):
+            await refused(InvalidCredentials, tek.accounts.authenticate("ada", guess))
+        await refused(InvalidCredentials, tek.accounts.change_password(user, "", "correct horse"))
+        await refused(Taken, tek.accounts.invite(email="ADA@example.com", handle="other"))
+        await refused(Taken, tek.accounts.register(**names("x", handle="Ada")))
+        token = await tek.accounts.request_password_reset("ada@example.com")
+        await tek.accounts.reset_password(token, "correct horse")
+        assert (await tek.accounts.authenticate("ada", "correct horse")).id == user.id
 
     world.run(scenario)
 

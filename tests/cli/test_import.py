@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tektree import Board, InvalidInput, Outcome, Policy, TekTree, XPTransaction
-from tektree.activity import Activity, ActivityImport, RowClock, _Notes, read
+from tektree._importing import Notes
+from tektree.activity import Activity, ActivityImport, RowClock, read
 from tektree.ids import derived_id, user_id_of
 from tektree.models.gamification import Divergence, Verification
 from tests.cli.conftest import Database, Run
@@ -379,7 +380,7 @@ def test_a_bad_file_is_one_line(run: Run, tmp_path: Path, name: str) -> None:
 
 def test_a_path_that_leads_nowhere_is_one_line(run: Run, tmp_path: Path) -> None:
     for path, complaint in [
-        (tmp_path, "is a directory; name the CSV file in it"),
+        (tmp_path, "is a directory; name the file in it"),
         (tmp_path / "absent.csv", "there is no such file; check the path"),
         (tmp_path / ("long" * 100), "cannot be read: "),
         (Path(f"{tmp_path}/nul\0.csv"), "cannot be read: "),
@@ -685,10 +686,10 @@ def test_memory_grows_neither_with_rows_nor_with_users() -> None:
 
 
 def test_where_temporary_files_have_no_room_it_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: _Notes, key: str, value: str | int) -> None:
+    def full(self: Notes, key: str, value: str | int) -> None:
         self._run("INSERT INTO no_such_table VALUES (1)")
 
-    monkeypatch.setattr(_Notes, "put", full)
+    monkeypatch.setattr(Notes, "put", full)
     code, out, err = run("import-activity", str(SMALL))
     assert (code, out) == (3, "")
     assert err.startswith("tektree: the directory for temporary files is full or may not be written")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +63,21 @@ def test_voting_a_hundred_times_earns_once(world: World) -> None:
             assert await xp(tek, ada) == [15]
             await tek.votes.cast(ben, question, 0)
             assert await xp(tek, ada) == [5]
+
+    world.run(scenario)
+
+
+def test_a_relay_whose_clock_is_behind_gives_what_is_due(world: World) -> None:
+    """What has happened is not of the future, however far the clocks of two machines are apart."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY.evolve(events={"deliver": "relay"}))
+        ada, ben = await enrolled(tek, "ada"), await enrolled(tek, "ben")
+        await tek.votes.cast(ben, await asked(tek, by=ada), 1)
+        world.clock.advance(timedelta(seconds=-5))
+        assert (await tek.events.relay.run_once()).failed == 0
+        assert await xp(tek, ada) == [15]
+        assert await tek.gamification.verify(ada.id)
 
     world.run(scenario)
 

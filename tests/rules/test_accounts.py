@@ -476,6 +476,19 @@ def test_what_a_registration_needs(field: str) -> None:
     assert refused(accounts.registration, {**ASKED, field: None}, POLICY).field == field
 
 
+def test_who_is_invited_is_who_registers_without_a_password() -> None:
+    asked = {name: value for name, value in ASKED.items() if name != "password"}
+    made, told = accounts.new_user(accounts.invitation(asked, POLICY), None, ID, accounts.uid(OTHER), NOON)
+    registered, as_told = accounts.new_user(accounts.registration(ASKED, POLICY), HASH, ID, accounts.uid(OTHER), NOON)
+    assert made == registered.evolve(password_hash=None, password_changed_at=None)
+    assert told == as_told
+    assert from_document(User, to_document(made)) == made
+    for name in asked:
+        error = refused(accounts.invitation, {each: value for each, value in asked.items() if each != name}, POLICY)
+        assert (error.field, error.reason) == (name, "is missing")
+    assert refused(accounts.invitation, ASKED, POLICY).field == "password"
+
+
 def test_a15_the_password_is_not_the_name() -> None:
     for own in ("Ada_Lovelace", "ada.lovelace@example.com", "ada.lovelace"):
         asked = {"email": "ada.lovelace@example.com", "handle": "ada_lovelace", "password": own}

@@ -2,19 +2,16 @@
 
 import argparse
 import json
-import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, BinaryIO, Final
 
+from tektree._cli import files
 from tektree._cli.recounts import Recount
 from tektree._cli.screen import Progress, Screen, shown
 from tektree._cli.storage import opened
-from tektree.activity import Activity, ActivityImport, RowClock, Summary, read
-from tektree.errors import InvalidInput
+from tektree.activity import ActivityImport, RowClock, Summary, read
 from tektree.rules.periods import zone
 
 __all__ = ["run"]
@@ -27,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0, or 1 when what was imported does not verify. Raises `InvalidInput` for a mistake in the file."""
     zone(arguments.zone, "--zone")
     clock, uri = RowClock(), arguments.mongo
-    with _opened(arguments.file) as file, opened(uri, clock, make=True) as tek:
+    with files.opened(arguments.file) as file, opened(uri, clock, make=True) as tek:
         importing = ActivityImport(tek, clock, arguments.zone)
         started = perf_counter()
         _feed(importing, file, arguments.file)
@@ -44,44 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _feed(importing: ActivityImport, file: BinaryIO, path: str) -> None:
     with Progress("importing") as progress:
-        total = _size(file)
-        for done, activity in enumerate(_rows(file, path), start=1):
+        total = files.size(file)
+        for done, activity in enumerate(files.reading(read(file, path), path), start=1):
             importing.add(activity)
             if done % _EVERY == 0:
                 progress(file.tell() if total else done, total, f"{done:,} rows")
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below; what happens while it is used is no fault of opening it
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-    with file:
-        yield file
-
-
-def _rows(file: BinaryIO, path: str) -> Iterator[Activity]:
-    try:
-        yield from read(file, path)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: str, error: OSError | ValueError) -> InvalidInput:
-    if isinstance(error, FileNotFoundError):
-        return InvalidInput(path, "there is no such file; check the path")
-    if isinstance(error, IsADirectoryError):
-        return InvalidInput(path, "is a directory; name the CSV file in it")
-    if isinstance(error, PermissionError):
-        return InvalidInput(path, "may not be read; check its permissions")
-    return InvalidInput(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _size(file: BinaryIO) -> int | None:
-    """How many bytes there are to read; None where nobody knows, as of a pipe."""
-    status = os.fstat(file.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ __all__ = [
     "Actor",
     "Digest",
     "HandleClaim",
+    "InvitationFields",
     "PasswordHash",
     "Principal",
     "ProfileFields",
@@ -165,7 +166,8 @@ class Token(Value):
 class User(Record):
     """An account. The password hash never shows: not in a repr, not in a dump, not in an error.
 
-    ``password_hash`` is None where a user was read from somewhere that must not know it, a cache for instance.
+    ``password_hash`` is None where a user was read from somewhere that must not know it, a cache for instance, and of
+    who was invited and has set no password yet.
     """
 
     id: HexId
@@ -225,15 +227,20 @@ class StoredUser(NamedTuple):
     left: tuple[Posted, ...] = ()
 
 
-class RegistrationFields(TypedDict):
-    """What a registration is made of."""
+class InvitationFields(TypedDict):
+    """What an invitation is made of."""
 
     email: str
     handle: str
-    password: str
     first_name: NotRequired[str]
     last_name: NotRequired[str]
     timezone: NotRequired[str]
+
+
+class RegistrationFields(InvitationFields):
+    """What a registration is made of."""
+
+    password: str
 
 
 class ProfileFields(TypedDict, total=False):

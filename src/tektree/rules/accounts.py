@@ -41,6 +41,7 @@ from tektree.policy import Accounts, Policy
 from tektree.rules import passwords, periods, tokens
 
 __all__ = [
+    "INVITATION_FIELDS",
     "PROFILE_FIELDS",
     "REGISTRATION_FIELDS",
     "Address",
@@ -63,6 +64,7 @@ __all__ = [
     "handle",
     "held_back",
     "identifier",
+    "invitation",
     "named",
     "new_user",
     "public",
@@ -78,7 +80,8 @@ __all__ = [
     "with_role",
 ]
 
-REGISTRATION_FIELDS: Final = ("email", "handle", "password", "first_name", "last_name", "timezone")
+INVITATION_FIELDS: Final = ("email", "handle", "first_name", "last_name", "timezone")
+REGISTRATION_FIELDS: Final = (*INVITATION_FIELDS, "password")
 PROFILE_FIELDS: Final = ("first_name", "last_name", "bio", "avatar")
 """What `edited` takes. The handle, the address and the time zone have calls of their own."""
 
@@ -126,7 +129,7 @@ class Sought(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registration whose every field is taken. The password does not show."""
+    """A registration whose every field is taken. The password does not show; who is invited has none."""
 
     email: Address
     handle: Handle
@@ -296,14 +299,30 @@ def _shown(name: object) -> str:
 def registration(given: Mapping[str, object], policy: Policy) -> Registration:
     """The registration that ``given`` fields ask for; names and zone may be left out. Raises `InvalidInput`."""
     declared(given, REGISTRATION_FIELDS)
-    missing = [name for name in ("email", "handle", "password") if name not in given]
+    _needed(given, "email", "handle", "password")
+    address, called = email(given["email"]), handle(given["handle"], policy.accounts)
+    password = passwords.new(given["password"], policy.passwords, (*address, called.canonical))
+    return _registration(address, called, password, given)
+
+
+def invitation(given: Mapping[str, object], policy: Policy) -> Registration:
+    """The registration of somebody who is to set a password later. Raises `InvalidInput`."""
+    declared(given, INVITATION_FIELDS)
+    _needed(given, "email", "handle")
+    return _registration(email(given["email"]), handle(given["handle"], policy.accounts), "", given)
+
+
+def _needed(given: Mapping[str, object], *names: str) -> None:
+    missing = [name for name in names if name not in given]
     if missing:
         raise InvalidInput(missing[0], "is missing")
-    address, called = email(given["email"]), handle(given["handle"], policy.accounts)
+
+
+def _registration(address: Address, called: Handle, password: str, given: Mapping[str, object]) -> Registration:
     return Registration(
         email=address,
         handle=called,
-        password=passwords.new(given["password"], policy.passwords, (*address, called.canonical)),
+        password=password,
         first_name=named(given.get("first_name", ""), "first_name"),
         last_name=named(given.get("last_name", ""), "last_name"),
         timezone=periods.zone(given.get("timezone", "UTC")).key,
@@ -323,8 +342,13 @@ def claim(canonical: str) -> str:
     return hashlib.sha256(f"handle:{canonical}".encode()).hexdigest()
 
 
-def new_user(asked: Registration, hash: PasswordHash, id: str, uid: str, now: datetime) -> tuple[User, UserRegistered]:
-    """The user that a registration makes, and what is told of it. Tier and role are the least there are."""
+def new_user(
+    asked: Registration, hash: PasswordHash | None, id: str, uid: str, now: datetime
+) -> tuple[User, UserRegistered]:
+    """The user that a registration makes, and what is told of it. Tier and role are the least there are.
+
+    Without a ``hash`` nobody logs in until one is set.
+    """
     user = User(
         id=id,
         uid=uid,
@@ -339,7 +363,7 @@ def new_user(asked: Registration, hash: PasswordHash, id: str, uid: str, now: da
         handle_canonical=asked.handle.canonical,
         handle_claims=(HandleClaim(digest=claim(asked.handle.canonical)),),
         timezone=asked.timezone,
-        password_changed_at=now,
+        password_changed_at=None if hash is None else now,
     )
     return user, UserRegistered(user_id=uid, email=user.email, handle=user.handle, tier=user.tier)
 

@@ -111,11 +111,12 @@ class AsyncAwards:
         """The award of ``request`` in answer to an event; where it was taken back since, it is put in force again.
 
         The same event again changes nothing. ``only_again``: what was never given is not given now, which is None.
+        An event has happened: where it is ahead of this process's clock, the clock is behind.
         """
         first = await self._ledger.row(transaction_id_of(request.user_id, request.key))
         if first is None and only_again:
             return None
-        now = read(self._clock)
+        now = max(read(self._clock), request.at)
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.award(profile, request, self._policy, now, dated)

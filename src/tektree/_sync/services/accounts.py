@@ -40,6 +40,8 @@ from tektree.errors import (
 )
 from tektree.ids import Ids, fresh_id, hex_id, is_hex_id, uid_of
 from tektree.models.accounts import (
+    InvitationFields,
+    PasswordHash,
     Principal,
     ProfileFields,
     Purpose,
@@ -109,7 +111,17 @@ class Accounts:
         too many passwords are being hashed.
         """
         asked = accounts.registration(given, self._policy)
-        hash = self._hashing.hashed(asked.password)
+        return self._opened(asked, self._hashing.hashed(asked.password))
+
+    def invite(self, /, **given: Unpack[InvitationFields]) -> User:
+        """Opens an account that has no password: for who is to set one, and for people of another platform.
+
+        Nobody logs in with it until `reset_password` has taken a token of `request_password_reset`. All else is as in
+        `register`: the same fields but ``password``, what is made, and `InvalidInput` and `Taken`.
+        """
+        return self._opened(accounts.invitation(given, self._policy), None)
+
+    def _opened(self, asked: accounts.Registration, hash: PasswordHash | None) -> User:
         id, uid = fresh_id(self._ids), accounts.uid(fresh_id(self._ids))
         return self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
