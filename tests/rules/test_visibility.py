@@ -205,8 +205,23 @@ def test_a_rule_that_leaks_is_found() -> None:
     assert leaks(200, now, lambda viewer, thing: sees(viewer._replace(blocked=frozenset()), thing)) > 0
 
 
+@pytest.mark.parametrize(("kind", "state", "viewer"), list(cells()))
+def test_connections_are_asked_for_where_they_decide(kind: str, state: str, viewer: str) -> None:
+    """Nobody sees more for not being known, and who is not known yet is undecided wherever it makes a difference."""
+    found, who = matter_of(record(kind, state), NOON), VIEWERS[viewer]
+    unknown = who._replace(connected=None) if who.role == "user" and who.id is not None else who
+    if visibility.undecided(unknown, [found]):
+        assert state == "connections"
+        assert not sees(unknown, found)
+    else:
+        assert sees(unknown, found) is oracle(viewer, state, kind)
+    assert visibility.undecided(unknown, [found]) or not visibility.undecided(who, [found])
+    assert not visibility.undecided(who, [found, found])
+
+
 def test_who_looks_is_who_acts() -> None:
     assert visibility.viewer(None) is ANYBODY
     assert visibility.viewer(Principal(OWNER, "usr_owner", role="admin")) == Viewer(OWNER, "admin")
+    assert visibility.viewer(Principal(OWNER, "usr_owner")) == Viewer(OWNER, connected=None)
     with pytest.raises(InvalidInput):
         visibility.viewer(OWNER)

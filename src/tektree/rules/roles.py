@@ -68,6 +68,7 @@ area.edit               own own       all
 area.move               own own       all
 area.delete             own own+lower all
 area.restore            own own+lower all
+area.follow             all all       all
 question.ask            own own       own
 question.edit           own own       all
 question.close          own own+lower all

@@ -10,6 +10,7 @@ The law, of what is not deleted and whose visibility is one of three words; nobo
 Who may not see a thing hears what one hears of a thing that is not there. An answer is seen with its question.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -17,19 +18,19 @@ from tektree.models.accounts import Role
 from tektree.models.visibility import EVERY, Clause, Matter, Sight
 from tektree.rules import roles
 
-__all__ = ["ANYBODY", "Viewer", "sees", "sight", "viewer"]
+__all__ = ["ANYBODY", "Viewer", "sees", "sight", "undecided", "viewer"]
 
 
 class Viewer(NamedTuple):
     """Who looks: ``id`` is None for who is not logged in.
 
-    ``connected`` are the users whose connection both have accepted, ``blocked`` those who blocked the viewer or whom
-    the viewer blocked.
+    ``connected`` are the users whose connection both have accepted; None: that is not known yet, and nobody counts as
+    one. ``blocked`` are those who blocked the viewer or whom the viewer blocked.
     """
 
     id: str | None
     role: Role = "user"
-    connected: frozenset[str] = frozenset()
+    connected: frozenset[str] | None = frozenset()
     blocked: frozenset[str] = frozenset()
 
 
@@ -38,11 +39,18 @@ ANYBODY: Final = Viewer(None)
 
 
 def viewer(actor: object) -> Viewer:
-    """Who looks; None for who is not logged in. Raises `InvalidInput`."""
+    """Who looks; None for who is not logged in. Connections of a user are not known yet. Raises `InvalidInput`."""
     if actor is None:
         return ANYBODY
     who = roles.acting(actor)
-    return Viewer(who.id, who.role)
+    return Viewer(who.id, who.role, None if who.role == "user" else frozenset())
+
+
+def undecided(viewer: Viewer, matters: Iterable[Matter]) -> bool:
+    """Whether connections that are not known yet decide what ``viewer`` sees of these."""
+    return viewer.connected is None and any(
+        matter.visibility == "connections" and not sees(viewer, matter) for matter in matters
+    )
 
 
 def sees(viewer: Viewer, matter: Matter) -> bool:
@@ -56,8 +64,12 @@ def sees(viewer: Viewer, matter: Matter) -> bool:
     if matter.visibility == "public" or viewer.role == "admin":
         return True
     if matter.visibility == "connections":
-        return viewer.role == "moderator" or matter.author in viewer.connected - viewer.blocked
+        return viewer.role == "moderator" or matter.author in _friends(viewer)
     return False
+
+
+def _friends(viewer: Viewer) -> frozenset[str]:
+    return (viewer.connected or frozenset()) - viewer.blocked
 
 
 def sight(viewer: Viewer, now: datetime) -> Sight:
@@ -69,7 +81,7 @@ def sight(viewer: Viewer, now: datetime) -> Sight:
     clauses = [others]
     if viewer.id is not None:
         clauses.append(Clause(EVERY, frozenset({viewer.id}), viewer.id, unpublished=True))
-    friends = viewer.connected - viewer.blocked
+    friends = _friends(viewer)
     if friends and viewer.role == "user":
         clauses.append(Clause(("connections",), friends))
     return Sight(tuple(clauses), now)

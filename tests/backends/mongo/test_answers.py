@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tektree.errors import NotFound
+from tektree.ids import derived_id
 from tektree.models.answers import AnswerDraft
 from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS
+from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
@@ -22,7 +23,7 @@ SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 @pytest.fixture(autouse=True)
 def indexed(world: World) -> None:
     """With the indexes of content as well."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, CONNECTIONS))
 
 
 @pytest.mark.parametrize("check", checks("answers"))
@@ -78,7 +79,7 @@ def test_round_trips(world: World) -> None:
         answer = await plain.answers.post(BEN, question.id, AnswerDraft(body="So"))
         tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
         asked, answered = f"find {QUESTIONS}", f"find {ANSWERS}"
-        tell = [f"find {EVENTS}", f"insert {EVENTS}"]
+        tell, who = [f"find {EVENTS}", f"insert {EVENTS}"], f"find {USERS}"
         count = [asked, f"aggregate {ANSWERS}", f"update {QUESTIONS}"]
 
         async def sent(call: Any) -> list[str]:
@@ -87,18 +88,25 @@ def test_round_trips(world: World) -> None:
 
         posting = await sent(tek.answers.post(BEN, question.id, AnswerDraft(body="x")))
         assert posting == [
-            asked, "find subscriptions", f"aggregate {ANSWERS}", f"insert {ANSWERS}", *count, *tell, f"update {ANSWERS}"
+            asked, who, "find subscriptions", f"aggregate {ANSWERS}", f"insert {ANSWERS}", *count, *tell,
+            f"update {ANSWERS}",
         ]  # fmt: skip
         follows = [answered, asked, f"update {ANSWERS}", answered]
         assert await sent(tek.answers.accept(ADA, answer.id)) == [
-            answered, asked, f"update {QUESTIONS}", *follows, *tell, *tell, f"update {QUESTIONS}"
+            answered, asked, who, f"update {QUESTIONS}", *follows, *tell, *tell, f"update {QUESTIONS}"
         ]  # fmt: skip
         for call, expected in (
             (lambda: tek.answers.get(BEN, answer.id), [answered, asked]),
             (lambda: tek.answers.list(BEN, question.id), [asked, answered]),
-            (lambda: tek.answers.accept(ADA, answer.id), [answered, asked]),
+            (lambda: tek.answers.accept(ADA, answer.id), [answered, asked, who]),
         ):
             assert await sent(call()) == expected
+        await plain.questions.edit(ADA, question.id, visibility="private")
+        for viewer, calls in ((None, []), (principal("cyd"), [f"find {CONNECTIONS}"])):
+            for id in (answer.id, derived_id("nothing")):
+                assert await sent(refused(NotFound, tek.answers.get(viewer, id))) == [answered, asked, *calls]
+            for id in (question.id, derived_id("nothing")):
+                assert await sent(refused(NotFound, tek.answers.list(viewer, id))) == [asked, *calls]
 
     world.run(scenario)
 

@@ -9,20 +9,21 @@ from bson import ObjectId
 
 from tektree._sync.backends.mongo.documents import seen
 from tektree.errors import CorruptDocument, InvalidTransition, NotFound, Stale
+from tektree.ids import derived_id
 from tektree.models.areas import Area
 from tektree.models.visibility import Matter
 from tektree.rules import areas as rules
 from tektree.rules import visibility
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import AREAS, EVENTS, FOLLOWS
+from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, USERS
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
-from tests.content.test_areas import ADA, BEN, made
+from tests.content.test_areas import ADA, BEN, MOD, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
 from tests.rules.test_visibility import NOON, Graph
 
 SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
-CONTENT = (AREAS, FOLLOWS)
+CONTENT = (AREAS, FOLLOWS, CONNECTIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -99,20 +100,28 @@ def test_round_trips(world: World) -> None:
         area = await made(plain, "Leaf", top)
         quiet = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
         heard.names()
-        assert await sent(made(quiet, "New")) == [*quota, f"insert {AREAS}", *tell]
-        assert await sent(made(quiet, "Below", top)) == [find, quota[0], f"insert {AREAS}", find, find, *tell]
+        hidden = await made(plain, "Hidden", visibility="private")
+        who, known = f"find {USERS}", f"find {CONNECTIONS}"
+        assert await sent(made(quiet, "New")) == [who, *quota, f"insert {AREAS}", *tell]
+        assert await sent(made(quiet, "Below", top)) == [who, find, quota[0], f"insert {AREAS}", find, find, *tell]
         for call, expected in (
             (lambda: quiet.areas.get(BEN, top.id), [find]),
             (lambda: quiet.areas.get(BEN, area.id), [find, find]),
             (lambda: quiet.areas.by_slug(BEN, "leaf"), [find, find]),
-            (lambda: quiet.areas.children(BEN), [find]),
-            (lambda: quiet.areas.children(BEN, area.id), [find, find, find]),
-            (lambda: quiet.areas.search(BEN, "top"), [find]),
-            (lambda: quiet.areas.search(BEN, "leaf"), [find, find]),
-            (lambda: quiet.areas.edit(ADA, top.id, details="x"), [find, f"update {AREAS}", *tell]),
-            (lambda: quiet.areas.edit(ADA, top.id, details="x"), [find]),
+            (lambda: quiet.areas.children(None), [find]),
+            (lambda: quiet.areas.children(BEN), [known, find]),
+            (lambda: quiet.areas.children(BEN, area.id), [find, find, known, find]),
+            (lambda: quiet.areas.search(BEN, "top"), [known, find]),
+            (lambda: quiet.areas.search(BEN, "leaf"), [known, find, find]),
+            (lambda: quiet.areas.edit(ADA, top.id, details="x"), [find, who, f"update {AREAS}", *tell]),
+            (lambda: quiet.areas.edit(ADA, top.id, details="x"), [find, who]),
         ):
             assert await sent(call()) == expected
+        for viewer, calls in ((None, [find]), (BEN, [find, known]), (MOD, [find])):
+            for name in (hidden.id, derived_id("nothing")):
+                assert await sent(refused(NotFound, quiet.areas.get(viewer, name))) == calls
+            for slug in (hidden.slug, "nothing"):
+                assert await sent(refused(NotFound, quiet.areas.by_slug(viewer, slug))) == calls
 
     world.run(scenario)
 

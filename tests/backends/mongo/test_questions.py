@@ -7,13 +7,14 @@ import pytest
 from bson import ObjectId
 
 from tektree.errors import InvalidInput, NotFound, Stale
+from tektree.ids import derived_id
 from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, QUESTIONS
+from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
-from tests.content.test_areas import ADA, BEN, made
-from tests.content.worlds import POLICY, enrolled, refused
+from tests.content.test_areas import ADA, BEN, MOD, made
+from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
 
 SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
@@ -22,7 +23,7 @@ SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 @pytest.fixture(autouse=True)
 def indexed(world: World) -> None:
     """With the indexes of content as well."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, CONNECTIONS))
 
 
 @pytest.mark.parametrize("check", checks("questions"))
@@ -99,21 +100,34 @@ def test_round_trips(world: World) -> None:
             return heard.names()
 
         draft = QuestionDraft(title="New", body="x", areas=[area.id])
-        assert await sent(tek.questions.ask(ADA, draft)) == [areas, *quota, f"insert {QUESTIONS}", *count, *tell]
+        who, known = f"find {USERS}", f"find {CONNECTIONS}"
+        assert await sent(tek.questions.ask(ADA, draft)) == [who, areas, *quota, f"insert {QUESTIONS}", *count, *tell]
         draft = QuestionDraft(title="Newer", body="x")
-        assert await sent(tek.questions.ask(ADA, draft)) == [quota[0], f"insert {QUESTIONS}", *tell]
+        assert await sent(tek.questions.ask(ADA, draft)) == [who, quota[0], f"insert {QUESTIONS}", *tell]
         for call, expected in (
             (lambda: tek.questions.get(BEN, bare.id), [find]),
             (lambda: tek.questions.get(BEN, filed.id), [find, areas]),
             (lambda: tek.questions.by_slug(BEN, "filed"), [find, areas]),
-            (lambda: tek.questions.list(BEN, author=ADA.id), [find, areas]),
-            (lambda: tek.questions.list(BEN, area=area.id, tag="x"), [find, areas]),
-            (lambda: tek.questions.search(BEN, "bare"), [find]),
-            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find, f"update {QUESTIONS}", *tell]),
-            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find]),
-            (lambda: tek.questions.close(ADA, bare.id), [find, f"update {QUESTIONS}", *tell]),
+            (lambda: tek.questions.list(None, author=ADA.id), [find, areas]),
+            (lambda: tek.questions.list(MOD, author=ADA.id), [find, areas]),
+            (lambda: tek.questions.list(BEN, author=ADA.id), [known, find, areas]),
+            (lambda: tek.questions.list(BEN, area=area.id, tag="x"), [known, find, areas]),
+            (lambda: tek.questions.search(BEN, "bare"), [known, find]),
+            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find, who, f"update {QUESTIONS}", *tell]),
+            (lambda: tek.questions.edit(ADA, bare.id, body="y"), [find, who]),
+            (lambda: tek.questions.close(ADA, bare.id), [find, who, f"update {QUESTIONS}", *tell]),
         ):
             assert await sent(call()) == expected
+        shared = await plain.questions.ask(ADA, QuestionDraft(title="Shared", body="x", visibility="connections"))
+        for viewer, calls in ((None, [find]), (BEN, [find, known]), (principal("root", "admin"), [find])):
+            if viewer is None or viewer is BEN:
+                assert await sent(refused(NotFound, tek.questions.get(viewer, shared.id))) == calls
+                assert await sent(refused(NotFound, tek.questions.by_slug(viewer, shared.slug))) == calls
+            assert await sent(refused(NotFound, tek.questions.get(viewer, derived_id("nothing")))) == calls
+            assert await sent(refused(NotFound, tek.questions.by_slug(viewer, "nothing"))) == calls
+        await plain.connections.request(ADA, BEN.id)
+        await plain.connections.accept(BEN, ADA.id)
+        assert await sent(tek.questions.get(BEN, shared.id)) == [find, known]
 
     world.run(scenario)
 

@@ -9,7 +9,7 @@ import pytest
 from tektree.models.answers import AnswerDraft
 from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS, VOTES
+from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
@@ -64,18 +64,18 @@ def test_round_trips(world: World) -> None:
         plain = world.tek(policy=without_reactions())
         question = await plain.questions.ask(ADA, QuestionDraft(title="How?", body="b"))
         tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
-        asked, voted = f"find {QUESTIONS}", f"find {VOTES}"
-        count = [asked, f"aggregate {VOTES}", f"update {QUESTIONS}"]
+        asked, voted = [f"find {USERS}", f"find {QUESTIONS}"], f"find {VOTES}"
+        count = [asked[1], f"aggregate {VOTES}", f"update {QUESTIONS}"]
         tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {VOTES}"]
 
         async def sent(call: Any) -> list[str]:
             await call
             return heard.names()
 
-        assert await sent(tek.votes.cast(BEN, question, 1)) == [asked, voted, f"insert {VOTES}", *count, *tell]
-        assert await sent(tek.votes.cast(BEN, question, 1)) == [asked, voted, voted]
+        assert await sent(tek.votes.cast(BEN, question, 1)) == [*asked, voted, f"insert {VOTES}", *count, *tell]
+        assert await sent(tek.votes.cast(BEN, question, 1)) == [*asked, voted, voted]
         assert await sent(tek.votes.cast(BEN, question, -1)) == [
-            asked, voted, voted, f"update {VOTES}", *count, *tell
+            *asked, voted, voted, f"update {VOTES}", *count, *tell
         ]  # fmt: skip
 
     world.run(scenario)

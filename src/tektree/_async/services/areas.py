@@ -17,6 +17,7 @@ from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.owned import AsyncOwned, author
 from tektree._async.services.permissions import AsyncPermissions
 from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
 from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
@@ -62,7 +63,8 @@ class AsyncAreas:
         self._follows = follows
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
-        self._owned: AsyncOwned[Area] = AsyncOwned("area", store, self._permissions, clock)
+        self._viewers = AsyncViewers(backends.connections)
+        self._owned: AsyncOwned[Area] = AsyncOwned("area", store, self._permissions, clock, self._viewers)
         self._deepest = policy.content.area_depth
         self._clock = clock
         self._ids = ids
@@ -90,7 +92,7 @@ class AsyncAreas:
         records = [content.renamed(area, slug) for slug in tried]
         async with self._quotas.reserve(by, "areas"):
             stored = await self.contents.insert(records, partial(areas.announced, uid=by.uid), by.uid)
-        return self._as_seen((await self.contents.follow(stored)).record, chain, visibility.viewer(by))
+        return await self._as_seen((await self.contents.follow(stored)).record, chain, visibility.viewer(by))
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
@@ -136,7 +138,7 @@ class AsyncAreas:
             uid, below = author(stored.record), await self._height(stored.record.id)
             decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
             if decided is None:
-                return self._as_seen(stored.record, chain, viewer)
+                return await self._as_seen(stored.record, chain, viewer)
             new, said = decided
             try:
                 for each in above:  # all that was read is still so: else two moves might make a circle
@@ -144,7 +146,7 @@ class AsyncAreas:
                 written = await self.contents.swap(stored, [new], lambda _, said=said: said, by.uid)  # type: ignore[misc]
             except Stale:
                 continue
-            return self._as_seen((await self.contents.follow(written)).record, chain, viewer)
+            return await self._as_seen((await self.contents.follow(written)).record, chain, viewer)
         raise Stale("area", id)
 
     async def delete(self, actor: Principal | User, id: str) -> None:
@@ -182,9 +184,13 @@ class AsyncAreas:
     # -- following ----------------------------------------------------------------------------------------------------
 
     async def follow(self, actor: Principal | User, id: str) -> None:
-        """Lets the actor hear of an area. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Stale`."""
+        """Lets the actor hear of an area. Again: nothing happens.
+
+        Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        """
         by = roles.acting(actor)
         area = (await self._owned.seen(id, visibility.viewer(by))).record
+        await self._permissions.present(by, "area.follow")
         follow_id = derived_id("follow", area.id, by.id)
         if await self._follows.by_id(follow_id) is None:
             now, said = read(self._clock), AreaFollowed(user_id=by.uid, area_id=area.id)
@@ -195,9 +201,13 @@ class AsyncAreas:
         await self._turn(follow_id, by, active=True)
 
     async def unfollow(self, actor: Principal | User, id: str) -> None:
-        """Lets the actor hear of it no more, seen or not. Again: nothing happens. Raises `InvalidInput`, `Stale`."""
+        """Lets the actor hear of it no more, seen or not. Again: nothing happens.
+
+        Raises `InvalidInput`, `Forbidden`, `Stale`.
+        """
         by = roles.acting(actor)
         follow_id = derived_id("follow", hex_id(id, "id"), by.id)
+        await self._permissions.present(by, "area.follow")
         if await self._follows.by_id(follow_id) is not None:
             await self._turn(follow_id, by, active=False)
 
@@ -222,16 +232,16 @@ class AsyncAreas:
         """The area of that id. Raises `InvalidInput`, `NotFound`."""
         viewer = visibility.viewer(actor)
         area = (await self._owned.seen(id, viewer)).record
-        return self._as_seen(area, await self._above(area), viewer)
+        return await self._as_seen(area, await self._above(area), viewer)
 
     async def by_slug(self, actor: Principal | User | None, slug: str) -> Area:
         """The area that has this slug, or had it before its title changed. Raises `InvalidInput`, `NotFound`."""
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         area = None if sought is None else await self._areas.by_slug(sought)
-        if area is None or not self._owned.sees(viewer, area):
+        if not await self._owned.shown(area, viewer) or area is None:
             raise NotFound("area", name)
-        return self._as_seen(area, await self._above(area), viewer)
+        return await self._as_seen(area, await self._above(area), viewer)
 
     async def children(
         self, actor: Principal | User | None, id: str | None = None, after: str | None = None, limit: int = 20
@@ -247,8 +257,9 @@ class AsyncAreas:
         if id is not None:
             parent = (await self._owned.seen(id, viewer)).record
             chain = [*await self._above(parent), parent]
+        viewer = await self._viewers.known(viewer)
         found = await self._areas.children(id, self._owned.sight(viewer), before, most)
-        items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
+        items = tuple([await self._as_seen(each, chain, viewer) for each in found.items])
         return cursors.page(found._replace(items=items), *scope)
 
     async def search(
@@ -262,14 +273,16 @@ class AsyncAreas:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "areas.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = await self._viewers.known(viewer)
         found = await self._areas.search(words, self._owned.sight(viewer), before, most)
         known = await self._known(found.items)
-        items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
+        items = tuple([await self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
         return cursors.page(found._replace(items=items), *scope)
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
+    async def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
+        viewer = await self._viewers.before(chain, viewer, read(self._clock))
         return areas.shown(area, chain, partial(self._owned.sees, viewer), own=viewer.id == area.created_by)
 
     async def _change(
@@ -279,7 +292,7 @@ class AsyncAreas:
         by: Principal,
     ) -> Area:
         stored, _ = await self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
-        return self._as_seen(stored.record, await self._above(stored.record), visibility.viewer(by))
+        return await self._as_seen(stored.record, await self._above(stored.record), visibility.viewer(by))
 
     # -- the tree -----------------------------------------------------------------------------------------------------
 

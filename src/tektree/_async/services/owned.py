@@ -4,6 +4,7 @@ from typing import Generic, TypeVar, cast
 
 from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.services.permissions import AsyncPermissions
+from tektree._async.services.viewers import AsyncViewers
 from tektree.clock import Clock, read
 from tektree.errors import Forbidden, NotFound
 from tektree.ids import hex_id
@@ -23,24 +24,39 @@ K = TypeVar("K", bound="Area | Question")
 class AsyncOwned(Generic[K]):
     """The things of one kind. What somebody may not see is `NotFound`, after the same calls as what is not there."""
 
-    def __init__(self, kind: str, store: AsyncDocuments[K], permissions: AsyncPermissions, clock: Clock) -> None:
+    def __init__(
+        self,
+        kind: str,
+        store: AsyncDocuments[K],
+        permissions: AsyncPermissions,
+        clock: Clock,
+        viewers: AsyncViewers,
+    ) -> None:
         self._kind = kind
+        self._viewers = viewers
         self._store = store
         self._permissions = permissions
         self._clock = clock
 
     def sight(self, viewer: Viewer) -> Sight:
-        """All that ``viewer`` sees now."""
+        """All that ``viewer``, whose connections are known, sees now."""
         return visibility.sight(viewer, read(self._clock))
 
     def sees(self, viewer: Viewer, record: K) -> bool:
         """Whether ``viewer`` sees it now."""
         return visibility.sees(viewer, matter_of(record, read(self._clock)))
 
+    async def shown(self, record: K | None, viewer: Viewer) -> bool:
+        """Whether ``viewer`` sees it. What they do not see takes the same calls as what is not there."""
+        if record is not None and self.sees(viewer, record):
+            return True
+        known = await self._viewers.known(viewer)
+        return record is not None and self.sees(known, record)
+
     async def seen(self, id: object, viewer: Viewer, field: str = "id") -> Stored[K]:
         """A thing that ``viewer`` sees. Raises `InvalidInput`, which names the ``field``, and `NotFound`."""
         stored = await self._store.by_id(hex_id(id, field))
-        if stored is None or not self.sees(viewer, stored.record):
+        if not await self.shown(None if stored is None else stored.record, viewer) or stored is None:
             raise NotFound(self._kind, str(id))
         return stored
 
@@ -53,8 +69,10 @@ class AsyncOwned(Generic[K]):
     async def restorable(self, by: Principal, id: object) -> Stored[K]:
         """A thing that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
         stored = await self._store.by_id(hex_id(id, "id"))
-        if stored is None or (stored.record.deleted_at is None and not self.sees(visibility.viewer(by), stored.record)):
-            raise NotFound(self._kind, str(id))
+        if stored is None or stored.record.deleted_at is None:
+            shown = await self.shown(None if stored is None else stored.record, visibility.viewer(by))
+            if not shown or stored is None:
+                raise NotFound(self._kind, str(id))
         try:
             await self._permissions.demand(by, f"{self._kind}.restore", stored.record.created_by)
         except Forbidden:

@@ -2,7 +2,7 @@
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree.errors import Forbidden, NotFound
-from tektree.models.accounts import Actor, Principal, Role, User
+from tektree.models.accounts import Actor, Principal, User
 from tektree.rules import roles
 from tektree.rules.roles import Owner
 
@@ -10,9 +10,10 @@ __all__ = ["AsyncPermissions"]
 
 
 class AsyncPermissions:
-    """Asks for one's own without a look at storage, and for others' of the roles that are stored now.
+    """Asks of the roles that are stored now; whose account is not active, does nothing.
 
-    Of who is stored nowhere, the role counts that the host vouches for; whose things nobody stored owns, are a user's.
+    An actor was found by their session just now, so for one's own they are not looked up again. Of who is stored
+    nowhere, the role counts that the host vouches for; whose things nobody stored owns, are a user's.
     """
 
     def __init__(self, accounts: AsyncAccountRepository) -> None:
@@ -21,16 +22,18 @@ class AsyncPermissions:
     async def demand(self, actor: Principal, verb: str, owner_id: str) -> None:
         """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns."""
         if owner_id == actor.id:
+            await self.present(actor, verb)
             roles.demand(actor, verb, Owner(actor.id, actor.role))
             return
-        role = await self._role(actor, verb)
+        user = await self._stored(actor, verb)
+        role = actor.role if user is None else user.role
         owner = await self._accounts.by_id(owner_id)
         who = Principal(id=actor.id, uid=actor.uid, tier=actor.tier, role=role)
         roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
 
-    async def _role(self, actor: Principal, verb: str) -> Role:
-        user = await self._stored(actor, verb)
-        return actor.role if user is None else user.role
+    async def present(self, actor: Principal, verb: str) -> bool:
+        """Whether who acts has an account here. Raises `Forbidden` where it is not active, or is somebody else's."""
+        return isinstance(actor, Actor) or await self._stored(actor, verb) is not None
 
     async def _stored(self, actor: Principal, verb: str) -> User | None:
         """Who acts, as stored; None: nowhere. Raises `Forbidden` for who is not active, or is somebody else."""
@@ -49,7 +52,7 @@ class AsyncPermissions:
         Raises `Forbidden` for who acts and is not active, `NotFound` for who is not there; ``active``: or is not
         active.
         """
-        here = isinstance(actor, Actor) or await self._stored(actor, verb) is not None
+        here = await self.present(actor, verb)
         stored = await self._accounts.by_id(user_id)
         if stored is None and not here:
             return None

@@ -15,6 +15,7 @@ from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.owned import AsyncOwned, author
 from tektree._async.services.permissions import AsyncPermissions
 from tektree._async.services.quotas import AsyncQuotas
+from tektree._async.services.viewers import AsyncViewers
 from tektree._async.services.views import AsyncViews
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
@@ -63,7 +64,8 @@ class AsyncQuestions:
         self._areas = areas
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
-        self._owned: AsyncOwned[Question] = AsyncOwned("question", store, self._permissions, clock)
+        self._viewers = AsyncViewers(backends.connections)
+        self._owned: AsyncOwned[Question] = AsyncOwned("question", store, self._permissions, clock, self._viewers)
         self._clock = clock
         self._ids = ids
         self._pause = pause
@@ -181,7 +183,7 @@ class AsyncQuestions:
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         question = None if sought is None else await self._questions.by_slug(sought)
-        if question is None or not self._owned.sees(viewer, question):
+        if not await self._owned.shown(question, viewer) or question is None:
             raise NotFound("question", name)
         return await self._looked_at(question, viewer)
 
@@ -206,6 +208,7 @@ class AsyncQuestions:
         which, by = questions.listed(area, tag, author, status, order)
         scope = "questions", viewer.id or "", by, *[each or "" for each in which]
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = await self._viewers.known(viewer)
         found = await self._questions.page(which, by, self._owned.sight(viewer), before, most)
         return cursors.page(await self._shown(found, viewer, which.area), *scope)
 
@@ -220,6 +223,7 @@ class AsyncQuestions:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "questions.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = await self._viewers.known(viewer)
         found = await self._questions.search(words, self._owned.sight(viewer), before, most)
         return cursors.page(await self._shown(found, viewer), *scope)
 
@@ -278,11 +282,14 @@ class AsyncQuestions:
         return found._replace(items=tuple(items))
 
     async def _seen_of(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
-        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read."""
+        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read, or
+        where it hangs on connections that were not read yet.
+        """
         if not ids:
             return ()
-        now = read(self._clock)
-        return {each.id for each in await self._read(ids) if visibility.sees(viewer, matter_of(each, now))}
+        now, found = read(self._clock), await self._read(ids)
+        viewer = await self._viewers.before(found, viewer, now)
+        return {each.id for each in found if visibility.sees(viewer, matter_of(each, now))}
 
     async def _read(self, ids: Sequence[str]) -> Sequence[Area]:
         with suppress(CorruptDocument):

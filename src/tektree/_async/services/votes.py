@@ -14,6 +14,7 @@ from tektree._async.services.counts import recounted
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.owned import AsyncOwned
 from tektree._async.services.permissions import AsyncPermissions
+from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
 from tektree.errors import NotFound
@@ -49,7 +50,9 @@ class AsyncVotes:
         self._questions = questions
         self._answers = answers
         self._permissions = AsyncPermissions(backends.accounts)
-        self._asked: AsyncOwned[Question] = AsyncOwned("question", questions, self._permissions, clock)
+        self._asked: AsyncOwned[Question] = AsyncOwned(
+            "question", questions, self._permissions, clock, AsyncViewers(backends.connections)
+        )
         self._clock = clock
         self._pause = pause
         self.contents: AsyncContents[Vote] = AsyncContents(
@@ -63,6 +66,7 @@ class AsyncVotes:
         nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden` for what is one's own, `Stale`.
         """
         by, (kind, id), wanted = roles.acting(actor), votes.target(target), votes.value(value)
+        await self._permissions.present(by, "vote.cast")
         thing = await self._seen(kind, id, visibility.viewer(by))
         roles.demand(by, "vote.cast", Owner(thing.created_by, "user"))
         author = thing.author or await self._permissions.uid_of(thing.created_by)
@@ -95,9 +99,9 @@ class AsyncVotes:
         if kind == "question":
             return (await self._asked.seen(id, viewer)).record
         stored = await self._answers.by_id(id)
-        if stored is not None and stored.record.deleted_at is None:
-            with suppress(NotFound):
-                await self._asked.seen(stored.record.question_id, viewer)
+        with suppress(NotFound):  # what is not there takes the same calls as what is hidden
+            await self._asked.seen(id if stored is None else stored.record.question_id, viewer)
+            if stored is not None and stored.record.deleted_at is None:
                 return stored.record
         raise NotFound("answer", id)
 

@@ -19,6 +19,7 @@ from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.owned import Owned, author
 from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
+from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
 from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
 from tektree.ids import Ids, derived_id, fresh_id, hex_id
@@ -63,7 +64,8 @@ class Areas:
         self._follows = follows
         self._quotas = quotas
         self._permissions = Permissions(backends.accounts)
-        self._owned: Owned[Area] = Owned("area", store, self._permissions, clock)
+        self._viewers = Viewers(backends.connections)
+        self._owned: Owned[Area] = Owned("area", store, self._permissions, clock, self._viewers)
         self._deepest = policy.content.area_depth
         self._clock = clock
         self._ids = ids
@@ -181,9 +183,13 @@ class Areas:
     # -- following ----------------------------------------------------------------------------------------------------
 
     def follow(self, actor: Principal | User, id: str) -> None:
-        """Lets the actor hear of an area. Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Stale`."""
+        """Lets the actor hear of an area. Again: nothing happens.
+
+        Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        """
         by = roles.acting(actor)
         area = (self._owned.seen(id, visibility.viewer(by))).record
+        self._permissions.present(by, "area.follow")
         follow_id = derived_id("follow", area.id, by.id)
         if self._follows.by_id(follow_id) is None:
             now, said = read(self._clock), AreaFollowed(user_id=by.uid, area_id=area.id)
@@ -194,9 +200,13 @@ class Areas:
         self._turn(follow_id, by, active=True)
 
     def unfollow(self, actor: Principal | User, id: str) -> None:
-        """Lets the actor hear of it no more, seen or not. Again: nothing happens. Raises `InvalidInput`, `Stale`."""
+        """Lets the actor hear of it no more, seen or not. Again: nothing happens.
+
+        Raises `InvalidInput`, `Forbidden`, `Stale`.
+        """
         by = roles.acting(actor)
         follow_id = derived_id("follow", hex_id(id, "id"), by.id)
+        self._permissions.present(by, "area.follow")
         if self._follows.by_id(follow_id) is not None:
             self._turn(follow_id, by, active=False)
 
@@ -228,7 +238,7 @@ class Areas:
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         area = None if sought is None else self._areas.by_slug(sought)
-        if area is None or not self._owned.sees(viewer, area):
+        if not self._owned.shown(area, viewer) or area is None:
             raise NotFound("area", name)
         return self._as_seen(area, self._above(area), viewer)
 
@@ -246,6 +256,7 @@ class Areas:
         if id is not None:
             parent = (self._owned.seen(id, viewer)).record
             chain = [*self._above(parent), parent]
+        viewer = self._viewers.known(viewer)
         found = self._areas.children(id, self._owned.sight(viewer), before, most)
         items = tuple([self._as_seen(each, chain, viewer) for each in found.items])
         return cursors.page(found._replace(items=items), *scope)
@@ -261,6 +272,7 @@ class Areas:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "areas.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = self._viewers.known(viewer)
         found = self._areas.search(words, self._owned.sight(viewer), before, most)
         known = self._known(found.items)
         items = tuple([self._as_seen(each, areas.above(each, known), viewer) for each in found.items])
@@ -269,6 +281,7 @@ class Areas:
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _as_seen(self, area: Area, chain: Sequence[Area], viewer: Viewer) -> Area:
+        viewer = self._viewers.before(chain, viewer, read(self._clock))
         return areas.shown(area, chain, partial(self._owned.sees, viewer), own=viewer.id == area.created_by)
 
     def _change(

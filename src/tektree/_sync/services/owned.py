@@ -5,6 +5,7 @@ from typing import Generic, TypeVar, cast
 
 from tektree._sync.ports.documents import Documents
 from tektree._sync.services.permissions import Permissions
+from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
 from tektree.errors import Forbidden, NotFound
 from tektree.ids import hex_id
@@ -24,24 +25,39 @@ K = TypeVar("K", bound="Area | Question")
 class Owned(Generic[K]):
     """The things of one kind. What somebody may not see is `NotFound`, after the same calls as what is not there."""
 
-    def __init__(self, kind: str, store: Documents[K], permissions: Permissions, clock: Clock) -> None:
+    def __init__(
+        self,
+        kind: str,
+        store: Documents[K],
+        permissions: Permissions,
+        clock: Clock,
+        viewers: Viewers,
+    ) -> None:
         self._kind = kind
+        self._viewers = viewers
         self._store = store
         self._permissions = permissions
         self._clock = clock
 
     def sight(self, viewer: Viewer) -> Sight:
-        """All that ``viewer`` sees now."""
+        """All that ``viewer``, whose connections are known, sees now."""
         return visibility.sight(viewer, read(self._clock))
 
     def sees(self, viewer: Viewer, record: K) -> bool:
         """Whether ``viewer`` sees it now."""
         return visibility.sees(viewer, matter_of(record, read(self._clock)))
 
+    def shown(self, record: K | None, viewer: Viewer) -> bool:
+        """Whether ``viewer`` sees it. What they do not see takes the same calls as what is not there."""
+        if record is not None and self.sees(viewer, record):
+            return True
+        known = self._viewers.known(viewer)
+        return record is not None and self.sees(known, record)
+
     def seen(self, id: object, viewer: Viewer, field: str = "id") -> Stored[K]:
         """A thing that ``viewer`` sees. Raises `InvalidInput`, which names the ``field``, and `NotFound`."""
         stored = self._store.by_id(hex_id(id, field))
-        if stored is None or not self.sees(viewer, stored.record):
+        if not self.shown(None if stored is None else stored.record, viewer) or stored is None:
             raise NotFound(self._kind, str(id))
         return stored
 
@@ -54,8 +70,10 @@ class Owned(Generic[K]):
     def restorable(self, by: Principal, id: object) -> Stored[K]:
         """A thing that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
         stored = self._store.by_id(hex_id(id, "id"))
-        if stored is None or (stored.record.deleted_at is None and not self.sees(visibility.viewer(by), stored.record)):
-            raise NotFound(self._kind, str(id))
+        if stored is None or stored.record.deleted_at is None:
+            shown = self.shown(None if stored is None else stored.record, visibility.viewer(by))
+            if not shown or stored is None:
+                raise NotFound(self._kind, str(id))
         try:
             self._permissions.demand(by, f"{self._kind}.restore", stored.record.created_by)
         except Forbidden:

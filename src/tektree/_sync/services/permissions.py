@@ -3,7 +3,7 @@
 
 from tektree._sync.ports.accounts import AccountRepository
 from tektree.errors import Forbidden, NotFound
-from tektree.models.accounts import Actor, Principal, Role, User
+from tektree.models.accounts import Actor, Principal, User
 from tektree.rules import roles
 from tektree.rules.roles import Owner
 
@@ -11,9 +11,10 @@ __all__ = ["Permissions"]
 
 
 class Permissions:
-    """Asks for one's own without a look at storage, and for others' of the roles that are stored now.
+    """Asks of the roles that are stored now; whose account is not active, does nothing.
 
-    Of who is stored nowhere, the role counts that the host vouches for; whose things nobody stored owns, are a user's.
+    An actor was found by their session just now, so for one's own they are not looked up again. Of who is stored
+    nowhere, the role counts that the host vouches for; whose things nobody stored owns, are a user's.
     """
 
     def __init__(self, accounts: AccountRepository) -> None:
@@ -22,16 +23,18 @@ class Permissions:
     def demand(self, actor: Principal, verb: str, owner_id: str) -> None:
         """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns."""
         if owner_id == actor.id:
+            self.present(actor, verb)
             roles.demand(actor, verb, Owner(actor.id, actor.role))
             return
-        role = self._role(actor, verb)
+        user = self._stored(actor, verb)
+        role = actor.role if user is None else user.role
         owner = self._accounts.by_id(owner_id)
         who = Principal(id=actor.id, uid=actor.uid, tier=actor.tier, role=role)
         roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
 
-    def _role(self, actor: Principal, verb: str) -> Role:
-        user = self._stored(actor, verb)
-        return actor.role if user is None else user.role
+    def present(self, actor: Principal, verb: str) -> bool:
+        """Whether who acts has an account here. Raises `Forbidden` where it is not active, or is somebody else's."""
+        return isinstance(actor, Actor) or self._stored(actor, verb) is not None
 
     def _stored(self, actor: Principal, verb: str) -> User | None:
         """Who acts, as stored; None: nowhere. Raises `Forbidden` for who is not active, or is somebody else."""
@@ -50,7 +53,7 @@ class Permissions:
         Raises `Forbidden` for who acts and is not active, `NotFound` for who is not there; ``active``: or is not
         active.
         """
-        here = isinstance(actor, Actor) or self._stored(actor, verb) is not None
+        here = self.present(actor, verb)
         stored = self._accounts.by_id(user_id)
         if stored is None and not here:
             return None

@@ -17,6 +17,7 @@ from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.owned import Owned, author
 from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
+from tektree._sync.services.viewers import Viewers
 from tektree._sync.services.views import Views
 from tektree.clock import Clock, read
 from tektree.errors import CorruptDocument, InvalidInput, NotFound
@@ -64,7 +65,8 @@ class Questions:
         self._areas = areas
         self._quotas = quotas
         self._permissions = Permissions(backends.accounts)
-        self._owned: Owned[Question] = Owned("question", store, self._permissions, clock)
+        self._viewers = Viewers(backends.connections)
+        self._owned: Owned[Question] = Owned("question", store, self._permissions, clock, self._viewers)
         self._clock = clock
         self._ids = ids
         self._pause = pause
@@ -182,7 +184,7 @@ class Questions:
         viewer, name = visibility.viewer(actor), inputs.text(slug, "slug", 1, 1_000)
         sought = slugs.sought(name)
         question = None if sought is None else self._questions.by_slug(sought)
-        if question is None or not self._owned.sees(viewer, question):
+        if not self._owned.shown(question, viewer) or question is None:
             raise NotFound("question", name)
         return self._looked_at(question, viewer)
 
@@ -207,6 +209,7 @@ class Questions:
         which, by = questions.listed(area, tag, author, status, order)
         scope = "questions", viewer.id or "", by, *[each or "" for each in which]
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = self._viewers.known(viewer)
         found = self._questions.page(which, by, self._owned.sight(viewer), before, most)
         return cursors.page(self._shown(found, viewer, which.area), *scope)
 
@@ -221,6 +224,7 @@ class Questions:
         viewer, words = visibility.viewer(actor), search.terms(text)
         scope = "questions.search", " ".join(words), viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
+        viewer = self._viewers.known(viewer)
         found = self._questions.search(words, self._owned.sight(viewer), before, most)
         return cursors.page(self._shown(found, viewer), *scope)
 
@@ -279,11 +283,14 @@ class Questions:
         return found._replace(items=tuple(items))
 
     def _seen_of(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
-        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read."""
+        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read, or
+        where it hangs on connections that were not read yet.
+        """
         if not ids:
             return ()
-        now = read(self._clock)
-        return {each.id for each in self._read(ids) if visibility.sees(viewer, matter_of(each, now))}
+        now, found = read(self._clock), self._read(ids)
+        viewer = self._viewers.before(found, viewer, now)
+        return {each.id for each in found if visibility.sees(viewer, matter_of(each, now))}
 
     def _read(self, ids: Sequence[str]) -> Sequence[Area]:
         with suppress(CorruptDocument):

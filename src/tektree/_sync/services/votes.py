@@ -16,6 +16,7 @@ from tektree._sync.services.counts import recounted
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.owned import Owned
 from tektree._sync.services.permissions import Permissions
+from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
 from tektree.errors import NotFound
 from tektree.models.accounts import Principal, User
@@ -50,7 +51,9 @@ class Votes:
         self._questions = questions
         self._answers = answers
         self._permissions = Permissions(backends.accounts)
-        self._asked: Owned[Question] = Owned("question", questions, self._permissions, clock)
+        self._asked: Owned[Question] = Owned(
+            "question", questions, self._permissions, clock, Viewers(backends.connections)
+        )
         self._clock = clock
         self._pause = pause
         self.contents: Contents[Vote] = Contents(
@@ -64,6 +67,7 @@ class Votes:
         nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden` for what is one's own, `Stale`.
         """
         by, (kind, id), wanted = roles.acting(actor), votes.target(target), votes.value(value)
+        self._permissions.present(by, "vote.cast")
         thing = self._seen(kind, id, visibility.viewer(by))
         roles.demand(by, "vote.cast", Owner(thing.created_by, "user"))
         author = thing.author or self._permissions.uid_of(thing.created_by)
@@ -96,9 +100,9 @@ class Votes:
         if kind == "question":
             return (self._asked.seen(id, viewer)).record
         stored = self._answers.by_id(id)
-        if stored is not None and stored.record.deleted_at is None:
-            with suppress(NotFound):
-                self._asked.seen(stored.record.question_id, viewer)
+        with suppress(NotFound):  # what is not there takes the same calls as what is hidden
+            self._asked.seen(id if stored is None else stored.record.question_id, viewer)
+            if stored is not None and stored.record.deleted_at is None:
                 return stored.record
         raise NotFound("answer", id)
 
