@@ -17,6 +17,7 @@ from tektree.models.base import (
     made,
     plain_text,
 )
+from tektree.models.content import Visibility
 from tektree.models.events import Posted
 
 __all__ = [
@@ -203,6 +204,8 @@ class User(Record):
     erased_at: Instant | None = None
     tier_version: Count | None = None
     """Of which version of the user's subscription the tier is. What comes of an earlier one is too late."""
+    profile_visibility: Visibility = "public"
+    """Who may see what is public of the user: everybody, their connections too, or nobody else."""
 
 
 class PublicUser(Value):
@@ -250,3 +253,4 @@ class ProfileFields(TypedDict, total=False):
     last_name: str
     bio: str | None
     avatar: str | None
+    profile_visibility: Visibility

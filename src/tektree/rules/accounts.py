@@ -37,8 +37,9 @@ from tektree.models.payloads.accounts import (
     UserTierChanged,
 )
 from tektree.models.payloads.base import Change
+from tektree.models.visibility import EVERY
 from tektree.policy import Accounts, Policy
-from tektree.rules import passwords, periods, tokens
+from tektree.rules import inputs, passwords, periods, tokens
 
 __all__ = [
     "INVITATION_FIELDS",
@@ -82,7 +83,7 @@ __all__ = [
 
 INVITATION_FIELDS: Final = ("email", "handle", "first_name", "last_name", "timezone")
 REGISTRATION_FIELDS: Final = (*INVITATION_FIELDS, "password")
-PROFILE_FIELDS: Final = ("first_name", "last_name", "bio", "avatar")
+PROFILE_FIELDS: Final = ("first_name", "last_name", "bio", "avatar", "profile_visibility")
 """What `edited` takes. The handle, the address and the time zone have calls of their own."""
 
 MOST_EMAIL: Final = 254
@@ -404,7 +405,7 @@ def refusal(user: User | None, policy: Accounts, *, readable: bool = True) -> st
 
 
 def public(user: User) -> PublicUser:
-    """What anybody may know of ``user``."""
+    """What whoever sees the profile of ``user`` may know of them."""
     return PublicUser(**{name: getattr(user, name) for name in PublicUser.model_fields})
 
 
@@ -415,6 +416,7 @@ _TAKEN_BY: Final[Mapping[str, Callable[[object], str | None]]] = {
     "last_name": lambda value: named(value, "last_name"),
     "bio": bio,
     "avatar": avatar,
+    "profile_visibility": lambda value: inputs.choice(value, "profile_visibility", EVERY),
 }
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from tektree.models.accounts import Role
+from tektree.models.accounts import Role, User
 from tektree.models.visibility import EVERY, Clause, Matter, Sight
 from tektree.rules import roles
 
-__all__ = ["ANYBODY", "Viewer", "sees", "sight", "undecided", "viewer"]
+__all__ = ["ANYBODY", "Viewer", "profile", "sees", "sight", "undecided", "viewer"]
 
 
 class Viewer(NamedTuple):
@@ -44,6 +44,11 @@ def viewer(actor: object) -> Viewer:
         return ANYBODY
     who = roles.acting(actor)
     return Viewer(who.id, who.role, None if who.role == "user" else frozenset())
+
+
+def profile(user: User) -> Matter:
+    """What decides who sees what is public of a user. Of who is erased, nobody sees anything."""
+    return Matter(user.id, user.profile_visibility, deleted=user.status in ("erasing", "erased"))
 
 
 def undecided(viewer: Viewer, matters: Iterable[Matter]) -> bool:

@@ -23,6 +23,7 @@ from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.hashing import AsyncHashing, Entropy
 from tektree._async.services.rate_limits import AsyncRateLimits
 from tektree._async.services.users import AsyncShownUsers, AsyncUsers
+from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
 from tektree.errors import (
@@ -43,6 +44,7 @@ from tektree.models.accounts import (
     PasswordHash,
     Principal,
     ProfileFields,
+    PublicUser,
     Purpose,
     RegistrationFields,
     Role,
@@ -52,7 +54,7 @@ from tektree.models.accounts import (
 from tektree.models.payloads import Payload, UserDeleted, UserLoginFailed
 from tektree.models.sessions import Account
 from tektree.policy import Policy
-from tektree.rules import accounts, inputs, passwords, roles, tokens
+from tektree.rules import accounts, inputs, passwords, roles, tokens, visibility
 from tektree.rules.passwords import Verdict
 
 __all__ = ["AsyncAccounts"]
@@ -88,6 +90,7 @@ class AsyncAccounts:
         self._shown = AsyncShownUsers(self.users, caches or AsyncCaches(None, policy, clock, ids))
         self._hashing = AsyncHashing(policy.passwords, entropy)
         self._exports = AsyncExports(backends, clock)
+        self._viewers = AsyncViewers(backends.connections)
         self._attempts = Attempts()
         self._handlers = handlers
         self._policy = policy
@@ -125,10 +128,10 @@ class AsyncAccounts:
         return await self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     async def get(self, user_id: str) -> User:
-        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`.
+        """The user of that id, erased ones as what is left of them, for the host: what a viewer may see is `profile`.
 
         Where there is a cache, from there, without password hash and tokens: as new as the last change that was told.
-        ``last_login_at`` and ``handle_claims`` may be as old as the cache.
+        ``last_login_at`` and ``handle_claims`` may be as old as the cache. Raises `InvalidInput`, `NotFound`.
         """
         return await self._shown.by_id(user_id)
 
@@ -142,6 +145,21 @@ class AsyncAccounts:
         if "@" in handle:
             raise NotFound("user", handle)
         return await self._sought(await self.users.called(accounts.identifier(handle), handle), handle)
+
+    async def profile(self, actor: Principal | User | None, user_id: str) -> PublicUser:
+        """What is public of a user, if the actor (None: who is not logged in) sees their profile.
+
+        Whose profile is for ``connections`` or ``private`` is `NotFound` to others, as who is not there or is erased.
+        As new as the last change. Raises `InvalidInput`, `NotFound`.
+        """
+        viewer, user = visibility.viewer(actor), None
+        with suppress(NotFound):
+            user = (await self.users.found(user_id)).user
+        if user is None or not visibility.sees(viewer, visibility.profile(user)):
+            viewer = await self._viewers.known(viewer)  # also for who is not there: it takes the same calls
+        if user is None or not visibility.sees(viewer, visibility.profile(user)):
+            raise NotFound("user", user_id)
+        return accounts.public(user)
 
     async def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -157,7 +175,8 @@ class AsyncAccounts:
         return Account(now.id, now.uid, now.tier, now.role, now.epoch, enabled)
 
     async def update_profile(self, /, actor: Principal | User, **given: Unpack[ProfileFields]) -> User:
-        """Sets what is given of one's own ``first_name``, ``last_name``, ``bio`` and ``avatar`` (an https URL).
+        """Sets what is given of one's own ``first_name``, ``last_name``, ``bio``, ``avatar`` (an https URL) and
+        ``profile_visibility`` (``public``, ``connections`` or ``private``: who sees all this).
 
         None clears a bio or an avatar. Raises `InvalidInput`, also for any other field; `NotFound`, `Forbidden` for
         who is disabled, `Stale` when the account keeps changing meanwhile.

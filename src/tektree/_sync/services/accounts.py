@@ -25,6 +25,7 @@ from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.hashing import Entropy, Hashing
 from tektree._sync.services.rate_limits import RateLimits
 from tektree._sync.services.users import ShownUsers, Users
+from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
 from tektree.errors import (
     BackendError,
@@ -44,6 +45,7 @@ from tektree.models.accounts import (
     PasswordHash,
     Principal,
     ProfileFields,
+    PublicUser,
     Purpose,
     RegistrationFields,
     Role,
@@ -53,7 +55,7 @@ from tektree.models.accounts import (
 from tektree.models.payloads import Payload, UserDeleted, UserLoginFailed
 from tektree.models.sessions import Account
 from tektree.policy import Policy
-from tektree.rules import accounts, inputs, passwords, roles, tokens
+from tektree.rules import accounts, inputs, passwords, roles, tokens, visibility
 from tektree.rules.passwords import Verdict
 
 __all__ = ["Accounts"]
@@ -89,6 +91,7 @@ class Accounts:
         self._shown = ShownUsers(self.users, caches or Caches(None, policy, clock, ids))
         self._hashing = Hashing(policy.passwords, entropy)
         self._exports = Exports(backends, clock)
+        self._viewers = Viewers(backends.connections)
         self._attempts = Attempts()
         self._handlers = handlers
         self._policy = policy
@@ -126,10 +129,10 @@ class Accounts:
         return self.users.insert(*accounts.new_user(asked, hash, id, uid, read(self._clock)))
 
     def get(self, user_id: str) -> User:
-        """The user of that id, erased ones as what is left of them. Raises `InvalidInput`, `NotFound`.
+        """The user of that id, erased ones as what is left of them, for the host: what a viewer may see is `profile`.
 
         Where there is a cache, from there, without password hash and tokens: as new as the last change that was told.
-        ``last_login_at`` and ``handle_claims`` may be as old as the cache.
+        ``last_login_at`` and ``handle_claims`` may be as old as the cache. Raises `InvalidInput`, `NotFound`.
         """
         return self._shown.by_id(user_id)
 
@@ -143,6 +146,21 @@ class Accounts:
         if "@" in handle:
             raise NotFound("user", handle)
         return self._sought(self.users.called(accounts.identifier(handle), handle), handle)
+
+    def profile(self, actor: Principal | User | None, user_id: str) -> PublicUser:
+        """What is public of a user, if the actor (None: who is not logged in) sees their profile.
+
+        Whose profile is for ``connections`` or ``private`` is `NotFound` to others, as who is not there or is erased.
+        As new as the last change. Raises `InvalidInput`, `NotFound`.
+        """
+        viewer, user = visibility.viewer(actor), None
+        with suppress(NotFound):
+            user = (self.users.found(user_id)).user
+        if user is None or not visibility.sees(viewer, visibility.profile(user)):
+            viewer = self._viewers.known(viewer)  # also for who is not there: it takes the same calls
+        if user is None or not visibility.sees(viewer, visibility.profile(user)):
+            raise NotFound("user", user_id)
+        return accounts.public(user)
 
     def account(self, uid: str) -> Account | None:
         """What counts of a user, by uid or by id, for who is let in: tier, role, epoch, and whether anybody is.
@@ -158,7 +176,8 @@ class Accounts:
         return Account(now.id, now.uid, now.tier, now.role, now.epoch, enabled)
 
     def update_profile(self, /, actor: Principal | User, **given: Unpack[ProfileFields]) -> User:
-        """Sets what is given of one's own ``first_name``, ``last_name``, ``bio`` and ``avatar`` (an https URL).
+        """Sets what is given of one's own ``first_name``, ``last_name``, ``bio``, ``avatar`` (an https URL) and
+        ``profile_visibility`` (``public``, ``connections`` or ``private``: who sees all this).
 
         None clears a bio or an avatar. Raises `InvalidInput`, also for any other field; `NotFound`, `Forbidden` for
         who is disabled, `Stale` when the account keeps changing meanwhile.
