@@ -6,12 +6,14 @@ is accepted, the answers and the log say what the question says, and everything 
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import pytest
 
 from tektree import Policy
+from tektree._async.backends.memory.answers import AsyncMemoryAnswers
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.sdk import memory_backends
 from tektree._async.services import contents
@@ -36,6 +38,23 @@ from tests.protocol.worlds import NOW, _copied, done
 POLICY = Policy(events={"drain": "relay"})
 MORE = ("areas", "follows", "questions", "answers")
 ADA, BEN = principal("ada"), principal("ben")
+
+
+class Watched(AsyncMemoryAnswers):
+    """Answers, and which of them came when their question took none, or was hidden from who answers."""
+
+    def __init__(self, questions: Any) -> None:
+        super().__init__()
+        self.questions = questions
+        self.late: list[str] = []
+
+    __module__ = AsyncMemoryAnswers.__module__  # so each world has a copy of its own
+
+    async def insert(self, record: Any, *more: Any) -> Any:
+        question = self.questions._stored[record.question_id].record
+        if question.status == "closed" or question.visibility != "public" or question.deleted_at is not None:
+            self.late.append(record.id)
+        return await super().insert(record, *more)
 
 
 class Tek(NamedTuple):
@@ -77,7 +96,8 @@ class Meeting:
 
     @cached_property
     def begun(self) -> tuple[AsyncBackends, dict[str, str]]:
-        base = memory_backends()
+        plain = memory_backends()
+        base = replace(plain, answers=Watched(plain.questions))
 
         async def begin() -> dict[str, str]:
             tek = services(base, 99)
@@ -125,6 +145,14 @@ class Played:
         done(plain.sweep())
         yield from self.agreed()
         yield from self.told()
+        if not any(end.struck for end in ends):
+            yield from self.refused()
+
+    def refused(self) -> Iterator[str]:
+        """Which answers are there that came too late. One whose process ended in between is not looked at again."""
+        for id in self.store.answers.late:
+            if self.store.answers._stored[id].record.deleted_at is None:
+                yield "an answer came too late"
 
     def agreed(self) -> Iterator[str]:
         """Where the answers, the question and the area part."""
@@ -189,7 +217,18 @@ def delete_question(tek: Tek, ids: Any) -> Awaitable[object]:
     return tek.questions.delete(ADA, ids["question"])
 
 
+def close(tek: Tek, ids: Any) -> Awaitable[object]:
+    return tek.questions.close(ADA, ids["question"])
+
+
+def post(tek: Tek, ids: Any) -> Awaitable[object]:
+    return tek.answers.post(BEN, ids["question"], AnswerDraft(body="c"))
+
+
 MEETINGS = {
+    "an answer comes while the question is closed": Meeting(post, close),
+    "an answer comes while the question is hidden": Meeting(post, hide),
+    "an answer comes while the question is deleted": Meeting(post, delete_question),
     "two accepts": Meeting(accept("a"), accept("b")),
     "an accept and an unaccept": Meeting(accept("a"), unaccept("a")),
     "an accept and a deletion": Meeting(accept("a"), delete("a")),
@@ -216,7 +255,7 @@ def explored(name: str, *strikes: Strike) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MEETINGS if name != "an accept and a deletion"])
 def test_two_processes(name: str) -> None:
-    """J33, J34."""
+    """E18, J33, J34."""
     explored(name)
 
 
@@ -231,6 +270,13 @@ def deletions_let_nothing_go(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     monkeypatch.setattr(AsyncAnswers, "_let_go", nothing)
+
+
+def nobody_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Any, *_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(AsyncAnswers, "_look_again", nothing)
 
 
 def acceptance_is_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +296,8 @@ def acceptance_is_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (deletions_let_nothing_go, "an accept and a deletion"),
         (acceptance_is_set_once, "an accept and an unaccept"),
+        (nobody_looks_again, "an answer comes while the question is closed"),
+        (nobody_looks_again, "an answer comes while the question is hidden"),
     ],
 )
 def test_what_is_done_wrong_is_found(

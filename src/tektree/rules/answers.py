@@ -27,14 +27,15 @@ from tektree.models.questions import Question
 from tektree.rules import content
 
 __all__ = [
-    "Candidate",
     "accepted",
     "announced",
+    "Candidate",
     "deleted",
     "edited",
     "fields",
     "posted",
     "restored",
+    "taking",
     "unaccepted",
     "updated",
 ]
@@ -55,10 +56,15 @@ def fields(given: Mapping[str, object]) -> dict[str, Any]:
     return content.fields(AnswerDraft, given, _FIELDS, _SAMPLE)
 
 
-def posted(draft: AnswerDraft, question: Question, id: str, by: Principal, now: datetime) -> Answer:
-    """A new answer. Raises `InvalidTransition` where the question is closed."""
+def taking(question: Question) -> None:
+    """Raises `InvalidTransition` where the question is closed."""
     if question.status == "closed":
         raise InvalidTransition("question", "is closed, and takes no answers; reopen it first")
+
+
+def posted(draft: AnswerDraft, question: Question, id: str, by: Principal, now: datetime) -> Answer:
+    """A new answer. Raises as `taking`."""
+    taking(question)
     return Answer(
         id=id,
         question_id=question.id,

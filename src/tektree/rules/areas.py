@@ -24,7 +24,6 @@ from tektree.models.payloads.areas import (
 from tektree.rules import content, slugs
 
 __all__ = [
-    "SEPARATOR",
     "above",
     "announced",
     "breadcrumbs",
@@ -32,11 +31,13 @@ __all__ = [
     "deleted",
     "edited",
     "fields",
+    "fitting",
     "followed",
     "lacking",
     "moved",
     "place",
     "restored",
+    "SEPARATOR",
     "shown",
     "updated",
 ]
@@ -118,9 +119,14 @@ def _attached(area_id: str | None, chain: Sequence[Area], below: int, deepest: i
     """The parent's id, where an area may hang with ``below`` levels under it. ``chain`` ends with the parent."""
     if any(each.id == area_id for each in chain):
         raise InvalidTransition("area", "cannot be moved below itself; choose a parent that is not below it")
-    if len(chain) + 1 + below > deepest:
-        raise InvalidTransition("area", f"would stand more than {deepest} levels deep; choose a parent further up")
+    fitting(len(chain), below, deepest)
     return chain[-1].id if chain else None
+
+
+def fitting(above: int, below: int, deepest: int) -> None:
+    """Raises `InvalidTransition` for an area that has too many levels above it and ``below`` it."""
+    if above + 1 + below > deepest:
+        raise InvalidTransition("area", f"would stand more than {deepest} levels deep; choose a parent further up")
 
 
 # -- its life ----------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_round_trips(world: World) -> None:
 
         posting = await sent(tek.answers.post(BEN, question.id, AnswerDraft(body="x")))
         assert posting == [
-            asked, who, "find subscriptions", f"aggregate {ANSWERS}", f"insert {ANSWERS}", *count, *tell,
+            asked, who, "find subscriptions", f"aggregate {ANSWERS}", f"insert {ANSWERS}", asked, *count, *tell,
             f"update {ANSWERS}",
         ]  # fmt: skip
         follows = [answered, asked, f"update {ANSWERS}", answered]

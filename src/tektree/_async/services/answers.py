@@ -1,10 +1,11 @@
 """Answers: posted, edited, accepted by the asker, deleted and restored. Who sees a question sees its answers."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Unpack
+from typing import Final, Unpack
 
 from tektree._async.ports.answers import AsyncAnswerRepository
 from tektree._async.ports.bundles import AsyncBackends
@@ -18,7 +19,7 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, NotFound
+from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.answers import Answer, AnswerDraft, AnswerFields
@@ -33,6 +34,8 @@ from tektree.rules.questions import ORDERS
 from tektree.rules.visibility import Viewer
 
 __all__ = ["AsyncAnswers"]
+
+_LOG: Final = logging.getLogger("tektree")
 
 _Change = tuple[Sequence[Answer], Callable[[Answer], Said]] | None
 
@@ -78,7 +81,9 @@ class AsyncAnswers:
     async def post(self, actor: Principal | User, question_id: str, draft: AnswerDraft) -> Answer:
         """Answers a question that the actor sees. It uses one unit of the quota ``answers``.
 
-        Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a closed question, `QuotaExhausted`.
+        The question is looked at again behind the write: where it was closed, deleted or hidden meanwhile, the answer
+        is deleted at once, and the unit is given back. Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a
+        closed question, `QuotaExhausted`.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AnswerDraft)
         question = (await self._asked.seen(question_id, visibility.viewer(by), "question_id")).record
@@ -87,7 +92,32 @@ class AsyncAnswers:
         answer = answers.posted(wanted, question, fresh_id(self._ids), by, read(self._clock))
         async with self._quotas.reserve(by, "answers"):
             stored = await self.contents.insert([answer], partial(answers.announced, uid=by.uid, asker=asker), by.uid)
+            await self._look_again(by, answer)
         return (await self.contents.follow(stored)).record
+
+    async def _look_again(self, by: Principal, answer: Answer) -> None:
+        """Deletes a new answer whose question takes none by now. Raises `InvalidTransition`, `NotFound`."""
+        try:
+            question = await self._asked.seen(answer.question_id, visibility.viewer(by), "question_id")
+            answers.taking(question.record)
+        except (InvalidTransition, NotFound):
+            await self._take_back(by, answer.id)
+            raise
+        except BackendError as error:  # the answer is there: it stays
+            _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
+
+    async def _take_back(self, by: Principal, answer_id: str) -> None:
+        async def reading() -> Stored[Answer]:
+            stored = await self._answers.by_id(answer_id)
+            if stored is None:
+                raise NotFound("answer", answer_id)
+            return stored
+
+        def decide(stored: Stored[Answer], now: datetime) -> _Change:
+            decided = answers.deleted(stored.record, by, by.uid, now)
+            return None if decided is None else ([decided[0]], lambda _: decided[1])
+
+        await self.contents.change(reading, decide, by.uid)
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AnswerFields]

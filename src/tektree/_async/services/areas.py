@@ -4,10 +4,12 @@
 and all below it are placed anew, each from what stands above it now, until nothing differs.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, Final, NamedTuple, Unpack
 
 from tektree._async.ports.areas import AsyncAreaRepository, AsyncFollowRepository
 from tektree._async.ports.bundles import AsyncBackends
@@ -20,7 +22,7 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
+from tektree.errors import BackendError, Conflict, InvalidTransition, NotFound, Stale, Unavailable
 from tektree.ids import Ids, derived_id, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
@@ -34,9 +36,19 @@ from tektree.rules.visibility import Viewer
 
 __all__ = ["AsyncAreas"]
 
+_LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
 _PLACED: Final = frozenset({"title", "visibility"})
 """What of an area shows in the breadcrumbs below it."""
+
+
+class _Hung(NamedTuple):
+    """An area that hangs somewhere: under what, what it hung under before, and whether it was moved."""
+
+    area: Area
+    chain: Sequence[Area]
+    before: str | None
+    moved: bool
 
 
 class AsyncAreas:
@@ -82,8 +94,9 @@ class AsyncAreas:
     async def create(self, actor: Principal | User, draft: AreaDraft) -> Area:
         """Makes an area, at the top or below one that the actor sees. It uses one unit of the quota ``areas``.
 
-        Its slug is made of its title. Raises `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it
-        would stand too deep, `QuotaExhausted`.
+        Its slug is made of its title. What stands above it is looked at again behind the write: where that was moved
+        too deep, deleted or hidden meanwhile, the area is deleted at once, and the unit is given back. Raises
+        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AreaDraft)
         await self._permissions.demand(by, "area.create", by.id)
@@ -92,7 +105,33 @@ class AsyncAreas:
         records = [content.renamed(area, slug) for slug in tried]
         async with self._quotas.reserve(by, "areas"):
             stored = await self.contents.insert(records, partial(areas.announced, uid=by.uid), by.uid)
+            if wanted.parent_id is not None:
+                await self._look_again(by, stored.record, wanted.parent_id)
         return await self._as_seen((await self.contents.follow(stored)).record, chain, visibility.viewer(by))
+
+    async def _look_again(self, by: Principal, area: Area, parent_id: str) -> None:
+        """Deletes a new area that cannot hang there by now. Raises `InvalidTransition`, `NotFound`."""
+        try:
+            chain = await self._chain_to(parent_id, visibility.viewer(by))
+            areas.fitting(len(chain), 0, self._deepest)
+        except (InvalidTransition, NotFound):
+            await self._take_back(by, area.id)
+            raise
+        except BackendError as error:  # the area is there: it stays
+            _LOG.warning("what stands above a new area was not looked at again: %s", error.code)
+
+    async def _take_back(self, by: Principal, area_id: str) -> None:
+        async def reading() -> Stored[Area]:
+            stored = await self._areas.by_id(area_id)
+            if stored is None:
+                raise NotFound("area", area_id)
+            return stored
+
+        def decide(stored: Stored[Area], now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
+            decided = areas.deleted(stored.record, by.id, by.uid, now)
+            return None if decided is None else ([decided[0]], lambda _: decided[1])
+
+        await self.contents.change(reading, decide, by.uid)
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
@@ -124,11 +163,25 @@ class AsyncAreas:
     async def move(self, actor: Principal | User, id: str, parent_id: str | None) -> Area:
         """Hangs an area below another one, or at the top (None), with all that stands below it.
 
-        Of moves that together would make a circle, at least one fails. Raises `InvalidInput`, `NotFound`, `Forbidden`,
-        `InvalidTransition` for a parent below the area itself and for what would stand too deep, `Stale` when the tree
-        keeps changing.
+        Of moves that together would make a circle, at least one fails. What is found to stand too deep behind the move,
+        because something came below it or moved above it meanwhile, is moved back. Raises `InvalidInput`, `NotFound`,
+        `Forbidden`, `InvalidTransition` for a parent below the area itself and for what would stand too deep, `Stale`
+        when the tree keeps changing.
         """
         by, viewer = roles.acting(actor), visibility.viewer(actor)
+        hung = await self._hang(by, id, parent_id)
+        if hung.moved:
+            try:
+                await self._fits(hung.area)
+            except InvalidTransition:
+                with suppress(Conflict, NotFound):
+                    await self._hang(by, id, hung.before, only_from=parent_id)
+                raise
+        return await self._as_seen(hung.area, hung.chain, viewer)
+
+    async def _hang(self, by: Principal, id: str, parent_id: str | None, *, only_from: str | None = None) -> "_Hung":
+        """Hangs an area elsewhere; with ``only_from``, if it still hangs there."""
+        viewer = visibility.viewer(by)
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._pause(attempt)
@@ -137,8 +190,8 @@ class AsyncAreas:
             chain = [each.record for each in above]
             uid, below = author(stored.record), await self._height(stored.record.id)
             decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
-            if decided is None:
-                return await self._as_seen(stored.record, chain, viewer)
+            if decided is None or only_from not in (None, stored.record.parent_id):
+                return _Hung(stored.record, chain, stored.record.parent_id, moved=False)
             new, said = decided
             try:
                 for each in above:  # all that was read is still so: else two moves might make a circle
@@ -146,8 +199,15 @@ class AsyncAreas:
                 written = await self.contents.swap(stored, [new], lambda _, said=said: said, by.uid)  # type: ignore[misc]
             except Stale:
                 continue
-            return await self._as_seen((await self.contents.follow(written)).record, chain, viewer)
+            area = (await self.contents.follow(written)).record
+            return _Hung(area, chain, stored.record.parent_id, moved=True)
         raise Stale("area", id)
+
+    async def _fits(self, area: Area) -> None:
+        """Raises `InvalidTransition` where an area stands too deep by now, or something below it."""
+        stored = await self._areas.by_id(area.id)
+        above = await self._above(area if stored is None else stored.record)
+        areas.fitting(len(above), await self._height(area.id), self._deepest)
 
     async def delete(self, actor: Principal | User, id: str) -> None:
         """Takes an area away, if no other stands below it; `restore` brings it back. What it earned is taken back.

@@ -5,10 +5,12 @@
 and all below it are placed anew, each from what stands above it now, until nothing differs.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Unpack
+from typing import Any, Final, NamedTuple, Unpack
 
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.areas import AreaRepository, FollowRepository
@@ -21,7 +23,7 @@ from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
-from tektree.errors import InvalidTransition, NotFound, Stale, Unavailable
+from tektree.errors import BackendError, Conflict, InvalidTransition, NotFound, Stale, Unavailable
 from tektree.ids import Ids, derived_id, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
@@ -35,9 +37,19 @@ from tektree.rules.visibility import Viewer
 
 __all__ = ["Areas"]
 
+_LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 30
 _PLACED: Final = frozenset({"title", "visibility"})
 """What of an area shows in the breadcrumbs below it."""
+
+
+class _Hung(NamedTuple):
+    """An area that hangs somewhere: under what, what it hung under before, and whether it was moved."""
+
+    area: Area
+    chain: Sequence[Area]
+    before: str | None
+    moved: bool
 
 
 class Areas:
@@ -81,8 +93,9 @@ class Areas:
     def create(self, actor: Principal | User, draft: AreaDraft) -> Area:
         """Makes an area, at the top or below one that the actor sees. It uses one unit of the quota ``areas``.
 
-        Its slug is made of its title. Raises `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it
-        would stand too deep, `QuotaExhausted`.
+        Its slug is made of its title. What stands above it is looked at again behind the write: where that was moved
+        too deep, deleted or hidden meanwhile, the area is deleted at once, and the unit is given back. Raises
+        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AreaDraft)
         self._permissions.demand(by, "area.create", by.id)
@@ -91,7 +104,33 @@ class Areas:
         records = [content.renamed(area, slug) for slug in tried]
         with self._quotas.reserve(by, "areas"):
             stored = self.contents.insert(records, partial(areas.announced, uid=by.uid), by.uid)
+            if wanted.parent_id is not None:
+                self._look_again(by, stored.record, wanted.parent_id)
         return self._as_seen((self.contents.follow(stored)).record, chain, visibility.viewer(by))
+
+    def _look_again(self, by: Principal, area: Area, parent_id: str) -> None:
+        """Deletes a new area that cannot hang there by now. Raises `InvalidTransition`, `NotFound`."""
+        try:
+            chain = self._chain_to(parent_id, visibility.viewer(by))
+            areas.fitting(len(chain), 0, self._deepest)
+        except (InvalidTransition, NotFound):
+            self._take_back(by, area.id)
+            raise
+        except BackendError as error:  # the area is there: it stays
+            _LOG.warning("what stands above a new area was not looked at again: %s", error.code)
+
+    def _take_back(self, by: Principal, area_id: str) -> None:
+        def reading() -> Stored[Area]:
+            stored = self._areas.by_id(area_id)
+            if stored is None:
+                raise NotFound("area", area_id)
+            return stored
+
+        def decide(stored: Stored[Area], now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
+            decided = areas.deleted(stored.record, by.id, by.uid, now)
+            return None if decided is None else ([decided[0]], lambda _: decided[1])
+
+        self.contents.change(reading, decide, by.uid)
 
     def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
@@ -123,11 +162,25 @@ class Areas:
     def move(self, actor: Principal | User, id: str, parent_id: str | None) -> Area:
         """Hangs an area below another one, or at the top (None), with all that stands below it.
 
-        Of moves that together would make a circle, at least one fails. Raises `InvalidInput`, `NotFound`, `Forbidden`,
-        `InvalidTransition` for a parent below the area itself and for what would stand too deep, `Stale` when the tree
-        keeps changing.
+        Of moves that together would make a circle, at least one fails. What is found to stand too deep behind the move,
+        because something came below it or moved above it meanwhile, is moved back. Raises `InvalidInput`, `NotFound`,
+        `Forbidden`, `InvalidTransition` for a parent below the area itself and for what would stand too deep, `Stale`
+        when the tree keeps changing.
         """
         by, viewer = roles.acting(actor), visibility.viewer(actor)
+        hung = self._hang(by, id, parent_id)
+        if hung.moved:
+            try:
+                self._fits(hung.area)
+            except InvalidTransition:
+                with suppress(Conflict, NotFound):
+                    self._hang(by, id, hung.before, only_from=parent_id)
+                raise
+        return self._as_seen(hung.area, hung.chain, viewer)
+
+    def _hang(self, by: Principal, id: str, parent_id: str | None, *, only_from: str | None = None) -> "_Hung":
+        """Hangs an area elsewhere; with ``only_from``, if it still hangs there."""
+        viewer = visibility.viewer(by)
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._pause(attempt)
@@ -136,8 +189,8 @@ class Areas:
             chain = [each.record for each in above]
             uid, below = author(stored.record), self._height(stored.record.id)
             decided = areas.moved(stored.record, chain, below, uid, read(self._clock), self._deepest)
-            if decided is None:
-                return self._as_seen(stored.record, chain, viewer)
+            if decided is None or only_from not in (None, stored.record.parent_id):
+                return _Hung(stored.record, chain, stored.record.parent_id, moved=False)
             new, said = decided
             try:
                 for each in above:  # all that was read is still so: else two moves might make a circle
@@ -145,8 +198,15 @@ class Areas:
                 written = self.contents.swap(stored, [new], lambda _, said=said: said, by.uid)  # type: ignore[misc]
             except Stale:
                 continue
-            return self._as_seen((self.contents.follow(written)).record, chain, viewer)
+            area = (self.contents.follow(written)).record
+            return _Hung(area, chain, stored.record.parent_id, moved=True)
         raise Stale("area", id)
+
+    def _fits(self, area: Area) -> None:
+        """Raises `InvalidTransition` where an area stands too deep by now, or something below it."""
+        stored = self._areas.by_id(area.id)
+        above = self._above(area if stored is None else stored.record)
+        areas.fitting(len(above), self._height(area.id), self._deepest)
 
     def delete(self, actor: Principal | User, id: str) -> None:
         """Takes an area away, if no other stands below it; `restore` brings it back. What it earned is taken back.
