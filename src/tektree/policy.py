@@ -495,9 +495,10 @@ class Reaction(Setting):
     ``to`` is the field of the payload with the uid of whom it is for. ``about`` is the kind of entity, whose id stands
     in the field of that name and ``_id``; without it, the first word of the event's type. ``by`` is the field with the
     uid of who did it: one's own doing gives nothing, and with ``each`` everybody's counts once. ``first`` is a field
-    that must be true for XP to be given for the first time. ``cache`` invalidates what is cached of the entity that it
-    is about, a user or a question; of a user it is that of ``to``. ``quota`` counts ``units`` of that quota as used,
-    also beyond its limit, or gives them back where they are below 0.
+    that must be true for XP to be given for the first time, ``when`` one that must be true for anything to follow.
+    ``cache`` invalidates what is cached of the entity that it is about, a user or a question; of a user it is that of
+    ``to``. ``quota`` counts ``units`` of that quota as used, also beyond its limit, or gives them back where they are
+    below 0.
     """
 
     effect: Literal["award", "reverse", "activity", "hide", "show", "cache", "quota"] = "award"
@@ -507,6 +508,7 @@ class Reaction(Setting):
     by: Name | None = None
     each: bool = False
     first: Name | None = None
+    when: Name | None = None
     quota: Name | None = None
     units: Annotated[int, Field(ge=-(10**9), le=10**9)] = 1
 
@@ -520,8 +522,8 @@ class Reaction(Setting):
             raise ValueError("quota must be given for the effect quota, and for nothing else")
         if self.units == 0 or (self.units != 1 and self.quota is None):
             raise ValueError("units must go with the effect quota, and must not be 0")
-        if self.effect in {"cache", "quota"} and (self.by or self.first):
-            raise ValueError(f"by and first do not go with the effect {self.effect}")
+        if self.effect in {"cache", "quota"} and (self.by or self.first or self.when):
+            raise ValueError(f"by, first and when do not go with the effect {self.effect}")
         return self
 
 
@@ -623,8 +625,14 @@ _REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = _joined(
         "area.deleted": (Reaction(effect="reverse", source="area_created"),),
         "area.restored": (Reaction(source="area_created"),),
         "question.asked": (Reaction(source="question_asked"),),
-        "question.deleted": (Reaction(effect="reverse", source="question_asked"),),
-        "question.restored": (Reaction(source="question_asked"),),
+        "question.deleted": (
+            Reaction(effect="reverse", source="question_asked"),
+            Reaction(effect="reverse", source="answer_chosen"),
+        ),
+        "question.restored": (
+            Reaction(source="question_asked"),
+            Reaction(source="answer_chosen", when="accepted"),
+        ),
         **_voted("question"),
         "answer.posted": (Reaction(source="answer_posted"),),
         "answer.deleted": (Reaction(effect="reverse", source="answer_posted"),),
@@ -747,6 +755,7 @@ _UNSET_WHEN_NONE: Final = frozenset(
         "about",
         "by",
         "first",
+        "when",
         "quota",
         "away",
     }

@@ -19,6 +19,7 @@ from tektree._async.services.creations import AsyncCreations
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.insights import AsyncInsights
 from tektree._async.services.leaderboards import AsyncLeaderboards
 from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.quotas import AsyncQuotas
@@ -160,11 +161,27 @@ class AsyncTekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+            if self._questions is not None and self._answers is not None:
+                self._questions.voted = self._answers.voted = self._votes.settle
         self._connections: AsyncConnections | None = None
         if backends.connections is not None:
             self._connections = AsyncConnections(backends, backends.connections, handlers, self.policy, clock)
             self.accounts.followers.leaving.append(self._connections.leave)
             sources += [self._connections.contents]
+        self._insights: AsyncInsights | None = None
+        if self._votes is not None and backends.insights is not None and backends.areas is not None:
+            self._insights = AsyncInsights(
+                backends,
+                backends.insights,
+                backends.areas,
+                self._votes,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            sources += [self._insights, self._insights.contents, self._insights.views]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
@@ -247,6 +264,15 @@ class AsyncTekTree:
         if self._connections is None:
             raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
         return self._connections
+
+    @property
+    def insights(self) -> AsyncInsights:
+        """Insights. Raises `ConfigurationError` where the storages have none."""
+        if self._insights is None:
+            raise ConfigurationError(
+                "backends", "keep no insights; give the bundle insights=, areas=, votes=, questions= and answers="
+            )
+        return self._insights
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

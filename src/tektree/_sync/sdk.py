@@ -20,6 +20,7 @@ from tektree._sync.services.creations import Creations
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.insights import Insights
 from tektree._sync.services.leaderboards import Leaderboards
 from tektree._sync.services.questions import Questions
 from tektree._sync.services.quotas import Quotas
@@ -161,11 +162,27 @@ class TekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+            if self._questions is not None and self._answers is not None:
+                self._questions.voted = self._answers.voted = self._votes.settle
         self._connections: Connections | None = None
         if backends.connections is not None:
             self._connections = Connections(backends, backends.connections, handlers, self.policy, clock)
             self.accounts.followers.leaving.append(self._connections.leave)
             sources += [self._connections.contents]
+        self._insights: Insights | None = None
+        if self._votes is not None and backends.insights is not None and backends.areas is not None:
+            self._insights = Insights(
+                backends,
+                backends.insights,
+                backends.areas,
+                self._votes,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            sources += [self._insights, self._insights.contents, self._insights.views]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
@@ -248,6 +265,15 @@ class TekTree:
         if self._connections is None:
             raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
         return self._connections
+
+    @property
+    def insights(self) -> Insights:
+        """Insights. Raises `ConfigurationError` where the storages have none."""
+        if self._insights is None:
+            raise ConfigurationError(
+                "backends", "keep no insights; give the bundle insights=, areas=, votes=, questions= and answers="
+            )
+        return self._insights
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -168,7 +168,9 @@ def edited(area: Area, changes: Mapping[str, Any], now: datetime) -> tuple[Area,
     new = area.evolve(**changes)
     if new == area:
         return None
-    return new.evolve(updated_at=now, revision=area.revision + 1), content.retitled(area, new, "area")
+    return new.evolve(updated_at=now, revision=area.revision + 1), content.retitled(
+        area, new, "area", open=content.open_to_all(new)
+    )
 
 
 def updated(old: Area, new: Area, uid: str) -> AreaUpdated:

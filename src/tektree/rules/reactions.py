@@ -158,7 +158,7 @@ def _known_fields(rule: Rule, catalog: Catalog) -> None:
     if rule.event_type not in catalog:  # a host's, which may be registered later
         return
     fields, reaction = catalog.kind(rule.event_type).fields, rule.reaction
-    named = (_named(rule),) if reaction.effect == "cache" else (reaction.to, reaction.by, reaction.first)
+    named = (_named(rule),) if reaction.effect == "cache" else (reaction.to, reaction.by, reaction.first, reaction.when)
     for field in named:
         if field is not None and field not in fields:
             raise InvalidPolicy(f"reactions.{rule.event_type}", f"names the field {field!r}, which its payload lacks")
@@ -198,7 +198,11 @@ def place(rule: Rule, event: Event) -> Place | None:
 
 
 def receiver(rule: Rule, event: Event) -> str | None:
-    """The uid of whom the reaction is for; None: nobody, because it is their own doing, or the event names nobody."""
+    """The uid of whom the reaction is for; None: nobody, because it is their own doing, the event names nobody, or
+    what the reaction asks for is not so.
+    """
+    if rule.reaction.when is not None and event.payload.get(rule.reaction.when) is not True:
+        return None
     uid = event.payload.get(rule.reaction.to)
     by = event.payload.get(rule.reaction.by) if rule.reaction.by else None
     return uid if isinstance(uid, str) and uid != by else None

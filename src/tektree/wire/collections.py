@@ -70,7 +70,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             " metadata payload",
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
             FOLLOWS: "_id area_id user_id uid active at",
-            VOTES: "_id target_type target_id user_id uid value at",
+            VOTES: "_id target_type target_id user_id uid value at lapsed",
             CONNECTIONS: "_id users uids asked blocked status at",
         }.items()
     }
@@ -179,6 +179,18 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("tags"),
             _index("featured -published_at"),
             _index("title:text body:text"),
+            _SLUGS,
+            _ours("slug"),  # of what was there before us
+            _ours("-published_at -_id"),  # lists, page by page: all, or of one thing that is sought
+            _ours("-like_count -_id"),
+            _ours("featured -published_at -_id"),
+            _ours("areas -published_at -_id"),
+            _ours("tags -published_at -_id"),
+            _ours("created_by -published_at -_id"),
+            _ours("co_authors -published_at -_id"),
+            _ours("created_by _id"),
+            _ours("created_by -submitted_at"),  # how many somebody published in a period
+            _ours("due", covers="due", above=0),  # whose publication is to be told
             _OUTBOX,
         ),
         GAMIFICATION_PROFILES: (
@@ -236,6 +248,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         ),
         VOTES: (
             _ours("target_id value"),  # how many votes a thing has
+            _ours("target_id _id"),  # the votes on a thing, page by page
             _ours("user_id _id"),  # all that somebody made, for an export
             _OUTBOX,
         ),

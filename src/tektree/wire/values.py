@@ -89,7 +89,7 @@ def count_from_text(key: str, text: str | bytes | None) -> int | None:
     return int(digits)
 
 
-_SCHEMA: Final = 2
+_SCHEMA: Final = 3
 """Raised when what is cached changes its meaning; values of another schema are misses."""
 _BEFORE: Final = f'{{"schema":{_SCHEMA},"record":'
 NONE_CACHED: Final = f"{_BEFORE}null}}"

@@ -9,7 +9,7 @@ from bson import ObjectId
 from tektree.errors import InvalidInput, NotFound, Stale
 from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, QUESTIONS
+from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, made
@@ -22,7 +22,7 @@ SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 @pytest.fixture(autouse=True)
 def indexed(world: World) -> None:
     """With the indexes of content as well."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, INSIGHTS))
 
 
 @pytest.mark.parametrize("check", checks("questions"))
@@ -92,7 +92,7 @@ def test_round_trips(world: World) -> None:
         find, areas = f"find {QUESTIONS}", f"find {AREAS}"
         tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {QUESTIONS}"]
         quota = ["find subscriptions", f"aggregate {QUESTIONS}"]
-        count = [areas, f"aggregate {QUESTIONS}", f"update {AREAS}"]
+        count = [areas, f"aggregate {QUESTIONS}", f"aggregate {INSIGHTS}", f"update {AREAS}"]
 
         async def sent(call: Any) -> list[str]:
             await call

@@ -79,7 +79,7 @@ def test_key_value_and_ttl_are_the_data_models(world: World) -> None:
         assert key.rpartition(":")[0] == model["key"].rpartition(":")[0]
         assert world.look.type(key) == "string" == model["type"].split()[0]
         stored = json.loads(world.look.get(key))
-        assert stored == {"schema": 2, "record": json.loads(record.model_dump_json())}
+        assert stored == {"schema": 3, "record": json.loads(record.model_dump_json())}
         assert model["ttl_seconds"] - 31 <= world.look.pttl(key) / 1000 <= model["ttl_seconds"]
     assert "password" not in world.look.get(cache_user(user.uid)).replace("password_changed_at", "")
     assert "planted" not in world.look.get(cache_user(user.uid))
@@ -201,7 +201,7 @@ def test_readers_never_get_what_was_invalidated_before_they_asked(world: World) 
 
 def of(**changes: Any) -> str:
     return json.dumps(
-        {"schema": 2, "record": json.loads(question().model_dump_json()) | changes}, separators=(",", ":")
+        {"schema": 3, "record": json.loads(question().model_dump_json()) | changes}, separators=(",", ":")
     )
 
 
@@ -211,8 +211,8 @@ BAD = [
     "null",
     "\x80\x04K\x01.",
     "[" * 100_000,
-    of().replace('"schema":2', '"schema":3'),
-    of().replace('"schema":2', '"schema":1'),
+    of().replace('"schema":3', '"schema":4'),
+    of().replace('"schema":3', '"schema":2'),
     of(visibility="all"),
     of(view_count=-1),
     of(view_count="1"),
@@ -290,7 +290,7 @@ def test_a_user_that_was_planted_with_a_hash_is_a_miss(world: World) -> None:
         tek = world.tek()
         user = await tek.accounts.register(email="ada@example.com", handle="ada", password="correct horse")
         record = json.loads(user.model_dump_json()) | {"password_hash": "$2b$12$planted", "role": "admin"}
-        world.look.set(cache_user(user.uid), json.dumps({"schema": 2, "record": record}, separators=(",", ":")))
+        world.look.set(cache_user(user.uid), json.dumps({"schema": 3, "record": record}, separators=(",", ":")))
         found = await tek.accounts.by_uid(user.uid)
         assert (found.role, found.password_hash) == ("user", None)
 

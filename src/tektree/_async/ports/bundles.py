@@ -11,6 +11,7 @@ from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.connections import AsyncConnectionRepository
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
+from tektree._async.ports.insights import AsyncInsightRepository
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
@@ -30,7 +31,8 @@ class AsyncBackends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, ``questions``, ``answers``, ``votes``, ``connections``; then ``tek.areas`` and the others say so.
+    ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
+    say so.
     """
 
     gamification: AsyncGamificationRepository
@@ -55,3 +57,4 @@ class AsyncBackends:
     answers: AsyncAnswerRepository | None = None
     votes: AsyncVoteRepository | None = None
     connections: AsyncConnectionRepository | None = None
+    insights: AsyncInsightRepository | None = None

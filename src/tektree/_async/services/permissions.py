@@ -18,15 +18,18 @@ class AsyncPermissions:
     def __init__(self, accounts: AsyncAccountRepository) -> None:
         self._accounts = accounts
 
-    async def demand(self, actor: Principal, verb: str, owner_id: str) -> None:
-        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns."""
+    async def demand(self, actor: Principal, verb: str, owner_id: str, *, co_author: bool = False) -> None:
+        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns.
+
+        ``co_author``: the actor has consented to be one.
+        """
         if owner_id == actor.id:
             roles.demand(actor, verb, Owner(actor.id, actor.role))
             return
         role = await self._role(actor, verb)
         owner = await self._accounts.by_id(owner_id)
         who = Principal(id=actor.id, uid=actor.uid, tier=actor.tier, role=role)
-        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
+        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role), co_author=co_author)
 
     async def _role(self, actor: Principal, verb: str) -> Role:
         user = await self._stored(actor, verb)

@@ -1,16 +1,15 @@
 """Questions: asked, edited, closed and found, by whom it may be."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final, Unpack
+from typing import Unpack
 
 from tektree._async.ports.areas import AsyncAreaRepository
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.services.contents import AsyncContents
-from tektree._async.services.counts import recounted
+from tektree._async.services.filing import AsyncFiling
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.owned import AsyncOwned, author
 from tektree._async.services.permissions import AsyncPermissions
@@ -18,16 +17,15 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.views import AsyncViews
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import CorruptDocument, InvalidInput, NotFound
+from tektree.errors import InvalidInput, NotFound
 from tektree.ids import Ids, fresh_id
 from tektree.models.accounts import Principal, User
-from tektree.models.areas import Area
 from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page, Slice
 from tektree.models.payloads import Payload
 from tektree.models.questions import Order, Question, QuestionDraft, QuestionFields, QuestionStatus
-from tektree.models.visibility import matter_of
+from tektree.models.votes import Votable
 from tektree.policy import Policy
 from tektree.rules import content, cursors, inputs, questions, roles, search, slugs, visibility
 from tektree.rules.questions import Decided
@@ -36,7 +34,6 @@ from tektree.rules.visibility import Viewer
 __all__ = ["AsyncQuestions"]
 
 _Change = tuple[Sequence[Question], Callable[[Question], Payload]] | None
-_AREAS: Final = "area"
 
 
 class AsyncQuestions:
@@ -60,19 +57,20 @@ class AsyncQuestions:
         pause: Callable[[int], Awaitable[None]] = async_backoff,
     ) -> None:
         self._questions = store
-        self._areas = areas
+        self._filing = AsyncFiling(backends, areas, clock, pause)
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
         self._owned: AsyncOwned[Question] = AsyncOwned("question", store, self._permissions, clock)
         self._clock = clock
         self._ids = ids
-        self._pause = pause
         self.views = AsyncViews(store.viewed)
         self.contents: AsyncContents[Question] = AsyncContents(
             "question", store, backends.events, handlers, policy, clock, self._after, pause
         )
         self.answered: Callable[[Stored[Question]], Awaitable[None]] | None = None
         """What answers have to do behind a change of a question."""
+        self.voted: Callable[[Votable, str], Awaitable[None]] | None = None
+        """What votes have to do behind a deletion or a restoration."""
 
     # -- asking and changing ------------------------------------------------------------------------------------------
 
@@ -140,7 +138,7 @@ class AsyncQuestions:
         return await self._decide(actor, id, "question.resolve", questions.resolved, reason)
 
     async def delete(self, actor: Principal | User, id: str) -> None:
-        """Takes a question away; `restore` brings it back. What asking it earned is taken back.
+        """Takes a question away; `restore` brings it back. What it earned its author is taken back, votes included.
 
         Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
@@ -153,7 +151,7 @@ class AsyncQuestions:
         await self._change(partial(self._owned.reached, by, id, "question.delete"), decide, by)
 
     async def restore(self, actor: Principal | User, id: str) -> Question:
-        """Brings a deleted question back as it was, and what asking it had earned.
+        """Brings a deleted question back as it was, and what it had earned its author.
 
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
@@ -252,10 +250,7 @@ class AsyncQuestions:
 
     async def _attachable(self, by: Principal, areas: Sequence[str], files: Sequence[str]) -> None:
         """Raises `NotFound` for an area that the actor does not see, `InvalidInput` for a file that is another's."""
-        seen = await self._seen_of(areas, visibility.viewer(by))
-        for area in areas:
-            if area not in seen:
-                raise NotFound(_AREAS, area)
+        await self._filing.demand(areas, visibility.viewer(by))
         if files and await self._questions.of_others(by.id, files):
             raise InvalidInput("files", "must be your own; one of them is somebody else's")
 
@@ -265,34 +260,17 @@ class AsyncQuestions:
         return await self._as_seen(question, viewer)
 
     async def _as_seen(self, question: Question, viewer: Viewer) -> Question:
-        seen = await self._seen_of(question.areas, viewer)
+        seen = await self._filing.seen(question.areas, viewer)
         return questions.shown(question, seen, own=viewer.id == question.created_by)
 
     async def _shown(self, found: Slice[Question], viewer: Viewer, area: str | None = None) -> Slice[Question]:
         """A page as ``viewer`` may see it. Raises `NotFound` for an ``area`` that they do not see."""
         named = {each for question in found.items for each in question.areas} | ({area} if area else set())
-        seen = await self._seen_of(sorted(named), viewer)
+        seen = await self._filing.seen(sorted(named), viewer)
         if area is not None and area not in seen:
-            raise NotFound(_AREAS, area)
+            raise NotFound("area", area)
         items = [questions.shown(each, seen, own=viewer.id == each.created_by) for each in found.items]
         return found._replace(items=tuple(items))
-
-    async def _seen_of(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
-        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read."""
-        if not ids:
-            return ()
-        now = read(self._clock)
-        return {each.id for each in await self._read(ids) if visibility.sees(viewer, matter_of(each, now))}
-
-    async def _read(self, ids: Sequence[str]) -> Sequence[Area]:
-        with suppress(CorruptDocument):
-            return [each.record for each in await self._areas.by_ids(ids)]
-        found: list[Area] = []
-        for id in ids:
-            with suppress(CorruptDocument):
-                stored = await self._areas.by_id(id)
-                found += [] if stored is None else [stored.record]
-        return found
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
@@ -301,10 +279,9 @@ class AsyncQuestions:
         affected: set[str] = set()
         for each in stored.left:
             affected |= questions.recounted(stored.record, each.event.event_type, each.event.payload)
-        for area_id in sorted(affected):
-            await recounted(self._areas, area_id, partial(self._content, area_id), self._pause)
+        await self._filing.recount(affected)
         if self.answered is not None:
             await self.answered(stored)
-
-    async def _content(self, area_id: str) -> dict[str, int]:
-        return {"content_count": await self._questions.in_area(area_id)}
+        types = {each.event.event_type for each in stored.left}
+        if self.voted is not None and not types.isdisjoint(("question.deleted", "question.restored")):
+            await self.voted("question", stored.record.id)

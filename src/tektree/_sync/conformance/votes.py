@@ -30,7 +30,7 @@ def vote(name: str, **more: Any) -> Vote:
     return Vote(**{**fields, **more})
 
 
-_VOTES: Final = Kind("votes", lambda backends: backends.votes, vote, {"value": -1, "at": later(1)})
+_VOTES: Final = Kind("votes", lambda backends: backends.votes, vote, {"value": -1, "at": later(1), "lapsed": True})
 
 
 def _store(backends: Backends) -> VoteRepository:
@@ -52,5 +52,25 @@ def votes_are_counted_as_they_are_now(backends: Backends) -> None:
     same("of nothing", store.of_target(derived_id("x")), Tally(0, 0))
 
 
-CHECKS: Final[tuple[Check, ...]] = (*documents.checks_of(_VOTES), votes_are_counted_as_they_are_now)
+def votes_on_a_thing_are_found(backends: Backends) -> None:
+    """``on_target`` gives the votes on one thing and no other, in pages, in the order of ids."""
+    store = _store(backends)
+    every = sorted([vote(name, value=value) for name, value in zip("abcd", (1, 0, -1, 1), strict=True)], key=_id)
+    for each in (*every, vote("e", target_id=derived_id("question", "other"))):
+        store.insert(each, [])
+    same("all", list(store.on_target(_TARGET, None, 9)), every)
+    same("a page", list(store.on_target(_TARGET, None, 3)), every[:3])
+    same("the next", list(store.on_target(_TARGET, every[2].id, 3)), every[3:])
+    same("on nothing", list(store.on_target(derived_id("x"), None, 9)), [])
+
+
+def _id(record: Vote) -> str:
+    return record.id
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *documents.checks_of(_VOTES),
+    votes_are_counted_as_they_are_now,
+    votes_on_a_thing_are_found,
+)
 RACES: Final[tuple[Race, ...]] = documents.races_of(_VOTES)

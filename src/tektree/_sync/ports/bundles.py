@@ -12,6 +12,7 @@ from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
+from tektree._sync.ports.insights import InsightRepository
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
@@ -31,7 +32,8 @@ class Backends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, ``questions``, ``answers``, ``votes``, ``connections``; then ``tek.areas`` and the others say so.
+    ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
+    say so.
     """
 
     gamification: GamificationRepository
@@ -56,3 +58,4 @@ class Backends:
     answers: AnswerRepository | None = None
     votes: VoteRepository | None = None
     connections: ConnectionRepository | None = None
+    insights: InsightRepository | None = None

@@ -13,6 +13,7 @@ from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
+from tektree._async.backends.mongo.insights import AsyncMongoInsights
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
 from tektree._async.backends.mongo.questions import AsyncMongoQuestions
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
@@ -65,6 +66,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         answers=AsyncMongoAnswers(found),
         votes=AsyncMongoVotes(found),
         connections=AsyncMongoConnections(found),
+        insights=AsyncMongoInsights(found),
     )
 
 

@@ -1,5 +1,6 @@
 """Votes in MongoDB."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -29,3 +30,11 @@ class AsyncMongoVotes(AsyncMongoDocuments[Vote]):
             found = await self._mongo.aggregate(self._documents, pipeline)
         counted = {each["_id"]: int(each["count"]) for each in found}
         return Tally(counted.get(1, 0), counted.get(-1, 0))
+
+    async def on_target(self, target_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        query: dict[str, Any] = {"target_id": ObjectId(target_id)}
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        with self._mongo.reading(VOTES):
+            found = self._documents.find(query).sort("_id", 1).limit(limit)
+            return [self._stored(document).record for document in await self._mongo.listed(found)]

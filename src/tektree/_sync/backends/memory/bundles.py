@@ -7,6 +7,7 @@ from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.connections import MemoryConnections
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
+from tektree._sync.backends.memory.insights import MemoryInsights
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
@@ -33,4 +34,5 @@ def memory_backends() -> Backends:
         answers=MemoryAnswers(),
         votes=MemoryVotes(),
         connections=MemoryConnections(),
+        insights=MemoryInsights(),
     )

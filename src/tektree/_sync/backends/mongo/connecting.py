@@ -15,6 +15,7 @@ from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
+from tektree._sync.backends.mongo.insights import MongoInsights
 from tektree._sync.backends.mongo.leaderboards import MongoLeaderboards
 from tektree._sync.backends.mongo.questions import MongoQuestions
 from tektree._sync.backends.mongo.setup import MongoSetup
@@ -66,6 +67,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         answers=MongoAnswers(found),
         votes=MongoVotes(found),
         connections=MongoConnections(found),
+        insights=MongoInsights(found),
     )
 
 

@@ -24,7 +24,7 @@ from tektree.models.visibility import Clause, Sight
 from tektree.models.words import BREAK
 from tektree.wire.documents import from_document, to_document, to_update
 
-__all__ = ["MongoDocuments", "behind", "searched", "seen", "spoken"]
+__all__ = ["MongoDocuments", "behind", "instant_of", "searched", "seen", "spoken"]
 
 R = TypeVar("R", bound=Value)
 
@@ -172,7 +172,7 @@ class MongoDocuments(Generic[R]):
                 records.append(self._stored(document).record)
             except CorruptDocument as corrupt:
                 damaged.append(corrupt)
-        last = _position(documents[limit - 1], by) if len(documents) > limit else None
+        last = self._place(documents[limit - 1], by) if len(documents) > limit else None
         return Slice(tuple(records), last, tuple(damaged))
 
     def _search(
@@ -184,7 +184,8 @@ class MongoDocuments(Generic[R]):
         """
         found = self._by_text(words, rest, by, limit)
         if found is None:
-            found = self._page({**searched(words, fields), **rest}, by, limit)
+            asked = [*searched(words, fields)["$and"], *rest.get("$and", ())]
+            found = self._page({**rest, "$and": asked}, by, limit)
             return found._replace(by="words")
         return found._replace(by="text")
 
@@ -202,6 +203,15 @@ class MongoDocuments(Generic[R]):
                 return None
         return self._slice(documents, by, limit)
 
+    def _place(self, document: Mapping[str, Any], by: str) -> Position | None:
+        """Where a document stands; None where that cannot be read, and then the list ends there."""
+        value, id = document.get(by), document.get("_id")
+        if isinstance(value, datetime):
+            value = (value - (_NAIVE if value.utcoffset() is None else _EPOCH)) // _MILLISECOND
+        if not isinstance(value, int) or isinstance(value, bool) or not isinstance(id, ObjectId):
+            return None
+        return int(value), str(id)
+
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
         version = whole(document, "_v", self._name)
         for name in _OURS:
@@ -212,16 +222,6 @@ class MongoDocuments(Generic[R]):
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:
     return tuple([Posted(event, to[at] if to else ()) for at, event in enumerate(events)])
-
-
-def _position(document: Mapping[str, Any], by: str) -> Position | None:
-    """Where a document stands; None where that cannot be read, and then the list ends there."""
-    value, id = document.get(by), document.get("_id")
-    if isinstance(value, datetime):
-        value = (value - (_NAIVE if value.utcoffset() is None else _EPOCH)) // _MILLISECOND
-    if not isinstance(value, int) or isinstance(value, bool) or not isinstance(id, ObjectId):
-        return None
-    return int(value), str(id)
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
@@ -249,11 +249,16 @@ def _clause(clause: Clause, now: datetime | None) -> Iterable[dict[str, Any]]:
         yield {**common, "co_authors": ObjectId(clause.co_author)}
 
 
+def instant_of(milliseconds: int) -> datetime:
+    """So many milliseconds after 1970 began."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
 def behind(before: Position | None, by: str, *, dated: bool = True) -> dict[str, Any]:
     """What stands behind a position in a list by this field, which is an instant or a number."""
     if before is None:
         return {}
-    at: Any = _EPOCH + before[0] * _MILLISECOND if dated else before[0]
+    at: Any = instant_of(before[0]) if dated else before[0]
     return {by: {"$lte": at}, "$nor": [{by: at, "_id": {"$gte": ObjectId(before[1])}}]}
 
 
