@@ -51,6 +51,7 @@ FLOORS = {
         "testing": f"{_PUBLIC} _async.conformance _sync.conformance pydantic hypothesis pytest",
         "activity": "__init__ errors models policy rules",
         "catalog": "models rules wire",
+        "sinks": "models _async.ports _sync.ports _async.services _sync.services",
         "_cli": f"{_PUBLIC} activity rich",
         "cli": "__init__ errors _cli",
         "__main__": "cli",

@@ -13,6 +13,7 @@ __all__ = [
     "ANSWERS",
     "AREAS",
     "DELIVERIES",
+    "EFFECTS",
     "EVENTS",
     "FIELDS",
     "FOLLOWS",
@@ -20,6 +21,7 @@ __all__ = [
     "INDEXES",
     "INSIGHTS",
     "Index",
+    "LEASES",
     "QUESTIONS",
     "SUBSCRIPTIONS",
     "USERS",
@@ -42,6 +44,10 @@ FOLLOWS: Final = "follows"
 """Ours: who follows which area."""
 VOTES: Final = "votes"
 """Ours: how users voted."""
+LEASES: Final = "leases"
+"""Ours: whose turn it is to bring events to a sink."""
+EFFECTS: Final = "effects"
+"""Ours: how far consumers got in the streams of events, and what it came to."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -68,12 +74,14 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
             FOLLOWS: "_id area_id user_id uid active at",
             VOTES: "_id target_type target_id user_id uid value at",
+            LEASES: "_id name partition token until due attempts failures",
+            EFFECTS: "_id name line number state until",
         }.items()
     }
 )
 """The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
 
-`DELIVERIES`, `FOLLOWS` and `VOTES` are collections of ours, with all of their fields.
+`DELIVERIES`, `FOLLOWS`, `VOTES`, `LEASES` and `EFFECTS` are collections of ours, with all of their fields.
 """
 
 
@@ -218,6 +226,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
                 "metadata.causation_id metadata.recorded_at", covers="metadata.causation_id"
             ),  # what followed from it
             _ours("_relay.until _relay.by", covers="_relay.by"),  # whose handlers may not have been called
+            _ours("_sinks", covers="_sinks"),  # what a sink does not have yet
             _ours("metadata.user_id -timestamp", covers="metadata.ip_address"),  # whose address an erasure takes out
         ),
         DELIVERIES: (
@@ -235,6 +244,8 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("user_id _id"),  # all that somebody made, for an export
             _OUTBOX,
         ),
+        LEASES: (),
+        EFFECTS: (_ours("until", covers="until", above=0),),  # what is kept for a while only
     }
 )
 """What each collection is indexed by: the data model's, then those that our queries and our guards need."""

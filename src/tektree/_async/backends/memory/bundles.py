@@ -7,6 +7,7 @@ from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMe
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.questions import AsyncMemoryQuestions
+from tektree._async.backends.memory.streams import AsyncMemoryEffects, AsyncMemoryLeases
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.backends.memory.votes import AsyncMemoryVotes
 from tektree._async.ports.bundles import AsyncBackends
@@ -30,4 +31,6 @@ def memory_backends() -> AsyncBackends:
         questions=AsyncMemoryQuestions(),
         answers=AsyncMemoryAnswers(),
         votes=AsyncMemoryVotes(),
+        leases=AsyncMemoryLeases(),
+        effects=AsyncMemoryEffects(),
     )

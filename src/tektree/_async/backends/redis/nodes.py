@@ -25,7 +25,7 @@ _MOVED: Final = re.compile(r"(MOVED|ASK) \d+ (.*):(\d+)$")
 _OURS: Final = re.compile(r"username|password|credential_provider|protocol|client_name|encoding|ssl|socket_(?!read)")
 """Settings of a cluster's client that hold for each connection."""
 
-Command = tuple[str | int, ...]
+Command = tuple[str | int | bytes, ...]
 
 
 class _Address(NamedTuple):
@@ -62,7 +62,7 @@ def _packed(commands: Sequence[Command]) -> bytes:
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))
         for each in command:
-            written = each.encode() if isinstance(each, str) else b"%d" % each
+            written = each.encode() if isinstance(each, str) else each if isinstance(each, bytes) else b"%d" % each
             parts.append(b"$%d\r\n%b\r\n" % (len(written), written))
     return b"".join(parts)
 

@@ -8,6 +8,7 @@ from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLo
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
+from tektree._sync.backends.memory.streams import MemoryEffects, MemoryLeases
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.backends.memory.votes import MemoryVotes
 from tektree._sync.ports.bundles import Backends
@@ -31,4 +32,6 @@ def memory_backends() -> Backends:
         questions=MemoryQuestions(),
         answers=MemoryAnswers(),
         votes=MemoryVotes(),
+        leases=MemoryLeases(),
+        effects=MemoryEffects(),
     )
