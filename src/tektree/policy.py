@@ -46,6 +46,8 @@ __all__ = [
     "XP",
 ]
 
+SinkName = Annotated[str, Field(max_length=32, pattern=r"^[a-z][a-z0-9_\-]*$")]
+
 UNLIMITED: Final = "unlimited"
 """How "no limit" is written in TOML and JSON; in Python it is None."""
 
@@ -476,7 +478,9 @@ class Events(Setting):
     ``drain``: whether a command brings its events to the log itself, or leaves that to a relay. ``deliver``: the same
     for calling handlers and reactions. A call that fails is tried ``attempts`` times in all, the second time after
     ``backoff`` seconds, then after twice as many, at most an hour. ``lease``: for how many seconds a delivery is left
-    to the process that began it. ``producer_id`` names this process in events.
+    to the process that began it. ``producer_id`` names this process in events. ``sinks`` are the names of those to whom
+    a relay brings every event; the same in all processes, for who tells an event marks it for them. ``boards`` and
+    ``caches``: whether a command writes the leaderboards, and reactions invalidate what is cached, or a consumer does.
     """
 
     drain: Literal["inline", "relay"] = "inline"
@@ -485,6 +489,15 @@ class Events(Setting):
     backoff: Annotated[int, Field(ge=1, le=3_600)] = 1
     lease: Annotated[int, Field(ge=1, le=86_400)] = 30
     producer_id: Annotated[str, Field(max_length=128)] = ""
+    boards: Literal["inline", "consumer"] = "inline"
+    caches: Literal["inline", "consumer"] = "inline"
+    sinks: Annotated[tuple[SinkName, ...], BeforeValidator(_tuple), Field(max_length=16)] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.sinks)) < len(self.sinks):
+            raise ValueError("sinks must be different names")
+        return self
 
 
 class Reaction(Setting):

@@ -8,6 +8,7 @@ from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.streams import AsyncMemoryEffects, AsyncMemoryStreams
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
@@ -21,6 +22,7 @@ from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.insights import AsyncInsights
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.publishing import STREAMS, AsyncStreamSink
 from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
@@ -66,7 +68,9 @@ class AsyncTekTree:
             raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
         read(clock)
         sessions = backends.sessions or AsyncMemorySessions()
-        self._backends = backends = replace(backends, sessions=sessions)
+        streams = backends.streams or AsyncMemoryStreams(clock)
+        beside = backends.stream_effects or AsyncMemoryEffects()
+        self._backends = backends = replace(backends, sessions=sessions, streams=streams, stream_effects=beside)
         self.policy = policy or Policy()
         """The numbers in force."""
         handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
@@ -183,6 +187,8 @@ class AsyncTekTree:
             )
             sources += [self._insights, self._insights.contents, self._insights.views]
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
+        if STREAMS in self.policy.events.sinks and backends.leases is not None:
+            relay.add(AsyncStreamSink(streams))
         self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions

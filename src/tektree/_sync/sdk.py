@@ -9,6 +9,7 @@ from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.streams import MemoryEffects, MemoryStreams
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
@@ -22,6 +23,7 @@ from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.insights import Insights
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.publishing import STREAMS, StreamSink
 from tektree._sync.services.questions import Questions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
@@ -67,7 +69,9 @@ class TekTree:
             raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
         read(clock)
         sessions = backends.sessions or MemorySessions()
-        self._backends = backends = replace(backends, sessions=sessions)
+        streams = backends.streams or MemoryStreams(clock)
+        beside = backends.stream_effects or MemoryEffects()
+        self._backends = backends = replace(backends, sessions=sessions, streams=streams, stream_effects=beside)
         self.policy = policy or Policy()
         """The numbers in force."""
         handlers = Handlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
@@ -184,6 +188,8 @@ class TekTree:
             )
             sources += [self._insights, self._insights.contents, self._insights.views]
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
+        if STREAMS in self.policy.events.sinks and backends.leases is not None:
+            relay.add(StreamSink(streams))
         self.events = Events(backends, handlers, relay, self.policy, clock, ids)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions

@@ -18,6 +18,7 @@ from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
+from tektree._sync.ports.streams import Effects, Leases, News, Streams
 from tektree._sync.ports.subscriptions import SubscriptionRepository
 from tektree._sync.ports.votes import VoteRepository
 
@@ -33,7 +34,9 @@ class Backends:
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
     ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
-    say so.
+    say so. ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
+    ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
+    where the log has to be asked.
     """
 
     gamification: GamificationRepository
@@ -59,3 +62,8 @@ class Backends:
     votes: VoteRepository | None = None
     connections: ConnectionRepository | None = None
     insights: InsightRepository | None = None
+    leases: Leases | None = None
+    effects: Effects | None = None
+    streams: Streams | None = None
+    stream_effects: Effects | None = None
+    news: Callable[[], News | None] | None = None

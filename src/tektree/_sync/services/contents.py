@@ -203,7 +203,7 @@ class Contents(Generic[R]):
         try:
             now = read(self._clock)
             for event, to in stored.left:
-                told, new = self._log.tell(event, self._handlers.posting([to], now) if to else None)
+                told, new = self._log.tell(event, self._handlers.posting([to], now))
                 if new and to:
                     lines += self._handlers.queue([told], [to])
             self._store.told(_id(stored.record), [each.event.event_id for each in stored.left])

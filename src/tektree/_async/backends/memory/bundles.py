@@ -9,6 +9,7 @@ from tektree._async.backends.memory.gamification import AsyncMemoryGamification,
 from tektree._async.backends.memory.insights import AsyncMemoryInsights
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.questions import AsyncMemoryQuestions
+from tektree._async.backends.memory.streams import AsyncMemoryEffects, AsyncMemoryLeases
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.backends.memory.votes import AsyncMemoryVotes
 from tektree._async.ports.bundles import AsyncBackends
@@ -34,4 +35,6 @@ def memory_backends() -> AsyncBackends:
         votes=AsyncMemoryVotes(),
         connections=AsyncMemoryConnections(),
         insights=AsyncMemoryInsights(),
+        leases=AsyncMemoryLeases(),
+        effects=AsyncMemoryEffects(),
     )

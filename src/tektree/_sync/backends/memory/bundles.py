@@ -10,6 +10,7 @@ from tektree._sync.backends.memory.gamification import MemoryGamification, Memor
 from tektree._sync.backends.memory.insights import MemoryInsights
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
+from tektree._sync.backends.memory.streams import MemoryEffects, MemoryLeases
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.backends.memory.votes import MemoryVotes
 from tektree._sync.ports.bundles import Backends
@@ -35,4 +36,6 @@ def memory_backends() -> Backends:
         votes=MemoryVotes(),
         connections=MemoryConnections(),
         insights=MemoryInsights(),
+        leases=MemoryLeases(),
+        effects=MemoryEffects(),
     )
