@@ -99,9 +99,10 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     rules = [Rule(event_type, each) for event_type, reactions in policy.reactions.items() for each in reactions]
     names: set[str] = set()
     for rule in rules:
-        if rule.name in names:
+        name = rule.name
+        if name in names:
             raise InvalidPolicy(f"reactions.{rule.event_type}", "has the same effect twice")
-        names.add(rule.name)
+        names.add(name)
         if rule.reaction.effect == "cache" and rule.kind not in _KINDS:
             raise InvalidPolicy(
                 f"reactions.{rule.event_type}", f"there is no cache of {rule.kind!r}; say about = {' or '.join(_KINDS)}"
@@ -116,14 +117,20 @@ def check(rules: Iterable[Rule], handlers: Mapping[str, tuple[str, Sequence[str]
 
     ``handlers`` are the pattern of each handler, and the types that it says it emits.
     """
-    steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(rule.tells)]
-    steps += [(pattern, name, tells) for name, (pattern, emits) in handlers.items() for tells in emits]
+    steps: dict[str, list[tuple[str, str]]] = {}
+    for rule in rules:
+        if rule.tells:
+            name = rule.name
+            steps.setdefault(rule.event_type, []).extend([(tells, name) for tells in sorted(rule.tells)])
+    for name, (pattern, emits) in handlers.items():
+        steps.setdefault(pattern, []).extend([(tells, name) for tells in emits])
+    wide = [pattern for pattern in steps if pattern.endswith("*")]
     behind = {
-        told: [(tells, name) for pattern, name, tells in steps if fits(pattern, told)]
-        for told in dict.fromkeys([tells for _, _, tells in steps])
+        told: [step for pattern in (told, *wide) if fits(pattern, told) for step in steps.get(pattern, ())]
+        for told in dict.fromkeys([tells for first in steps.values() for tells, _ in first])
     }
-    for start in dict.fromkeys([pattern for pattern, _, _ in steps]):
-        path = _way_back(start, [(tells, name) for pattern, name, tells in steps if pattern == start], behind)
+    for start, first in steps.items():
+        path = _way_back(start, first, behind)
         if path:
             raise InvalidPolicy("reactions", f"go round in a circle: {' → '.join(path)}")
 

@@ -231,7 +231,7 @@ class AsyncAnswers:
             decided = step(stored.record, candidate, stored.record.author or "", now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await self._of_questions.change(reading, decide, candidate.author)
+        await self._of_questions.change(reading, decide, candidate.author, finish=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -213,7 +213,7 @@ class AsyncInsights:
                 continue
             if changed:
                 return stored, handing[0] is not None
-            return await self.contents.follow(stored), stored.record.submitted_at in unknown - {None}
+            return stored, stored.record.submitted_at in unknown - {None}
         raise AssertionError("the last attempt has returned, or raised")
 
     async def unpublish(self, actor: Principal | User, id: str) -> Insight:

@@ -174,7 +174,7 @@ class AsyncVotes:
             new = votes.settled(old, deleted=found[-1].deleted_at is not None)
             return None if new is None else ([new], lambda vote: votes.said(thing, author, old, vote))
 
-        await self.contents.change(reading, decide, vote.uid)
+        await self.contents.change(reading, decide, vote.uid, finish=False)
 
     async def _after(self, stored: Stored[Vote]) -> None:
         """Counts the votes on the thing anew, and lets this one count only if the thing is there."""

@@ -230,7 +230,7 @@ class Answers:
             decided = step(stored.record, candidate, stored.record.author or "", now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self._of_questions.change(reading, decide, candidate.author)
+        self._of_questions.change(reading, decide, candidate.author, finish=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

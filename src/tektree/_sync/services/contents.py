@@ -93,10 +93,14 @@ class Contents(Generic[R]):
         decide: Decide[R],
         by: str,
         dated: Callable[[R], datetime] | None = None,
+        *,
+        finish: bool = True,
     ) -> tuple[Stored[R], bool]:
         """Changes a record as it is now, and does what follows. Whoever changed it in between makes us read again.
 
-        What is told of it happens now, or when the record, as it becomes, says by ``dated``.
+        What is told of it happens now, or when the record, as it becomes, says by ``dated``. Where nothing is to be
+        changed, what was left to do of it is done: so a command that was cut off is finished by its repetition. Not
+        without ``finish``: that is for what is itself a part of what follows.
 
         Gives it back, and whether it was changed. Raises what ``reading`` and ``decide`` raise, and `Stale` when it
         keeps changing.
@@ -109,7 +113,7 @@ class Contents(Generic[R]):
             id = _id(stored.record)
             decided = decide(stored, read(self._clock))
             if decided is None:
-                return stored, False
+                return self.follow(stored) if finish else stored, False
             try:
                 written = self.swap(stored, *decided, by, dated)
             except Stale:

@@ -214,7 +214,7 @@ class Insights:
                 continue
             if changed:
                 return stored, handing[0] is not None
-            return self.contents.follow(stored), stored.record.submitted_at in unknown - {None}
+            return stored, stored.record.submitted_at in unknown - {None}
         raise AssertionError("the last attempt has returned, or raised")
 
     def unpublish(self, actor: Principal | User, id: str) -> Insight:

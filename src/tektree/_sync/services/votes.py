@@ -175,7 +175,7 @@ class Votes:
             new = votes.settled(old, deleted=found[-1].deleted_at is not None)
             return None if new is None else ([new], lambda vote: votes.said(thing, author, old, vote))
 
-        self.contents.change(reading, decide, vote.uid)
+        self.contents.change(reading, decide, vote.uid, finish=False)
 
     def _after(self, stored: Stored[Vote]) -> None:
         """Counts the votes on the thing anew, and lets this one count only if the thing is there."""
