@@ -1,5 +1,6 @@
 """Questions on each driver: the promises of their port, and what is sent."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from bson import ObjectId
 
 from tektree.errors import InvalidInput, NotFound, Stale
-from tektree.models.questions import QuestionDraft
+from tektree.models.questions import Question, QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS
 from tests.backends.mongo.test_areas import without_reactions
@@ -153,5 +154,31 @@ def test_what_was_there_before_is_adopted(world: World) -> None:
         assert (await tek.questions.by_slug(BEN, slug)).id == (await tek.questions.by_slug(BEN, "new")).id
         stored = world.look[QUESTIONS].find_one({})
         assert (stored["theirs"], stored["author"], stored["_v"], len(stored["areas"])) == (7, owner.uid, 1, 2)
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_of_edits_at_once_one_holds_and_the_others_must_look(world: World) -> None:
+    """J10: based on one revision, one of them is made; of those based on none, none is lost in silence."""
+
+    async def scenario(world: World) -> None:
+        teks = [world.tek(policy=without_reactions()) for _ in range(2)]
+        question = await teks[0].questions.ask(ADA, QuestionDraft(title="How?", body="b"))
+        for based in (question.revision, None):
+            calls = [
+                teks[at % 2].questions.edit(ADA, question.id, body=f"{based} {at}", revision=based) for at in range(6)
+            ]
+            before = await teks[0].questions.get(ADA, question.id)
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            made = [each for each in ends if not isinstance(each, Stale)]
+            assert all(isinstance(each, Question) for each in made), ends
+            now = await teks[0].questions.get(ADA, question.id)
+            assert now.revision - before.revision == len(made) >= 1
+            assert now.body in [each.body for each in made]
+            if based is not None:
+                assert len(made) == 1
+        told = world.look[EVENTS].count_documents({"event_type": "question.updated"})
+        assert told == now.revision - question.revision
 
     world.run(scenario)
