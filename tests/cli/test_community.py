@@ -73,7 +73,7 @@ def everything(tek: TekTree, users: Iterable[str]) -> dict[str, Any]:
         found[f"profile {user_id}"] = profile
         found[f"rows {user_id}"] = list(ports.ledger.rows(user_id, 0, 10**6))
         found[f"user {user_id}"] = ports.accounts.by_id(user_id)
-        for port in ("areas", "questions", "answers", "votes", "follows"):
+        for port in ("areas", "questions", "answers", "votes", "follows", "connections"):
             found[f"{port} {user_id}"] = [
                 getattr(ports, port).by_id(each.id) for each in getattr(ports, port).of_user(user_id, None, 10**6)
             ]
@@ -214,6 +214,7 @@ SMALL = [
     {"kind": "vote", "by": "ada", "answer": "a", "value": 1},
     {"kind": "accept", "by": "ada", "answer": "a"},
     {"kind": "follow", "by": "ben", "area": "db"},
+    {"kind": "connection", "by": "ben", "with": "ada"},
 ]
 SMALL = [{"at": f"2026-01-05T09:0{number}:00Z", **each} for number, each in enumerate(SMALL)]
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -415,7 +416,8 @@ def test_a_line_without_end_and_what_is_no_text() -> None:
 
 
 def test_a_user_sets_a_password_by_a_reset() -> None:
-    importing = imported(SMALL)
+    enter("memory")
+    importing = fed(CommunityImport.in_memory(Policy(passwords={"bcrypt_cost": 10})), SMALL)
     token = importing.tek.accounts.request_password_reset("ada@example.com")
     assert token is not None
     importing.tek.accounts.reset_password(token, "correct horse battery")
