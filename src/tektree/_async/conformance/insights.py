@@ -257,7 +257,7 @@ async def what_was_published_is_counted(backends: AsyncBackends) -> None:
     same("after it left", [await store.in_area(each) for each in (a, b)], [1, 1])
 
 
-async def what_is_due_is_found(backends: AsyncBackends) -> None:
+async def plans_that_are_due_are_found(backends: AsyncBackends) -> None:
     """``due`` gives what is by then, what waits longest first; neither what is later, nor deleted, nor was told."""
     await _put(
         backends,
@@ -298,7 +298,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_page_of_insights_is_full_of_what_is_seen,
     insights_are_found_by_words,
     what_was_published_is_counted,
-    what_is_due_is_found,
+    plans_that_are_due_are_found,
     views_of_insights_add_up,
 )
 RACES: Final[tuple[Race, ...]] = documents.races_of(_INSIGHTS)
