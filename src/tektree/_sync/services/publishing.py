@@ -164,6 +164,8 @@ class Publisher:
             if not events:
                 break
             found = self._publish(sink, events, token, again, one_by_one)
+            if found is None:
+                break
             one_by_one = ()
             total = Turn(total.published + found.published, total.failed + found.failed, total.dead + found.dead)
             now = read(self._clock)
@@ -181,14 +183,17 @@ class Publisher:
         token: str,
         again: bool,
         one_by_one: Collection[int],
-    ) -> Turn:
-        """Brings the events there; then, and only then, takes their marks off."""
+    ) -> Turn | None:
+        """Brings the events there; then, and only then, takes their marks off.
+
+        None: it took too long. Whose turn it is now does the same, and what it does counts.
+        """
         left = self._brought(sink, events, again, one_by_one)
         if left:
             now = read(self._clock)
             mine = self._leases.renew(sink.name, token, now, now + self._lease)
             if any(partition_of(each.line) not in mine for each in left):
-                return Turn()  # it took too long: whose turn it is now does the same, and what it does counts
+                return None
             self._deliveries.add(left)
         self._log.published(sink.name, [event.event_id for event in events])
         dead = [each for each in left if each.state == "dead"]
