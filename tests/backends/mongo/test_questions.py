@@ -1,17 +1,22 @@
 """Questions on each driver: the promises of their port, and what is sent."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
+import fakeredis
 import pytest
 from bson import ObjectId
 
+from tektree import AsyncTekTree, TekTree
+from tektree._async.backends.redis.connecting import with_redis as async_with_redis
+from tektree._sync.backends.redis.connecting import with_redis
 from tektree.errors import InvalidInput, NotFound, Stale
 from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
 from tests.content.test_areas import ADA, BEN, made
 from tests.content.worlds import POLICY, enrolled, refused
 from tests.records import sample
@@ -114,6 +119,40 @@ def test_round_trips(world: World) -> None:
             (lambda: tek.questions.close(ADA, bare.id), [find, f"update {QUESTIONS}", *tell]),
         ):
             assert await sent(call()) == expected
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_what_is_cached_costs_redis_one_command_and_mongodb_none(world: World) -> None:
+    """But for the areas that it names: who sees them is read each time."""
+
+    async def scenario(world: World) -> None:
+        heard, trips = Heard(), list[str]()
+        plain = world.tek(policy=without_reactions())
+        area = await made(plain, "Go")
+        bare = await plain.questions.ask(ADA, QuestionDraft(title="Bare", body="x"))
+        filed = await plain.questions.ask(ADA, QuestionDraft(title="Filed", body="x", areas=[area.id]))
+        redis = (fakeredis.FakeAsyncRedis if world.is_async else fakeredis.FakeRedis)()
+        connected = async_with_redis if world.is_async else with_redis
+        backends = connected(world.backends(world.client(event_listeners=[heard])), redis)
+        nodes = backends.caches._redis._nodes
+        exchange = nodes.exchange
+
+        def counting(commands: Any, about: str) -> Any:
+            trips.extend([str(command[0]) for command in commands])
+            return exchange(commands, about)
+
+        nodes.exchange = counting
+        tek: Any = AsyncTekTree(backends) if world.is_async else Awaited(TekTree(backends))
+        for question, areas in ((bare, []), (filed, [f"find {AREAS}"])):
+            await tek.questions.get(BEN, question.id)
+            assert heard.names() == [f"find {QUESTIONS}", *areas]
+            trips.clear()
+            for viewer in (BEN, None, ADA):
+                assert (await tek.questions.get(viewer, question.id)).title == question.title
+            assert (heard.names(), trips) == (areas * 3, ["GET"] * 3)
+        await (redis.aclose() if world.is_async else asyncio.to_thread(redis.close))
 
     world.run(scenario)
 

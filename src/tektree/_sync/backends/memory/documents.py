@@ -2,7 +2,7 @@
 """Documents that carry their events, in dictionaries: by id, by every slug, and in the lists that they are read in."""
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from typing import Any, Final, Generic, TypeVar
@@ -131,6 +131,7 @@ class MemoryDocuments(Generic[R]):
         self._owners: dict[str, str] = {}
         self._shelves = Shelves()
         self._words = Words()
+        self._ids: list[str] = []
 
     # -- what a kind says of itself -----------------------------------------------------------------------------------
 
@@ -219,6 +220,19 @@ class MemoryDocuments(Generic[R]):
 
     def by_id(self, id: str) -> Stored[R] | None:
         return self._stored.get(id)
+
+    def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[R]]:
+        with self._lock:
+            return [self._stored[id] for id in dict.fromkeys(ids) if id in self._stored]
+
+    def every(self, after: str | None, limit: int) -> Slice[Stored[R]]:
+        with self._lock:
+            if len(self._ids) < len(self._stored):  # nothing is ever taken away
+                self._ids = sorted(self._stored)
+            begin = 0 if after is None else bisect_right(self._ids, after)
+            ids = self._ids[begin : begin + limit]
+            last = (0, ids[-1]) if begin + limit < len(self._ids) else None
+            return Slice(tuple([self._stored[id] for id in ids]), last)
 
     def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
         with self._lock:
