@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import fakeredis
@@ -9,12 +10,13 @@ import pytest
 from bson import ObjectId
 
 from tektree import AsyncTekTree, TekTree
+from tektree._async.backends.mongo.questions import _asked
 from tektree._async.backends.redis.connecting import with_redis as async_with_redis
 from tektree._sync.backends.redis.connecting import with_redis
 from tektree.errors import InvalidInput, NotFound, Stale
-from tektree.models.questions import QuestionDraft
+from tektree.models.questions import QuestionDraft, QuestionFilter
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS
+from tektree.wire.collections import AREAS, EVENTS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
 from tests.content.test_areas import ADA, BEN, made
@@ -121,6 +123,46 @@ def test_round_trips(world: World) -> None:
             assert await sent(call()) == expected
 
     world.run(scenario)
+
+
+@pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, REAL)
+def test_every_list_is_one_query_in_the_order_of_an_index(world: World) -> None:
+    """G2: each combination of filters and each order, first page and next, whoever asks: no skip, nothing sorted."""
+
+    async def scenario(world: World) -> list[tuple[str, dict[str, Any]]]:
+        heard = Heard()
+        plain = world.tek(policy=without_reactions())
+        area = await made(plain, "Go")
+        for at in range(2):
+            await plain.questions.ask(ADA, QuestionDraft(title=f"Q{at}", body="x", areas=[area.id], tags=["t"]))
+        tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
+        filters = {"area": area.id, "tag": "t", "author": ADA.id, "status": "open"}
+        for chosen in [which for size in range(5) for which in combinations(filters.items(), size)]:
+            for order, viewer in (("newest", None), ("most_voted", BEN)):
+                one = await tek.questions.list(viewer, **dict(chosen), order=order, limit=1)
+                two = await tek.questions.list(viewer, **dict(chosen), order=order, limit=1, after=one.next)
+                assert (len(one), len(two), two.next) == (1, 1, None), chosen
+                assert heard.names() == [f"find {QUESTIONS}", f"find {AREAS}"] * 2
+        return heard.commands
+
+    world.run(scenario)
+
+
+ORDERS = {"newest": "created_at", "most_voted": "upvote_count"}
+
+
+@pytest.mark.lanes(PYMONGO, REAL)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_list_of_one_thing_is_served_by_an_index(world: World, order: Any) -> None:
+    """Of what is sought an index leads to it; an index has each order, and of what is sought the newest."""
+    for which in ({"area": "a" * 24}, {"tag": "t"}, {"author": "a" * 24}, {"status": "open"}, {}):
+        query = _asked(QuestionFilter(**which))
+        asked = {"find": QUESTIONS, "filter": query, "sort": {ORDERS[order]: -1, "_id": -1}}
+        plan = repr(world.look.command("explain", asked, verbosity="queryPlanner")["queryPlanner"]["winningPlan"])
+        assert "COLLSCAN" not in plan
+        assert "IXSCAN" in plan
+        keys = [[(name, 1) for name in query] if order == "newest" else [], [(ORDERS[order], -1), ("_id", -1)]]
+        assert [*keys[0], *keys[1]] in [[*index.keys] for index in INDEXES[QUESTIONS]]
 
 
 @SERVERS
