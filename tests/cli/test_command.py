@@ -33,18 +33,8 @@ def test_the_version(run: Run) -> None:
 
 
 COMMANDS = (
-    *(
-        "demo",
-        "import-activity",
-        "import-community",
-        "setup",
-        "check",
-        "verify",
-        "recount",
-        "rebuild",
-        "relay",
-        "doctor",
-    ),
+    *("demo", "import-activity", "import-community", "setup", "check"),
+    *("verify", "recount", "rebuild", "relay", "doctor"),
 )
 NEEDING = ("setup", "check", "verify", "recount", "rebuild", "relay --once")
 """Those that make no sense in memory."""
