@@ -16,7 +16,7 @@ from tektree.ids import user_id_of
 from tektree.models.areas import AreaDraft
 from tektree.models.gamification import Divergence, Verification
 from tektree.models.questions import QuestionDraft
-from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, QUESTIONS, VOTES
+from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, VOTES
 from tests.cli.conftest import Database, Run
 from tests.lanes import enter
 
@@ -133,12 +133,12 @@ def test_a_row_that_was_changed_or_cannot_be_read_is_told_and_the_others_are_cou
 
 
 def test_recount_names_what_is_wrong_and_mends_it(run: Run, indexed: Database) -> None:
-    indexed.world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES))
+    indexed.world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, INSIGHTS, VOTES))
     tek = indexed.world.sync_tek()
     ada = Principal(ADA, "usr_ada")
     area = tek.areas.create(ada, AreaDraft(title="Go"))
     tek.questions.ask(ada, QuestionDraft(title="How?", body="b", areas=[area.id]))
-    good = "all counts hold; area: 1, question: 1, answer: 0\n"
+    good = "all counts hold; area: 1, question: 1, answer: 0, insight: 0\n"
     assert run("recount", "--mongo", indexed.uri) == (0, good, "")
     indexed.look[AREAS].update_one({}, {"$set": {"content_count": 7, "breadcrumbs": "Else\x1b[31m"}})
     code, out, err = run("recount", "--mongo", indexed.uri)
