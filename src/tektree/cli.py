@@ -114,6 +114,12 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _recount(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mend", action="store_true", help="set right what is wrong; otherwise nothing is written")
+    _mongo(parser)
+    _json(parser)
+
+
 def _rebuild(parser: argparse.ArgumentParser) -> None:
     _user(parser)
     parser.add_argument("--week", metavar="WEEK", help="also the board of this ISO week, such as 2025-W50")
@@ -234,6 +240,15 @@ _COMMANDS: Final = (
         "Recounts every user's ledger, row by row, and compares it with what rows and profile say. The first that do "
         "not add up are printed. Nothing is written.",
         _verify,
+    ),
+    _Command(
+        "recount",
+        "tektree._cli.content_recounts",
+        "recount what is counted on content",
+        "Counts again what is counted on areas, questions and answers, and looks whether breadcrumbs, slugs and "
+        "accepted answers are what they should be. The first fields that are wrong are printed. Nothing is written "
+        "without --mend, which sets right what it finds while everything goes on.",
+        _recount,
     ),
     _Command(
         "rebuild",

@@ -16,12 +16,14 @@ from tektree._async.services.answers import AsyncAnswers
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.connections import AsyncConnections
+from tektree._async.services.content_recounts import AsyncContentRecounts
 from tektree._async.services.creations import AsyncCreations
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.insights import AsyncInsights
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.proofs import every_proof
 from tektree._async.services.publishing import STREAMS, AsyncStreamSink
 from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.quotas import AsyncQuotas
@@ -141,7 +143,15 @@ class AsyncTekTree:
         self._questions: AsyncQuestions | None = None
         if backends.questions is not None and backends.areas is not None:
             self._questions = AsyncQuestions(
-                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+                backends,
+                backends.questions,
+                backends.areas,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+                caches=self.caches,
             )
             sources += [self._questions.contents, self._questions.views]
         self._answers: AsyncAnswers | None = None
@@ -189,7 +199,8 @@ class AsyncTekTree:
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         if STREAMS in self.policy.events.sinks and backends.leases is not None:
             relay.add(AsyncStreamSink(streams))
-        self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
+        recounts = AsyncContentRecounts(every_proof(backends, self._areas, self._answers), self.caches)
+        self.events = AsyncEvents(backends, handlers, relay, recounts, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -214,9 +225,9 @@ class AsyncTekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there, users are cached there, and so are the leaderboards kept: those that are not
-        there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other
-        processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
+        sessions, quotas) is kept there, users and questions are cached there, and so are the leaderboards kept: those
+        that are not there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory,
+        where other processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client

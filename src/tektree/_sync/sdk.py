@@ -17,12 +17,14 @@ from tektree._sync.services.answers import Answers
 from tektree._sync.services.areas import Areas
 from tektree._sync.services.caches import Caches
 from tektree._sync.services.connections import Connections
+from tektree._sync.services.content_recounts import ContentRecounts
 from tektree._sync.services.creations import Creations
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.insights import Insights
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.proofs import every_proof
 from tektree._sync.services.publishing import STREAMS, StreamSink
 from tektree._sync.services.questions import Questions
 from tektree._sync.services.quotas import Quotas
@@ -142,7 +144,15 @@ class TekTree:
         self._questions: Questions | None = None
         if backends.questions is not None and backends.areas is not None:
             self._questions = Questions(
-                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+                backends,
+                backends.questions,
+                backends.areas,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+                caches=self.caches,
             )
             sources += [self._questions.contents, self._questions.views]
         self._answers: Answers | None = None
@@ -190,7 +200,8 @@ class TekTree:
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         if STREAMS in self.policy.events.sinks and backends.leases is not None:
             relay.add(StreamSink(streams))
-        self.events = Events(backends, handlers, relay, self.policy, clock, ids)
+        recounts = ContentRecounts(every_proof(backends, self._areas, self._answers), self.caches)
+        self.events = Events(backends, handlers, relay, recounts, self.policy, clock, ids)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -215,9 +226,9 @@ class TekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there, users are cached there, and so are the leaderboards kept: those that are not
-        there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other
-        processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
+        sessions, quotas) is kept there, users and questions are cached there, and so are the leaderboards kept: those
+        that are not there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory,
+        where other processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client

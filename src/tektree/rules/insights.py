@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import hex_id
 from tektree.models.accounts import Principal
-from tektree.models.base import Frozen, milliseconds
+from tektree.models.base import Frozen, lessened, milliseconds
 from tektree.models.insights import (
     Insight,
     InsightDraft,
@@ -356,5 +356,5 @@ def shown(insight: Insight, areas: Collection[str], *, own: bool) -> Insight:
     """
     named = tuple([each for each in insight.areas if each in areas])
     if own:
-        return insight if named == insight.areas else insight.evolve(areas=named)
-    return insight.evolve(areas=named, slugs=(), invitations=(), submitted_at=None)
+        return insight if named == insight.areas else lessened(insight, areas=named)
+    return lessened(insight, areas=named, slugs=(), invitations=(), submitted_at=None)

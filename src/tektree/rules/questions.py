@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from tektree.errors import InvalidTransition
 from tektree.ids import hex_id
 from tektree.models.accounts import Principal
+from tektree.models.base import lessened
 from tektree.models.payloads.questions import (
     QuestionAsked,
     QuestionClosed,
@@ -186,7 +187,7 @@ def shown(question: Question, areas: Collection[str], *, own: bool) -> Question:
     """
     named = tuple([each for each in question.areas if each in areas])
     if own:
-        return question if named == question.areas else question.evolve(areas=named)
+        return question if named == question.areas else lessened(question, areas=named)
     if named == question.areas and not question.slugs and question.let_go_id is None:
         return question
-    return question.evolve(areas=named, slugs=(), let_go_id=None)
+    return lessened(question, areas=named, slugs=(), let_go_id=None)

@@ -272,6 +272,7 @@ async def everything_of_content(world: World, tek: Any) -> None:
     await tek.questions.list(ben)
     await tek.quotas.reconcile(ada, "answers")
     await everything_of_insights(world, tek, ada, ben, top.id)
+    await tek.events.recount(mend=True)
     await tek.events.relay.run_once()
 
 
@@ -414,6 +415,8 @@ def test_every_query_is_served_by_an_index(world: World) -> None:
     for name, query, order in distinct.values():
         if name in (QUESTIONS, INSIGHTS) and order and _is_ordered(name, {}, order):
             continue  # a list of all that somebody sees walks along the index of its order, and passes over the rest
+        if world.lane != REAL and set(query) <= {"_id"} and order == {"_id": 1}:
+            continue  # all that there is, page by page: the wire server says nothing of its own index of ids
         order = {} if query else order  # who asks for nothing walks along the index of the order
         assert any(_is_served(world, name, part, order) for part in _parts(world, query)), (name, query, order)
 
@@ -461,8 +464,7 @@ def _orders_of(
 def _is_ordered(collection: str, query: Mapping[str, Any], order: Mapping[str, int]) -> bool:
     """Whether an index has the fields that are equal first, and then the order, or all of it the other way round."""
     equal = {name for name, rule in query.items() if not isinstance(rule, Mapping) and not name.startswith("$")}
-    for index in INDEXES[collection]:
-        keys = list(index.keys)
+    for keys in [[*index.keys] for index in INDEXES[collection]] + [[("_id", 1)]]:
         while keys and keys[0][0] in equal:
             keys.pop(0)
         wanted = [(name, direction) for name, direction in order.items() if name not in equal]

@@ -37,7 +37,10 @@ def _store(backends: AsyncBackends) -> AsyncVoteRepository:
 
 
 async def votes_are_counted_as_they_are_now(backends: AsyncBackends) -> None:
-    """``of_target`` counts the votes on one thing, for it and against it; what was taken back counts for neither."""
+    """``of_target`` counts the votes on one thing, for it and against it; what was taken back counts for neither.
+
+    ``of_targets`` gives the same of several.
+    """
     store = _store(backends)
     stored = [await store.insert(vote(name), []) for name in "abc"]
     await store.insert(vote("d", value=-1), [])
@@ -49,6 +52,11 @@ async def votes_are_counted_as_they_are_now(backends: AsyncBackends) -> None:
     await store.swap(changed, changed.record.evolve(value=0))
     same("after it was taken back", await store.of_target(_TARGET), Tally(2, 1))
     same("of nothing", await store.of_target(derived_id("x")), Tally(0, 0))
+    other = derived_id("question", "other")
+    found = await store.of_targets([_TARGET, derived_id("x"), other])
+    told = {id: tally for id, tally in found.items() if any(tally)}
+    same("of several", told, {_TARGET: Tally(2, 1), other: Tally(1, 0)})
+    same("of none", dict(await store.of_targets([])), {})
 
 
 async def votes_on_a_thing_are_found(backends: AsyncBackends) -> None:

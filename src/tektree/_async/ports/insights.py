@@ -1,6 +1,6 @@
 """What insights need from storage. Methods are atomic intents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -44,6 +44,10 @@ class AsyncInsightRepository(AsyncDocuments[Insight], Protocol):
     async def in_area(self, area_id: str) -> int:
         """How many insights that everybody may see, and whose publication was told, are filed under this area, and not
         deleted."""
+        ...
+
+    async def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        """The same of several areas; one that has none may be left out."""
         ...
 
     async def due(self, by: int, limit: int) -> Sequence[str]:

@@ -194,13 +194,13 @@ class AsyncAnswers:
             await recounted(
                 self._answers, answer_id, partial(self._is_accepted, question.record.id, answer_id), self._pause
             )
-            await self._let_go(question.record.id, answer_id)
+            await self.let_go(question.record.id, answer_id)
 
     async def _is_accepted(self, question_id: str, answer_id: str) -> dict[str, int]:
         question = await self._questions.by_id(question_id)
         return {"is_accepted": question is not None and question.record.accepted_answer_id == answer_id}
 
-    async def _let_go(self, question_id: str, answer_id: str) -> None:
+    async def let_go(self, question_id: str, answer_id: str) -> None:
         """Lets a question accept an answer no more that is deleted."""
         answer = await self._answers.by_id(answer_id)
         if answer is None or answer.record.deleted_at is None:
@@ -316,7 +316,7 @@ class AsyncAnswers:
         await recounted(self._questions, question_id, count, self._pause)
         with suppress(NotFound):
             if "answer.deleted" in types:
-                await self._let_go(question_id, stored.record.id)
+                await self.let_go(question_id, stored.record.id)
             if "answer.restored" in types:
                 await self._take_up(question_id, stored.record.id)
         if self.voted is not None and not types.isdisjoint(("answer.deleted", "answer.restored")):

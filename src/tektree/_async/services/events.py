@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeVar, get_args
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.consumers import AsyncConsumer
+from tektree._async.services.content_recounts import AsyncContentRecounts, Told
 from tektree._async.services.dead_letters import AsyncDeadLetters
 from tektree._async.services.gamification import Progress, reporting
 from tektree._async.services.handlers import AsyncHandlers, Handler, OnFailure, Registered, takes_two
@@ -19,6 +20,7 @@ from tektree.models.base import instant
 from tektree.models.events import Event, EventFilter, EventTree, Timing
 from tektree.models.pages import Page
 from tektree.models.payloads import Kind, Payload
+from tektree.models.recounts import Recount
 from tektree.models.webhooks import Endpoint
 from tektree.policy import Policy
 from tektree.rules import cursors, inputs, reactions
@@ -45,6 +47,7 @@ class AsyncEvents:
         backends: AsyncBackends,
         handlers: AsyncHandlers,
         relay: AsyncRelay,
+        recounts: AsyncContentRecounts,
         policy: Policy,
         clock: Clock,
         ids: Ids,
@@ -54,6 +57,7 @@ class AsyncEvents:
         self._handlers = handlers
         self._policy = policy
         self._rules = reactions.table(policy, handlers.catalog)
+        self._recounts = recounts
         self._emits: dict[str, tuple[str, Sequence[str]]] = {}
         self._clock = clock
         self._ids = ids
@@ -321,6 +325,20 @@ class AsyncEvents:
             if progress is not None:
                 await async_call(progress, done, max(done, total))
         return done
+
+    async def recount(self, mend: bool = False, progress: Told | None = None) -> Recount:
+        """Looks whether what is counted on content is what there is, and what follows from elsewhere what it should be.
+
+        That is followers and content of areas, their paths and breadcrumbs; answers and votes of questions, and which
+        answer is accepted; votes of answers, and whether one is the accepted one; likes of insights; slugs. Nothing is
+        written, unless ``mend`` is set: then each is set right as it is found, in the order areas, questions, answers,
+        insights. Views and comments are proven by nothing.
+
+        Changes and other recounts may go on meanwhile, and all come to one end; what is being changed at this very
+        moment may show as wrong. ``progress`` is told after every few hundred of which kind how many are done. Memory
+        does not grow with their number. Raises `InvalidInput`.
+        """
+        return await self._recounts.recount(mend, progress)
 
     async def explain(self, event_id: str) -> EventTree:
         """The tree of what led to an event and what followed from it, from its first cause down; ``print`` draws it.

@@ -1,13 +1,16 @@
 """Questions: asked, edited, closed and found, by whom it may be."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Unpack
 
 from tektree._async.ports.areas import AsyncAreaRepository
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.caches import AsyncQuestionReader
 from tektree._async.ports.questions import AsyncQuestionRepository
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.contents import AsyncContents
 from tektree._async.services.filing import AsyncFiling
 from tektree._async.services.handlers import AsyncHandlers
@@ -17,8 +20,8 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.views import AsyncViews
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import InvalidInput, NotFound
-from tektree.ids import Ids, fresh_id
+from tektree.errors import BackendError, InvalidInput, NotFound
+from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.base import INT53
 from tektree.models.content import Stored
@@ -55,9 +58,14 @@ class AsyncQuestions:
         clock: Clock,
         ids: Ids,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
+        caches: AsyncCaches | None = None,
     ) -> None:
         self._questions = store
         self._filing = AsyncFiling(backends, areas, clock, pause)
+        stored = _AsyncStoredQuestions(store)
+        self._cached: AsyncQuestionReader = stored if caches is None else caches.questions(stored)
+        told_at_once = policy.events.drain == "inline" and policy.events.deliver == "inline"
+        self._forgetting = None if told_at_once else caches
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
         self._owned: AsyncOwned[Question] = AsyncOwned("question", store, self._permissions, clock)
@@ -169,10 +177,13 @@ class AsyncQuestions:
     async def get(self, actor: Principal | User | None, id: str) -> Question:
         """The question of that id. That somebody else than its author looked is counted, and written by the relay.
 
-        Raises `InvalidInput`, `NotFound`.
+        It may come from the cache; whether the actor sees it is decided behind that. Raises `InvalidInput`, `NotFound`.
         """
         viewer = visibility.viewer(actor)
-        return await self._looked_at((await self._owned.seen(id, viewer)).record, viewer)
+        question = await self._cached.question(hex_id(id, "id"))
+        if question is None or not self._owned.sees(viewer, question):
+            raise NotFound("question", str(id))
+        return await self._looked_at(question, viewer)
 
     async def by_slug(self, actor: Principal | User | None, slug: str) -> Question:
         """The question that has this slug, or had it before its title changed. As `get`."""
@@ -285,3 +296,17 @@ class AsyncQuestions:
         types = {each.event.event_type for each in stored.left}
         if self.voted is not None and not types.isdisjoint(("question.deleted", "question.restored")):
             await self.voted("question", stored.record.id)
+        if self._forgetting is not None:  # the event comes later, and what is hidden now must not show until then
+            with suppress(BackendError):
+                await self._forgetting.invalidate("question", stored.record.id)
+
+
+class _AsyncStoredQuestions:
+    """Questions where they are kept for good."""
+
+    def __init__(self, store: AsyncQuestionRepository) -> None:
+        self._store = store
+
+    async def question(self, question_id: str) -> Question | None:
+        stored = await self._store.by_id(question_id)
+        return None if stored is None else stored.record

@@ -193,13 +193,13 @@ class Answers:
         }
         for answer_id in sorted(named):
             recounted(self._answers, answer_id, partial(self._is_accepted, question.record.id, answer_id), self._pause)
-            self._let_go(question.record.id, answer_id)
+            self.let_go(question.record.id, answer_id)
 
     def _is_accepted(self, question_id: str, answer_id: str) -> dict[str, int]:
         question = self._questions.by_id(question_id)
         return {"is_accepted": question is not None and question.record.accepted_answer_id == answer_id}
 
-    def _let_go(self, question_id: str, answer_id: str) -> None:
+    def let_go(self, question_id: str, answer_id: str) -> None:
         """Lets a question accept an answer no more that is deleted."""
         answer = self._answers.by_id(answer_id)
         if answer is None or answer.record.deleted_at is None:
@@ -313,7 +313,7 @@ class Answers:
         recounted(self._questions, question_id, count, self._pause)
         with suppress(NotFound):
             if "answer.deleted" in types:
-                self._let_go(question_id, stored.record.id)
+                self.let_go(question_id, stored.record.id)
             if "answer.restored" in types:
                 self._take_up(question_id, stored.record.id)
         if self.voted is not None and not types.isdisjoint(("answer.deleted", "answer.restored")):

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar, get_args
 from tektree._flavour import sync_call, sync_handler
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.consumers import Consumer
+from tektree._sync.services.content_recounts import ContentRecounts, Told
 from tektree._sync.services.dead_letters import DeadLetters
 from tektree._sync.services.gamification import Progress, reporting
 from tektree._sync.services.handlers import Handler, Handlers, OnFailure, Registered, takes_two
@@ -20,6 +21,7 @@ from tektree.models.base import instant
 from tektree.models.events import Event, EventFilter, EventTree, Timing
 from tektree.models.pages import Page
 from tektree.models.payloads import Kind, Payload
+from tektree.models.recounts import Recount
 from tektree.models.webhooks import Endpoint
 from tektree.policy import Policy
 from tektree.rules import cursors, inputs, reactions
@@ -46,6 +48,7 @@ class Events:
         backends: Backends,
         handlers: Handlers,
         relay: Relay,
+        recounts: ContentRecounts,
         policy: Policy,
         clock: Clock,
         ids: Ids,
@@ -55,6 +58,7 @@ class Events:
         self._handlers = handlers
         self._policy = policy
         self._rules = reactions.table(policy, handlers.catalog)
+        self._recounts = recounts
         self._emits: dict[str, tuple[str, Sequence[str]]] = {}
         self._clock = clock
         self._ids = ids
@@ -322,6 +326,20 @@ class Events:
             if progress is not None:
                 sync_call(progress, done, max(done, total))
         return done
+
+    def recount(self, mend: bool = False, progress: Told | None = None) -> Recount:
+        """Looks whether what is counted on content is what there is, and what follows from elsewhere what it should be.
+
+        That is followers and content of areas, their paths and breadcrumbs; answers and votes of questions, and which
+        answer is accepted; votes of answers, and whether one is the accepted one; likes of insights; slugs. Nothing is
+        written, unless ``mend`` is set: then each is set right as it is found, in the order areas, questions, answers,
+        insights. Views and comments are proven by nothing.
+
+        Changes and other recounts may go on meanwhile, and all come to one end; what is being changed at this very
+        moment may show as wrong. ``progress`` is told after every few hundred of which kind how many are done. Memory
+        does not grow with their number. Raises `InvalidInput`.
+        """
+        return self._recounts.recount(mend, progress)
 
     def explain(self, event_id: str) -> EventTree:
         """The tree of what led to an event and what followed from it, from its first cause down; ``print`` draws it.

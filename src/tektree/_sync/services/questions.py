@@ -2,6 +2,7 @@
 """Questions: asked, edited, closed and found, by whom it may be."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Unpack
@@ -9,7 +10,9 @@ from typing import Unpack
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.areas import AreaRepository
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.caches import QuestionReader
 from tektree._sync.ports.questions import QuestionRepository
+from tektree._sync.services.caches import Caches
 from tektree._sync.services.contents import Contents
 from tektree._sync.services.filing import Filing
 from tektree._sync.services.handlers import Handlers
@@ -18,8 +21,8 @@ from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.views import Views
 from tektree.clock import Clock, read
-from tektree.errors import InvalidInput, NotFound
-from tektree.ids import Ids, fresh_id
+from tektree.errors import BackendError, InvalidInput, NotFound
+from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.base import INT53
 from tektree.models.content import Stored
@@ -56,9 +59,14 @@ class Questions:
         clock: Clock,
         ids: Ids,
         pause: Callable[[int], None] = sync_backoff,
+        caches: Caches | None = None,
     ) -> None:
         self._questions = store
         self._filing = Filing(backends, areas, clock, pause)
+        stored = _AsyncStoredQuestions(store)
+        self._cached: QuestionReader = stored if caches is None else caches.questions(stored)
+        told_at_once = policy.events.drain == "inline" and policy.events.deliver == "inline"
+        self._forgetting = None if told_at_once else caches
         self._quotas = quotas
         self._permissions = Permissions(backends.accounts)
         self._owned: Owned[Question] = Owned("question", store, self._permissions, clock)
@@ -170,10 +178,13 @@ class Questions:
     def get(self, actor: Principal | User | None, id: str) -> Question:
         """The question of that id. That somebody else than its author looked is counted, and written by the relay.
 
-        Raises `InvalidInput`, `NotFound`.
+        It may come from the cache; whether the actor sees it is decided behind that. Raises `InvalidInput`, `NotFound`.
         """
         viewer = visibility.viewer(actor)
-        return self._looked_at((self._owned.seen(id, viewer)).record, viewer)
+        question = self._cached.question(hex_id(id, "id"))
+        if question is None or not self._owned.sees(viewer, question):
+            raise NotFound("question", str(id))
+        return self._looked_at(question, viewer)
 
     def by_slug(self, actor: Principal | User | None, slug: str) -> Question:
         """The question that has this slug, or had it before its title changed. As `get`."""
@@ -286,3 +297,17 @@ class Questions:
         types = {each.event.event_type for each in stored.left}
         if self.voted is not None and not types.isdisjoint(("question.deleted", "question.restored")):
             self.voted("question", stored.record.id)
+        if self._forgetting is not None:  # the event comes later, and what is hidden now must not show until then
+            with suppress(BackendError):
+                self._forgetting.invalidate("question", stored.record.id)
+
+
+class _AsyncStoredQuestions:
+    """Questions where they are kept for good."""
+
+    def __init__(self, store: QuestionRepository) -> None:
+        self._store = store
+
+    def question(self, question_id: str) -> Question | None:
+        stored = self._store.by_id(question_id)
+        return None if stored is None else stored.record

@@ -1,6 +1,6 @@
 """Insights in dictionaries, in a list for each thing that they are sought by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tektree._async.backends.memory.documents import AsyncMemoryDocuments
@@ -67,6 +67,10 @@ class AsyncMemoryInsights(AsyncMemoryDocuments[Insight]):
     async def in_area(self, area_id: str) -> int:
         with self._lock:
             return self._shelves.count(("open", area_id))
+
+    async def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        with self._lock:
+            return {id: self._shelves.count(("open", id)) for id in area_ids}
 
     async def due(self, by: int, limit: int) -> Sequence[str]:
         with self._lock:

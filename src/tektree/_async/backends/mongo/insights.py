@@ -15,6 +15,12 @@ from tektree.wire.collections import INSIGHTS
 
 __all__ = ["AsyncMongoInsights"]
 
+_OPEN: Final[Mapping[str, Any]] = {
+    "visibility": "public",
+    "deleted_at": None,
+    "published_at": {"$ne": None},
+    "due": None,
+}
 _COUNTS: Final = ("view_count", "like_count", "comment_count")
 _BY: Final[Mapping[InsightOrder, str]] = {
     "newest": "published_at",
@@ -48,8 +54,10 @@ class AsyncMongoInsights(AsyncMongoDocuments[Insight]):
         return await self._count({"created_by": ObjectId(user_id), "submitted_at": {"$gte": since, "$lt": until}})
 
     async def in_area(self, area_id: str) -> int:
-        told = {"published_at": {"$ne": None}, "due": None}
-        return await self._count({"areas": ObjectId(area_id), "visibility": "public", "deleted_at": None, **told})
+        return await self._count({"areas": ObjectId(area_id), **_OPEN})
+
+    async def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        return await self._grouped("areas", area_ids, _OPEN, listed=True)
 
     async def _count(self, query: Mapping[str, Any]) -> int:
         with self._mongo.reading(INSIGHTS):
