@@ -106,6 +106,11 @@ class TheNewestIsDueFirst(MemoryInsights):
         return list(reversed(super().due(by, 99)))[:limit]
 
 
+class InvitationsAreForgotten(MemoryInsights):
+    def shared_with(self, user_id: str, limit: int) -> Sequence[str]:
+        return [id for id, each in self._stored.items() if user_id in each.record.co_authors][:limit]
+
+
 class OneViewAtATime(MemoryInsights):
     def viewed(self, id: str, times: int) -> None:
         super().viewed(id, 1)
@@ -134,6 +139,7 @@ BROKEN = [
     CountsDrafts,
     EverythingIsDue,
     TheNewestIsDueFirst,
+    InvitationsAreForgotten,
     OneViewAtATime,
     SwapsViewsAway,
     SearchesTitles,

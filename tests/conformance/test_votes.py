@@ -124,3 +124,20 @@ def test_a_storage_that_adds_up_things_is_found() -> None:
     enter("memory")
     with pytest.raises(AssertionError, match="of several"):
         run("votes_are_counted_as_they_are_now", lambda: replace(memory_backends(), votes=AddsThemUp()))
+
+
+class LeavesOutWhatWasTakenBack(MemoryVotes):
+    def on_target(self, target_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        return [each for each in super().on_target(target_id, after, limit) if each.value]
+
+
+class FindsTheLatestFirst(MemoryVotes):
+    def on_target(self, target_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        return super().on_target(target_id, after, limit)[::-1]
+
+
+@pytest.mark.parametrize("kind", [LeavesOutWhatWasTakenBack, FindsTheLatestFirst])
+def test_a_storage_that_finds_other_votes_on_a_thing_is_found(kind: type[MemoryVotes]) -> None:
+    enter("memory")
+    with pytest.raises(AssertionError, match=r"all|a page"):
+        run("votes_on_a_thing_are_found", lambda: replace(memory_backends(), votes=kind()))

@@ -264,6 +264,8 @@ def test_what_is_deleted_comes_back_as_it_was() -> None:
         assert [type(each).__name__ for each in told] == types
         with pytest.raises(Forbidden):
             insights.restored(gone, ADA, "usr_ada", NOON)
+        with pytest.raises(InvalidTransition):
+            insights.restored(old, ADA, "usr_ada", NOON)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def test_what_is_deleted_counts_for_nothing(steps: list[Any], kind: votes.Votabl
     vote, heard, deleted = votes.first(kind, thing.id, BEN, NOON), 0, False
     for step in steps:
         if isinstance(step, bool):
-            deleted, new = step, votes.settled(vote, deleted=step)
+            deleted, thing = step, thing.evolve(deleted_at=NOON if step else None)
+            new = votes.settled(vote, thing)
         elif deleted or (kind == "insight" and step < 0):
             continue
         else:
@@ -96,4 +97,21 @@ def test_what_is_deleted_counts_for_nothing(steps: list[Any], kind: votes.Votabl
                 heard = said.value
             vote = new
         assert heard == (0 if deleted else vote.value)
-        assert votes.settled(vote, deleted=deleted) is None
+        assert votes.settled(vote, thing) is None
+
+
+def test_a_co_author_likes_nothing_of_theirs() -> None:
+    """E13: what they liked before is taken back."""
+    thing = insight()
+    liked = votes.first("insight", thing.id, BEN, NOON).evolve(value=1)
+    assert votes.settled(liked, thing) is None
+    joined = thing.evolve(co_authors=(BEN.id,))
+    new = votes.settled(liked, joined)
+    assert new is not None
+    assert (new.value, type(votes.said(joined, "usr_ada", liked, new)).__name__) == (0, "InsightUnliked")
+    assert votes.settled(new, joined) is None
+    lapsed = votes.settled(liked, joined.evolve(deleted_at=NOON))
+    assert lapsed is not None
+    back = votes.settled(lapsed, joined)
+    assert back is not None
+    assert (back.value, back.lapsed) == (0, False)

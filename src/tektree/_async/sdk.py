@@ -18,6 +18,7 @@ from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.connections import AsyncConnections
 from tektree._async.services.content_recounts import AsyncContentRecounts
 from tektree._async.services.creations import AsyncCreations
+from tektree._async.services.erasures import AsyncErasures
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -196,6 +197,8 @@ class AsyncTekTree:
                 ids,
             )
             sources += [self._insights, self._insights.contents, self._insights.views]
+        erasures = AsyncErasures(backends, clock, self._areas, self._questions, self._answers, self._insights)
+        self.accounts.followers.leaving.append(erasures.leave)
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
         if STREAMS in self.policy.events.sinks and backends.leases is not None:
             relay.add(AsyncStreamSink(streams))

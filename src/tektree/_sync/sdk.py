@@ -19,6 +19,7 @@ from tektree._sync.services.caches import Caches
 from tektree._sync.services.connections import Connections
 from tektree._sync.services.content_recounts import ContentRecounts
 from tektree._sync.services.creations import Creations
+from tektree._sync.services.erasures import Erasures
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
@@ -197,6 +198,8 @@ class TekTree:
                 ids,
             )
             sources += [self._insights, self._insights.contents, self._insights.views]
+        erasures = Erasures(backends, clock, self._areas, self._questions, self._answers, self._insights)
+        self.accounts.followers.leaving.append(erasures.leave)
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
         if STREAMS in self.policy.events.sinks and backends.leases is not None:
             relay.add(StreamSink(streams))

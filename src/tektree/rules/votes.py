@@ -82,8 +82,11 @@ def cast_again(vote: Vote, wanted: Value, now: datetime) -> Vote | None:
     return None if vote.value == wanted else vote.evolve(value=wanted, at=now)
 
 
-def settled(vote: Vote, *, deleted: bool) -> Vote | None:
-    """The vote as it is where its thing is ``deleted`` or not; None where it is so."""
+def settled(vote: Vote, thing: Thing) -> Vote | None:
+    """The vote as it is on its thing, as that is now; None where it is so. A co-author's like is taken back."""
+    deleted = thing.deleted_at is not None
+    if not deleted and vote.value and isinstance(thing, Insight) and vote.user_id in thing.co_authors:
+        return vote.evolve(value=0, lapsed=False)
     lapsed = deleted and vote.value != 0
     return None if vote.lapsed == lapsed else vote.evolve(lapsed=lapsed)
 

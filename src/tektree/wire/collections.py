@@ -197,6 +197,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("tags -published_at -_id"),
             _ours("created_by -published_at -_id"),
             _ours("co_authors -published_at -_id"),
+            _ours("invitations.user_id"),  # what somebody who is erased was asked to share
             _ours("created_by _id"),
             _ours("created_by -submitted_at"),  # how many somebody published in a period
             _ours("due", covers="due", above=0),  # whose publication is to be told

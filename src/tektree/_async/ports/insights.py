@@ -54,6 +54,10 @@ class AsyncInsightRepository(AsyncDocuments[Insight], Protocol):
         """The ids of up to ``limit`` insights that are ``due`` by then and not deleted, what waits longest first."""
         ...
 
+    async def shared_with(self, user_id: str, limit: int) -> Sequence[str]:
+        """The ids of up to ``limit`` insights that this user is a co-author of, or invited to be; deleted ones too."""
+        ...
+
     async def viewed(self, id: str, times: int) -> None:
         """Adds so many views; nothing happens where the insight is not there."""
         ...

@@ -475,7 +475,7 @@ class AsyncInsights:
             await self._votes.settle("insight", stored.record.id)
         if "insight.co_author_joined" in types:
             for user_id in stored.record.co_authors:
-                await self._votes.take_back("insight", stored.record.id, user_id)
+                await self._votes.settle_of("insight", stored.record.id, user_id)
 
 
 def _named(insight: Insight, tried: Sequence[str]) -> Sequence[Insight]:

@@ -109,13 +109,6 @@ class AsyncVotes:
 
         return (await self.contents.change(reading, decide, by.uid))[0].record
 
-    async def take_back(self, kind: Votable, target_id: str, user_id: str) -> None:
-        """Takes back the vote of a user, if there is one."""
-        vote = await self._votes.by_id(votes.id_of(kind, target_id, user_id))
-        thing = await self._thing(kind, target_id)
-        if vote is not None and vote.record.value and thing is not None and thing.deleted_at is None:
-            await self.turn(Principal(user_id, vote.record.uid), kind, thing, 0)
-
     # -- steps --------------------------------------------------------------------------------------------------------
 
     async def _stored(self, vote_id: str) -> Stored[Vote]:
@@ -158,9 +151,15 @@ class AsyncVotes:
                 await self._settle(vote)
             after = found[-1].id
 
+    async def settle_of(self, kind: Votable, target_id: str, user_id: str) -> None:
+        """The same for the vote of one user, if there is one."""
+        stored = await self._votes.by_id(votes.id_of(kind, target_id, user_id))
+        if stored is not None:
+            await self._settle(stored.record)
+
     async def _settle(self, vote: Vote) -> None:
         thing = await self._thing(vote.target_type, vote.target_id)
-        if thing is None or votes.settled(vote, deleted=thing.deleted_at is not None) is None:
+        if thing is None or votes.settled(vote, thing) is None:
             return
         author, found = await self._author(thing), [thing]
 
@@ -171,7 +170,7 @@ class AsyncVotes:
 
         def decide(stored: Stored[Vote], now: datetime) -> _Change:
             old = stored.record
-            new = votes.settled(old, deleted=found[-1].deleted_at is not None)
+            new = votes.settled(old, found[-1])
             return None if new is None else ([new], lambda vote: votes.said(thing, author, old, vote))
 
         await self.contents.change(reading, decide, vote.uid, finish=False)

@@ -270,6 +270,21 @@ def plans_that_are_due_are_found(backends: Backends) -> None:
     same("after one was told", list(store.due(milliseconds(NOON), 9)), [ids[1], ids[0]])
 
 
+def what_is_shared_with_somebody_is_found(backends: Backends) -> None:
+    """``shared_with`` gives what a user is a co-author of, or invited to be, deleted ones too, up to a limit."""
+    asked = (Invitation(user_id=_SHARER, uid=None, at=NOON), Invitation(user_id=_OTHER, uid=None, at=NOON))
+    records = [
+        insight("joined", co_authors=(_OTHER, _SHARER), published_at=None),
+        insight("asked", invitations=asked),
+        insight("gone", co_authors=(_SHARER,), deleted_at=NOON),
+    ]
+    _put(backends, *records, insight("theirs", created_by=_SHARER), insight("other", invitations=asked[1:]))
+    store = _store(backends)
+    same("all", set(store.shared_with(_SHARER, 9)), {each.id for each in records})
+    same("up to a limit", len(store.shared_with(_SHARER, 2)), 2)
+    same("with nobody", list(store.shared_with(OWNER, 9)), [])
+
+
 def views_of_insights_add_up(backends: Backends) -> None:
     """``viewed`` adds views, and changes nothing else."""
     store, record = _store(backends), insight("1", view_count=3)
@@ -295,6 +310,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     drafts_are_found_last,
     what_was_published_is_counted,
     plans_that_are_due_are_found,
+    what_is_shared_with_somebody_is_found,
     views_of_insights_add_up,
 )
 RACES: Final[tuple[Race, ...]] = documents.races_of(_INSIGHTS)

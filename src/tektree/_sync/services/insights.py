@@ -474,7 +474,7 @@ class Insights:
             self._votes.settle("insight", stored.record.id)
         if "insight.co_author_joined" in types:
             for user_id in stored.record.co_authors:
-                self._votes.take_back("insight", stored.record.id, user_id)
+                self._votes.settle_of("insight", stored.record.id, user_id)
 
 
 def _named(insight: Insight, tried: Sequence[str]) -> Sequence[Insight]:

@@ -110,13 +110,6 @@ class Votes:
 
         return (self.contents.change(reading, decide, by.uid))[0].record
 
-    def take_back(self, kind: Votable, target_id: str, user_id: str) -> None:
-        """Takes back the vote of a user, if there is one."""
-        vote = self._votes.by_id(votes.id_of(kind, target_id, user_id))
-        thing = self._thing(kind, target_id)
-        if vote is not None and vote.record.value and thing is not None and thing.deleted_at is None:
-            self.turn(Principal(user_id, vote.record.uid), kind, thing, 0)
-
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _stored(self, vote_id: str) -> Stored[Vote]:
@@ -159,9 +152,15 @@ class Votes:
                 self._settle(vote)
             after = found[-1].id
 
+    def settle_of(self, kind: Votable, target_id: str, user_id: str) -> None:
+        """The same for the vote of one user, if there is one."""
+        stored = self._votes.by_id(votes.id_of(kind, target_id, user_id))
+        if stored is not None:
+            self._settle(stored.record)
+
     def _settle(self, vote: Vote) -> None:
         thing = self._thing(vote.target_type, vote.target_id)
-        if thing is None or votes.settled(vote, deleted=thing.deleted_at is not None) is None:
+        if thing is None or votes.settled(vote, thing) is None:
             return
         author, found = self._author(thing), [thing]
 
@@ -172,7 +171,7 @@ class Votes:
 
         def decide(stored: Stored[Vote], now: datetime) -> _Change:
             old = stored.record
-            new = votes.settled(old, deleted=found[-1].deleted_at is not None)
+            new = votes.settled(old, found[-1])
             return None if new is None else ([new], lambda vote: votes.said(thing, author, old, vote))
 
         self.contents.change(reading, decide, vote.uid, finish=False)

@@ -68,6 +68,13 @@ class AsyncMongoInsights(AsyncMongoDocuments[Insight]):
             found = self._documents.find({"due": {"$gt": 0, "$lte": by}, "deleted_at": None}, {"_id": 1})
             return [str(each["_id"]) for each in await self._mongo.listed(found.sort("due", 1).limit(limit))]
 
+    async def shared_with(self, user_id: str, limit: int) -> Sequence[str]:
+        user = ObjectId(user_id)
+        query = {"$or": [{"co_authors": user}, {"invitations.user_id": user}]}
+        with self._mongo.reading(INSIGHTS):
+            found = self._documents.find(query, {"_id": 1}).limit(limit)
+            return [str(each["_id"]) for each in await self._mongo.listed(found)]
+
     async def viewed(self, id: str, times: int) -> None:
         counted = {"_id": ObjectId(id), "view_count": {"$gte": 0}}  # null cannot be added to
         with self._mongo.writing(INSIGHTS):

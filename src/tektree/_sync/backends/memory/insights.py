@@ -30,6 +30,8 @@ class MemoryInsights(MemoryDocuments[Insight]):
                 yield ("featured", *key), newest
         if record.submitted_at is not None:
             yield ("made", record.created_by), (milliseconds(record.submitted_at), record.id)
+        shared = {*record.co_authors, *[each.user_id for each in record.invitations]}
+        yield from [(("shared", user), (0, record.id)) for user in shared]
         if record.deleted_at is not None:
             return
         if record.due is not None:
@@ -77,6 +79,10 @@ class MemoryInsights(MemoryDocuments[Insight]):
         with self._lock:
             waiting = [id for at, id in reversed(list(self._shelves.read("due", (by + 1, ""))))]
         return waiting[:limit]
+
+    def shared_with(self, user_id: str, limit: int) -> Sequence[str]:
+        with self._lock:
+            return [id for _, id in self._shelves.read(("shared", user_id), None)][:limit]
 
     def viewed(self, id: str, times: int) -> None:
         with self._lock:
