@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "America/Santiago", "Pacific/Auckland"]
-KINDS = {"area": 1, "question": 25, "answer": 40, "vote": 25, "accept": 5, "follow": 4}
+KINDS = {"area": 1, "question": 25, "answer": 40, "vote": 25, "accept": 5, "follow": 4, "connection": 4}
 Thing = dict[str, Any]
 
 
@@ -54,6 +54,8 @@ def contributed(users: int, contributions: int, chance: random.Random) -> Iterat
             thing = {"answer": answer["key"], "value": chance.choice([1, 1, 1, -1])}
         elif kind == "accept":
             by, thing = asker[answer["question"]], {"answer": answer["key"]}
+        elif kind == "connection":
+            thing = {"with": f"u{(int(by[1:]) + chance.choice([1, 1, users - 1, users - 1, users // 2])) % users}"}
         new, name = {"kind": kind, "by": by, **thing}, f"{kind} {by} {next(iter(thing.values()))}"
         if kind in made:
             new["key"] = f"{kind}{len(made[kind])}"

@@ -54,6 +54,7 @@ FLOORS = {
         "community": "__init__ _importing errors ids clock context models",
         "catalog": "models rules wire",
         "_cli": f"{_PUBLIC} activity community rich",
+        "sinks": "models _async.ports _sync.ports _async.services _sync.services",
         "cli": "__init__ errors _cli",
         "__main__": "cli",
     }.items()

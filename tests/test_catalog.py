@@ -41,8 +41,9 @@ area.restored area.moved area.followed area.unfollowed question.asked question.u
 question.restored question.closed question.reopened question.resolved question.upvoted question.downvoted
 question.vote_removed answer.posted answer.updated answer.deleted answer.restored answer.accepted answer.unaccepted
 answer.upvoted answer.downvoted answer.vote_removed insight.created insight.updated insight.unpublished
-insight.deleted insight.published insight.liked insight.unliked insight.commented insight.featured connection.requested
-connection.accepted connection.removed connection.blocked connection.unblocked content.reported
+insight.deleted insight.restored insight.published insight.co_author_invited insight.co_author_joined
+insight.co_author_left insight.liked insight.unliked insight.commented insight.featured content.reported
+connection.requested connection.accepted connection.removed connection.blocked connection.unblocked
 content.moderated xp.awarded xp.capped xp.revoked xp.daily_reset level.up level.down streak.started streak.extended
 streak.frozen streak.freeze_granted streak.broken achievement.unlocked achievement.revoked achievement.featured
 leaderboard.rank_changed leaderboard.period_closed leaderboard.opted_out leaderboard.opted_in quota.threshold_reached
@@ -53,6 +54,9 @@ subscription.revoked webhook.received event.dead_lettered event.redriven project
 schema.unknown_version
 """.split()  # noqa: SIM905 - for its reader
 """Written down by hand, so that none gets lost."""
+
+_GROWN = {"question.restored": "1.1.0"}
+"""Those that were given a field that may be left out."""
 
 PERSONAL_FIELDS = {
     "user.registered": ("email", "handle"),
@@ -90,7 +94,7 @@ def told(payload: Payload, catalog: Catalog = MINE, **more: Any) -> Event:
 
 def test_all_types_are_declared_and_no_others() -> None:
     assert {kind.event_type for kind in CATALOG} == set(TYPES)
-    assert len(CATALOG) == len(TYPES) == len(set(TYPES)) == 99
+    assert len(CATALOG) == len(TYPES) == len(set(TYPES)) == 103
 
 
 def test_types_are_named_as_agreed() -> None:
@@ -105,7 +109,7 @@ def test_types_are_named_as_agreed() -> None:
 @EVERY
 def test_a_declaration_is_whole(event_type: str) -> None:
     kind = CATALOG.kind(event_type)
-    assert kind.version == "1.0.0"
+    assert kind.version == _GROWN.get(event_type, "1.0.0")
     assert kind.by == {"user": "user-service", "session": "user-service", "subscription": "subscription-service"}.get(
         event_type.partition(".")[0], kind.by
     )

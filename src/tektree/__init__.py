@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         CorruptDocument,
         Denied,
         Forbidden,
+        GivenUp,
         IdempotencyConflict,
         InvalidCredentials,
         InvalidCursor,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Taken,
         TekTreeError,
         Unavailable,
+        Undelivered,
         UnknownVersion,
     )
     from tektree.models.accounts import Principal
@@ -51,6 +53,7 @@ __all__ = [
     "EntityRef",
     "Forbidden",
     "GamificationProfile",
+    "GivenUp",
     "IdempotencyConflict",
     "InvalidCredentials",
     "InvalidCursor",
@@ -73,6 +76,7 @@ __all__ = [
     "TekTree",
     "TekTreeError",
     "Unavailable",
+    "Undelivered",
     "UnknownVersion",
     "XPTransaction",
     "__version__",

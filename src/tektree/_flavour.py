@@ -13,9 +13,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -38,6 +39,7 @@ __all__ = [
     "async_redis_stranger",
     "async_sleep",
     "async_stranger",
+    "async_together",
     "async_turns",
     "sync_backoff",
     "sync_call",
@@ -54,6 +56,7 @@ __all__ = [
     "sync_redis_stranger",
     "sync_sleep",
     "sync_stranger",
+    "sync_together",
     "sync_turns",
 ]
 
@@ -472,6 +475,41 @@ class sync_turns:  # noqa: N801 - one of a pair
                 return work(*args, **kwargs)
         finally:
             self._room.release()
+
+
+async def async_together(works: Sequence[Callable[[], Awaitable[None]]], stop: Callable[[], None]) -> None:
+    """Does all ``works`` at the same time. When one fails, ``stop`` is called so that the others end, and it is raised.
+
+    Who is cancelled meanwhile cancels them.
+    """
+    tasks = [asyncio.ensure_future(work()) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    for task in tasks:
+        task.result()
+
+
+def sync_together(works: Sequence[Callable[[], None]], stop: Callable[[], None]) -> None:
+    """Does all ``works`` at the same time, in threads. When one fails, ``stop`` is called so that the others end, and
+    it is raised. So it is when the waiting thread is interrupted.
+    """
+    with ThreadPoolExecutor(len(works), "tektree") as pool:
+        futures = [pool.submit(copy_context().run, work) for work in works]
+        try:
+            left = set(futures)
+            while left and not any(each.done() and each.exception() for each in futures):
+                left = wait(left, timeout=0.1, return_when=FIRST_EXCEPTION).not_done  # signals come in between
+        finally:
+            stop()
+    for each in futures:
+        each.result()
 
 
 def async_handler(handler: object) -> None:

@@ -114,6 +114,12 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _recount(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mend", action="store_true", help="set right what is wrong; otherwise nothing is written")
+    _mongo(parser)
+    _json(parser)
+
+
 def _rebuild(parser: argparse.ArgumentParser) -> None:
     _user(parser)
     parser.add_argument("--week", metavar="WEEK", help="also the board of this ISO week, such as 2025-W50")
@@ -122,11 +128,26 @@ def _rebuild(parser: argparse.ArgumentParser) -> None:
 
 
 def _relay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--once", action="store_true", required=True, help="one run over all that is left, then end")
+    parser.add_argument("--once", action="store_true", help="one run over all that is left, then end")
+    about = f"where consumers read events, such as redis://host (default: ${_REDIS}, else nowhere)"
+    parser.add_argument("--redis", metavar="URI", default=os.environ.get(_REDIS) or None, type=_given, help=about)
+    parser.add_argument(
+        "--sinks",
+        metavar="NAMES",
+        default="",
+        help="who events are brought to, with commas: streams, and what --load adds (default: streams with --redis)",
+    )
+    parser.add_argument("--policy", metavar="FILE.toml", help="the policy of the processes that tell the events")
+    parser.add_argument(
+        "--poll", metavar="SECONDS", type=float, default=1.0, help="how often to look where nobody tells of news"
+    )
+    parser.add_argument(
+        "--every", metavar="SECONDS", type=float, default=10.0, help="how often to write a line of figures"
+    )
     parser.add_argument(
         "--load",
         metavar="MODULE:FUNCTION",
-        help="a function of yours that gets the TekTree and registers handlers; without it only reactions are run",
+        help="a function of yours that gets the TekTree and adds handlers and sinks; without it only reactions are run",
     )
     _mongo(parser)
     _json(parser)
@@ -221,6 +242,15 @@ _COMMANDS: Final = (
         _verify,
     ),
     _Command(
+        "recount",
+        "tektree._cli.content_recounts",
+        "recount what is counted on content",
+        "Counts again what is counted on areas, questions and answers, and looks whether breadcrumbs, slugs and "
+        "accepted answers are what they should be. The first fields that are wrong are printed. Nothing is written "
+        "without --mend, which sets right what it finds while everything goes on.",
+        _recount,
+    ),
+    _Command(
         "rebuild",
         "tektree._cli.rebuilds",
         "write profiles and boards anew from the ledger",
@@ -231,9 +261,11 @@ _COMMANDS: Final = (
     _Command(
         "relay",
         "tektree._cli.relays",
-        "finish what processes left, and try again what handlers failed at",
+        "finish what processes left, try again what failed, and bring events to sinks",
         "Brings events to the log that a process left on the documents they came with, calls the handlers that may not "
-        "have been called, and tries each delivery that failed once more. Ends with 1 when a handler was given up.",
+        "have been called, tries what failed again, and brings events to sinks. It runs until it is interrupted or "
+        "terminated, finishes what it has begun, and writes a line of figures from time to time; with --once it makes "
+        "one run. Several may run side by side. Ends with 1 when something was given up.",
         _relay,
     ),
     _Command(

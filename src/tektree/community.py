@@ -69,6 +69,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "accept": Kind(("by", "answer"), (), {**_BY, "answer": "answer"}),
     "vote": Kind(("by", "value"), ("question", "answer"), {**_BY, "question": "question", "answer": "answer"}),
     "follow": Kind(("by", "area"), (), {**_BY, "area": "area"}),
+    "connection": Kind(("by", "with"), (), {**_BY, "with": "user"}),
 }
 """All kinds of lines."""
 
@@ -91,7 +92,8 @@ class Line:
         """What this line is called in the file, and all ids of it are derived of."""
         if "key" in self.fields:
             return f"{self.kind}:{self.fields['key']}"
-        about = [f"{each}:{self.fields[each]}" for each in ("question", "answer", "area") if each in self.fields]
+        named = [each for each in ("question", "answer", "area", "with") if each in self.fields]
+        about = [f"{each}:{self.fields[each]}" for each in named]
         return ":".join([self.kind, self.fields["by"], *about])
 
     @property
@@ -424,6 +426,10 @@ def _follow(tek: TekTree, line: Line) -> None:
     tek.areas.follow(_by(line), LineIds.first("area", line.fields["area"]))
 
 
+def _connection(tek: TekTree, line: Line) -> None:
+    tek.connections.request(_by(line), LineIds.first("user", line.fields["with"]))
+
+
 _MAKING: Final[Mapping[str, Callable[[TekTree, Line], None]]] = {
     "user": _user,
     "area": _area,
@@ -432,4 +438,5 @@ _MAKING: Final[Mapping[str, Callable[[TekTree, Line], None]]] = {
     "accept": _accept,
     "vote": _vote,
     "follow": _follow,
+    "connection": _connection,
 }

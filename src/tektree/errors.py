@@ -22,6 +22,8 @@
     │   ├── Unavailable                 nothing was done: try again later
     │   ├── OutcomeUnknown              it may have been done: retry with the same key
     │   ├── CorruptDocument             a stored document cannot be read
+    │   ├── Undelivered                 a receiver did not take an event; it is tried again
+    │   ├── GivenUp                     an event that a receiver is not told of any more
     │   └── UnknownVersion              an event of a newer release: deploy it here too
     └── ConfigurationError (ValueError) the host's set-up is wrong
         └── InvalidPolicy (InvalidInput) a setting of the policy does not hold together
@@ -41,6 +43,7 @@ __all__ = [
     "CorruptDocument",
     "Denied",
     "Forbidden",
+    "GivenUp",
     "IdempotencyConflict",
     "InvalidCredentials",
     "InvalidCursor",
@@ -57,6 +60,7 @@ __all__ = [
     "Taken",
     "TekTreeError",
     "Unavailable",
+    "Undelivered",
     "UnknownVersion",
 ]
 
@@ -324,6 +328,34 @@ class CorruptDocument(BackendError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.collection, self.id, self.field, self.reason)
+
+
+class Undelivered(BackendError):
+    """A ``receiver`` beyond this process did not take an event. It is tried again. ``reason`` says what it answered."""
+
+    code = "undelivered"
+
+    def __init__(self, receiver: str, reason: str) -> None:
+        super().__init__(f"{receiver}: {reason}; it is tried again")
+        self.receiver = receiver
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.receiver, self.reason)
+
+
+class GivenUp(BackendError):
+    """An event that is not brought to its ``receiver`` any more: too old, or not wanted there. ``reason`` says why."""
+
+    code = "given_up"
+
+    def __init__(self, receiver: str, reason: str) -> None:
+        super().__init__(f"{receiver}: {reason}; it is a dead letter, redrive it or discard it")
+        self.receiver = receiver
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.receiver, self.reason)
 
 
 class UnknownVersion(BackendError):

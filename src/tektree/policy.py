@@ -46,6 +46,8 @@ __all__ = [
     "XP",
 ]
 
+SinkName = Annotated[str, Field(max_length=32, pattern=r"^[a-z][a-z0-9_\-]*$")]
+
 UNLIMITED: Final = "unlimited"
 """How "no limit" is written in TOML and JSON; in Python it is None."""
 
@@ -476,7 +478,9 @@ class Events(Setting):
     ``drain``: whether a command brings its events to the log itself, or leaves that to a relay. ``deliver``: the same
     for calling handlers and reactions. A call that fails is tried ``attempts`` times in all, the second time after
     ``backoff`` seconds, then after twice as many, at most an hour. ``lease``: for how many seconds a delivery is left
-    to the process that began it. ``producer_id`` names this process in events.
+    to the process that began it. ``producer_id`` names this process in events. ``sinks`` are the names of those to whom
+    a relay brings every event; the same in all processes, for who tells an event marks it for them. ``boards`` and
+    ``caches``: whether a command writes the leaderboards, and reactions invalidate what is cached, or a consumer does.
     """
 
     drain: Literal["inline", "relay"] = "inline"
@@ -485,6 +489,15 @@ class Events(Setting):
     backoff: Annotated[int, Field(ge=1, le=3_600)] = 1
     lease: Annotated[int, Field(ge=1, le=86_400)] = 30
     producer_id: Annotated[str, Field(max_length=128)] = ""
+    boards: Literal["inline", "consumer"] = "inline"
+    caches: Literal["inline", "consumer"] = "inline"
+    sinks: Annotated[tuple[SinkName, ...], BeforeValidator(_tuple), Field(max_length=16)] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.sinks)) < len(self.sinks):
+            raise ValueError("sinks must be different names")
+        return self
 
 
 class Reaction(Setting):
@@ -495,9 +508,10 @@ class Reaction(Setting):
     ``to`` is the field of the payload with the uid of whom it is for. ``about`` is the kind of entity, whose id stands
     in the field of that name and ``_id``; without it, the first word of the event's type. ``by`` is the field with the
     uid of who did it: one's own doing gives nothing, and with ``each`` everybody's counts once. ``first`` is a field
-    that must be true for XP to be given for the first time. ``cache`` invalidates what is cached of the entity that it
-    is about, a user or a question; of a user it is that of ``to``. ``quota`` counts ``units`` of that quota as used,
-    also beyond its limit, or gives them back where they are below 0.
+    that must be true for XP to be given for the first time, ``when`` one that must be true for anything to follow.
+    ``cache`` invalidates what is cached of the entity that it is about, a user or a question; of a user it is that of
+    ``to``. ``quota`` counts ``units`` of that quota as used, also beyond its limit, or gives them back where they are
+    below 0.
     """
 
     effect: Literal["award", "reverse", "activity", "hide", "show", "cache", "quota"] = "award"
@@ -507,6 +521,7 @@ class Reaction(Setting):
     by: Name | None = None
     each: bool = False
     first: Name | None = None
+    when: Name | None = None
     quota: Name | None = None
     units: Annotated[int, Field(ge=-(10**9), le=10**9)] = 1
 
@@ -520,8 +535,8 @@ class Reaction(Setting):
             raise ValueError("quota must be given for the effect quota, and for nothing else")
         if self.units == 0 or (self.units != 1 and self.quota is None):
             raise ValueError("units must go with the effect quota, and must not be 0")
-        if self.effect in {"cache", "quota"} and (self.by or self.first):
-            raise ValueError(f"by and first do not go with the effect {self.effect}")
+        if self.effect in {"cache", "quota"} and (self.by or self.first or self.when):
+            raise ValueError(f"by, first and when do not go with the effect {self.effect}")
         return self
 
 
@@ -623,8 +638,14 @@ _REACTIONS: Final[Mapping[str, tuple[Reaction, ...]]] = _joined(
         "area.deleted": (Reaction(effect="reverse", source="area_created"),),
         "area.restored": (Reaction(source="area_created"),),
         "question.asked": (Reaction(source="question_asked"),),
-        "question.deleted": (Reaction(effect="reverse", source="question_asked"),),
-        "question.restored": (Reaction(source="question_asked"),),
+        "question.deleted": (
+            Reaction(effect="reverse", source="question_asked"),
+            Reaction(effect="reverse", source="answer_chosen"),
+        ),
+        "question.restored": (
+            Reaction(source="question_asked"),
+            Reaction(source="answer_chosen", when="accepted"),
+        ),
         **_voted("question"),
         "answer.posted": (Reaction(source="answer_posted"),),
         "answer.deleted": (Reaction(effect="reverse", source="answer_posted"),),
@@ -747,6 +768,7 @@ _UNSET_WHEN_NONE: Final = frozenset(
         "about",
         "by",
         "first",
+        "when",
         "quota",
         "away",
     }

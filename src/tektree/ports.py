@@ -10,6 +10,7 @@ from tektree._async.ports.connections import AsyncConnectionRepository
 from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
+from tektree._async.ports.insights import AsyncInsightRepository
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
@@ -27,6 +28,7 @@ from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
+from tektree._sync.ports.insights import InsightRepository
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
@@ -54,6 +56,7 @@ __all__ = [
     "AsyncEventLog",
     "AsyncFollowRepository",
     "AsyncGamificationRepository",
+    "AsyncInsightRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
     "AsyncQuestionReader",
@@ -73,6 +76,7 @@ __all__ = [
     "EventLog",
     "FollowRepository",
     "GamificationRepository",
+    "InsightRepository",
     "LeaderboardStore",
     "Ledger",
     "QuestionReader",

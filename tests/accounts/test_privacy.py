@@ -230,7 +230,7 @@ def test_an_export_is_everything_and_no_secret(world: World) -> None:
         user = await planted(tek)
         opened = await tek.sessions.open(user)
         found = json.loads(json.dumps(await tek.accounts.export(user, user.id)))
-        content = {"areas", "follows", "questions", "answers", "votes", "connections"}
+        content = {"areas", "follows", "questions", "answers", "votes", "connections", "insights"}
         assert set(found) == {"user", "profile", "subscription", "sessions", "ledger", "events"} | content
         assert [session["user_id"] for session in found["sessions"]] == [user.uid]
         assert opened.token not in json.dumps(found)

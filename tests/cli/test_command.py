@@ -32,8 +32,11 @@ def test_the_version(run: Run) -> None:
     assert run("--version") == (0, f"tektree {tektree.__version__}\n", "")
 
 
-COMMANDS = ("demo", "import-activity", "setup", "check", "verify", "rebuild", "relay", "doctor")
-NEEDING = ("setup", "check", "verify", "rebuild", "relay --once")
+COMMANDS = (
+    *("demo", "import-activity", "import-community", "setup", "check"),
+    *("verify", "recount", "rebuild", "relay", "doctor"),
+)
+NEEDING = ("setup", "check", "verify", "recount", "rebuild", "relay --once")
 """Those that make no sense in memory."""
 
 

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import mongomock
 import pytest
 
 from tektree import InvalidInput, Policy, Principal, TekTree
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.community import KINDS, CommunityImport, LineIds, RowClock, read, unlimited
+from tektree.ids import derived_id
 from tektree.models.events import EventFilter
 from tektree.testing.faults import Crash, Fault, Faulty
 from tests.cli.conftest import Database, Run
-from tests.lanes import MOCK, enter
+from tests.lanes import FAKE, MOCK, enter
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
@@ -73,7 +73,7 @@ def everything(tek: TekTree, users: Iterable[str]) -> dict[str, Any]:
         found[f"profile {user_id}"] = profile
         found[f"rows {user_id}"] = list(ports.ledger.rows(user_id, 0, 10**6))
         found[f"user {user_id}"] = ports.accounts.by_id(user_id)
-        for port in ("areas", "questions", "answers", "votes", "follows"):
+        for port in ("areas", "questions", "answers", "votes", "follows", "connections"):
             found[f"{port} {user_id}"] = [
                 getattr(ports, port).by_id(each.id) for each in getattr(ports, port).of_user(user_id, None, 10**6)
             ]
@@ -214,6 +214,7 @@ SMALL = [
     {"kind": "vote", "by": "ada", "answer": "a", "value": 1},
     {"kind": "accept", "by": "ada", "answer": "a"},
     {"kind": "follow", "by": "ben", "area": "db"},
+    {"kind": "connection", "by": "ben", "with": "ada"},
 ]
 SMALL = [{"at": f"2026-01-05T09:0{number}:00Z", **each} for number, each in enumerate(SMALL)]
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -268,6 +269,8 @@ def test_cut_off_at_every_call_it_is_finished_by_another() -> None:
 
 def test_over_mongo_it_comes_to_the_same_to_the_last_field() -> None:
     enter(MOCK)
+    import mongomock
+
     things = community(12, 60)
     clock, ids = RowClock(), LineIds()
     tek = TekTree.connect(mongomock.MongoClient().tektree, policy=unlimited(Policy()), clock=clock, ids=ids)
@@ -279,6 +282,23 @@ def test_over_mongo_it_comes_to_the_same_to_the_last_field() -> None:
     for name in expected:
         assert found[name] == expected[name], name
     assert importing.summary() == whole.summary()
+
+
+def test_with_redis_beside_it_boards_and_quotas_are_kept_there() -> None:
+    enter(FAKE)
+    import fakeredis
+    import mongomock
+
+    clock, ids, redis = RowClock(), LineIds(), fakeredis.FakeRedis(version=(7,))
+    tek = TekTree.connect(mongomock.MongoClient().tektree, redis, unlimited(Policy()), clock, ids)
+    importing = fed(CommunityImport(tek, clock, ids), SMALL)
+    whole = imported(SMALL)
+    assert importing.summary() == whole.summary()
+    assert importing.verify() == []
+    assert everything(tek, importing.users()) == everything(whole.tek, whole.users())
+    ada, ben = [f"usr_{derived_id('import', f'user:{name}', '2')}" for name in ("ada", "ben")]
+    assert redis.zrevrange("leaderboard:global", 0, -1) == [ben.encode(), ada.encode()]
+    assert redis.exists(f"quota:{ada}:questions:2026-01")
 
 
 def document(said: tuple[int, str, str]) -> dict[str, Any]:
@@ -415,7 +435,8 @@ def test_a_line_without_end_and_what_is_no_text() -> None:
 
 
 def test_a_user_sets_a_password_by_a_reset() -> None:
-    importing = imported(SMALL)
+    enter("memory")
+    importing = fed(CommunityImport.in_memory(Policy(passwords={"bcrypt_cost": 10})), SMALL)
     token = importing.tek.accounts.request_password_reset("ada@example.com")
     assert token is not None
     importing.tek.accounts.reset_password(token, "correct horse battery")

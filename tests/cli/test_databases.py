@@ -1,4 +1,4 @@
-"""``tektree setup``, ``check``, ``verify`` and ``rebuild``, over a server."""
+"""``tektree setup``, ``check``, ``verify``, ``recount`` and ``rebuild``, over a server."""
 
 import json
 from collections.abc import Iterator
@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from tektree import Board, CorruptDocument, NotFound, Page, TekTree
+from tektree import Board, CorruptDocument, NotFound, Page, Principal, TekTree
 from tektree._cli.recounts import Recount
 from tektree._cli.users import everybody, id_of
 from tektree.errors import InvalidInput
 from tektree.ids import user_id_of
+from tektree.models.areas import AreaDraft
 from tektree.models.gamification import Divergence, Verification
-from tektree.wire.collections import INDEXES
+from tektree.models.questions import QuestionDraft
+from tektree.wire.collections import ANSWERS, AREAS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, VOTES
 from tests.cli.conftest import Database, Run
 from tests.lanes import enter
 
@@ -128,6 +130,31 @@ def test_a_row_that_was_changed_or_cannot_be_read_is_told_and_the_others_are_cou
     assert f"{BEN}: document " in said
     assert "of xp_transactions cannot be read: amount" in said
     assert "2 of 2 ledgers do not add up" in said
+
+
+def test_recount_names_what_is_wrong_and_mends_it(run: Run, indexed: Database) -> None:
+    indexed.world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, INSIGHTS, VOTES))
+    tek = indexed.world.sync_tek()
+    ada = Principal(ADA, "usr_ada")
+    area = tek.areas.create(ada, AreaDraft(title="Go"))
+    tek.questions.ask(ada, QuestionDraft(title="How?", body="b", areas=[area.id]))
+    good = "all counts hold; area: 1, question: 1, answer: 0, insight: 0\n"
+    assert run("recount", "--mongo", indexed.uri) == (0, good, "")
+    indexed.look[AREAS].update_one({}, {"$set": {"content_count": 7, "breadcrumbs": "Else\x1b[31m"}})
+    code, out, err = run("recount", "--mongo", indexed.uri)
+    assert (code, err) == (1, "")
+    assert f"area {area.id}, content_count: 1 expected, 7 found" in out
+    assert "\x1b" not in out
+    assert "2 of 2 fields that are wrong are not mended" in out
+    document = json.loads(run("recount", "--mongo", indexed.uri, "--json")[1])
+    assert (document["ok"], document["divergent"], document["records"]["area"]) == (False, 2, 1)
+    assert {each["field"] for each in document["first"]} == {"content_count", "breadcrumbs"}
+    code, out, _ = run("recount", "--mend", "--mongo", indexed.uri)
+    assert (code, "2 fields mended" in out) == (0, True)
+    assert run("recount", "--mongo", indexed.uri) == (0, good, "")
+    indexed.look[QUESTIONS].update_one({}, {"$set": {"body": None}})
+    code, out, _ = run("recount", "--mend", "--mongo", indexed.uri)
+    assert (code, out) == (1, "1 cannot be read\n")
 
 
 @pytest.mark.parametrize("command", ["verify", "rebuild"])

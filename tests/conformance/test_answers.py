@@ -1,7 +1,7 @@
 """Answers in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -63,7 +63,13 @@ class CountsToTheEnd(MemoryAnswers):
         return super().made(user_id, since, until.replace(year=2100))
 
 
-BROKEN = [ShowsTheDeleted, OfAllQuestions, AlwaysNewest, SwapsAcceptance, CountsToTheEnd]
+class CountsEveryAnswer(MemoryAnswers):
+    def of_questions(self, question_ids: Sequence[str]) -> Mapping[str, int]:
+        every = [each.record.question_id for each in self._stored.values()]
+        return {id: every.count(id) for id in question_ids}
+
+
+BROKEN = [CountsEveryAnswer, ShowsTheDeleted, OfAllQuestions, AlwaysNewest, SwapsAcceptance, CountsToTheEnd]
 
 
 @pytest.mark.parametrize("kind", BROKEN, ids=[kind.__name__ for kind in BROKEN])

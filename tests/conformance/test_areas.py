@@ -1,7 +1,7 @@
 """Areas in memory keep every promise of their ports, in both flavours; a store that breaks one is found."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -179,7 +179,14 @@ class FollowsEverything(MemoryFollows):
         return sum(stored.record.active for stored in self._stored.values())
 
 
+class CountsThoseWhoEverFollowed(MemoryFollows):
+    def followers_of(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        every = [each.record.area_id for each in self._stored.values()]
+        return {id: every.count(id) for id in area_ids}
+
+
 BROKEN = [
+    CountsThoseWhoEverFollowed,
     InsertsOver,
     SwapsAnything,
     InSilence,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tektree._async import conformance
 from tektree.backends.memory import (
     AsyncMemoryAccounts,
     AsyncMemoryDeliveries,
@@ -82,6 +83,14 @@ def test_async_memory_keeps(check: str) -> None:
 def test_every_check_says_which_promise_it_is_about() -> None:
     assert len(set(checks())) == len(checks()) > 120
     assert all(promise(check).endswith(".") for check in checks())
+
+
+def test_no_two_checks_have_one_name() -> None:
+    """Checks are asked for by name: a second one of that name would never run."""
+    plain = [*conformance.CHECKS, *[each for checked, _ in conformance.OPTIONAL.values() for each in checked]]
+    races = [*conformance.RACES, *[each for _, raced in conformance.OPTIONAL.values() for each in raced]]
+    names = [each.__name__ for each in (*plain, *races)]
+    assert len(set(names)) == len(names)
 
 
 def test_an_unknown_check_is_a_configuration_error() -> None:

@@ -1,7 +1,7 @@
 """Questions in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -116,7 +116,14 @@ class SearchesTitles(MemoryQuestions):
         return (record.title,)
 
 
+class FilesTwice(MemoryQuestions):
+    def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        every = [area for each in self._stored.values() for area in each.record.areas]
+        return {id: every.count(id) for id in area_ids}
+
+
 BROKEN = [
+    FilesTwice,
     KnowsOnlyPresentSlugs,
     AsksForTheFirstThing,
     AlwaysNewest,

@@ -22,7 +22,7 @@ Found = Slice[Question]
 
 def test_every_kind_that_is_searched_is_checked() -> None:
     assert len(CHECKS) == 3
-    for kind in ("areas", "questions"):
+    for kind in ("areas", "questions", "insights"):
         assert {each.replace("questions", kind) for each in CHECKS} <= set(checks(kind))
 
 

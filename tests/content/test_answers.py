@@ -75,8 +75,14 @@ def test_a_life(world: World) -> None:
         assert (now.accepted_answer_id, now.answer_count, now.status) == (None, 2, "open"), "G11"
         assert await xp(tek, ada, ben) == [15, 0]
         await tek.answers.restore(ben, one.id)
-        assert await xp(tek, ada, ben) == [15, 10]
-        assert (await tek.questions.get(ada, question.id)).answer_count == 3
+        assert await xp(tek, ada, ben) == [17, 25], "it is accepted again, for nobody has decided otherwise"
+        now = await tek.questions.get(ada, question.id)
+        assert (now.accepted_answer_id, now.answer_count, now.status) == (one.id, 3, "resolved")
+        await tek.answers.delete(ben, one.id)
+        await tek.answers.accept(ada, two.id)
+        await tek.answers.restore(ben, one.id)
+        assert await accepted(world, question, one, two, own) == [False, True, False]
+        assert await xp(tek, ada, ben, cyd) == [17, 10, 25], "another was accepted since"
         for who in (ada, ben, cyd):
             assert await tek.gamification.verify(who.id)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tektree._async.services.filing import AsyncFiling
 from tektree._async.services.owned import AsyncOwned
-from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.viewers import AsyncViewers
 from tektree.rules import visibility
 from tests.content.matrix import STATES, VIEWERS, amiss, people, staged
@@ -84,7 +84,7 @@ def areas_are_named_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
     async def seen_of(self: Any, ids: Any, viewer: Any) -> Any:
         return set(ids)
 
-    monkeypatch.setattr(AsyncQuestions, "_seen_of", seen_of)
+    monkeypatch.setattr(AsyncFiling, "seen", seen_of)
 
 
 def lists_forget_the_viewer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,89 @@ def test_a_relay_whose_clock_is_behind_gives_what_is_due(world: World) -> None:
     world.run(scenario)
 
 
+def test_deleting_takes_back_what_votes_earned(world: World) -> None:
+    """A hundred times: never more than the first grants, of the question and of the answer; nobody votes meanwhile.
+
+    What votes on an answer earned stays while its question is gone: that is somebody else's.
+    """
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY)
+        ada, ben, cyd, dan = [await enrolled(tek, name) for name in ("ada", "ben", "cyd", "dan")]
+        question = await asked(tek, by=ada)
+        answer = await posted(tek, question, ben)
+        for thing, other in ((question, ben), (answer, ada)):
+            await tek.votes.cast(other, thing, 1)
+            await tek.votes.cast(cyd, thing, -1)
+            await tek.votes.cast(dan, thing, 1)
+            await tek.votes.cast(dan, thing, 0)
+        await tek.answers.accept(ada, answer.id)
+        for _ in range(10 if world.is_async else 100):
+            assert await xp(tek, ada, ben) == [5 + 8 + 2, 10 + 8 + 15]
+            await tek.questions.delete(ada, question.id)
+            assert await xp(tek, ada, ben) == [0, 10 + 8 + 15]
+            for value in (1, 0):
+                await refused(NotFound, tek.votes.cast(ben, question, value))
+                await refused(NotFound, tek.votes.cast(cyd, answer, value))
+            await tek.questions.restore(ada, question.id)
+            await tek.answers.delete(ben, answer.id)
+            assert await xp(tek, ada, ben) == [5 + 8, 0]
+            await refused(NotFound, tek.votes.cast(cyd, answer, 0))
+            await tek.answers.restore(ben, answer.id)
+        assert [await counts(tek, each) for each in (question, answer)] == [(1, 1), (1, 1)]
+        await tek.votes.cast(cyd, question, 0)
+        await tek.votes.cast(cyd, answer, 1)
+        assert await xp(tek, ada, ben) == [5 + 10 + 2, 10 + 20 + 15]
+        for who in (ada, ben, cyd, dan):
+            assert await tek.gamification.verify(who.id)
+
+    world.run(scenario)
+
+
+def test_what_was_unaccepted_before_stays_so(world: World) -> None:
+    """The asker's XP for choosing comes back with the question only if an answer is chosen."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY)
+        ada, ben = [await enrolled(tek, name) for name in ("ada", "ben")]
+        question = await asked(tek, by=ada)
+        answer = await posted(tek, question, ben)
+        await tek.answers.accept(ada, answer.id)
+        await tek.answers.unaccept(ada, answer.id)
+        await tek.questions.delete(ada, question.id)
+        await tek.questions.restore(ada, question.id)
+        assert await xp(tek, ada, ben) == [5, 10]
+
+    world.run(scenario)
+
+
+def test_votes_that_meet_a_deletion(world: World) -> None:
+    """E18, J34: whatever is cast while it is deleted and restored, in the end XP is that of the votes there are."""
+
+    async def scenario(world: World) -> None:
+        teks = [world.rival(POLICY) for _ in range(2)]
+        ada = await enrolled(teks[0], "ada")
+        question = await asked(teks[0], by=ada)
+        people = [principal(f"p{at}") for at in range(10)]
+
+        async def turned() -> None:
+            for _ in range(3):
+                await teks[1].questions.delete(ada, question.id)
+                await teks[1].questions.restore(ada, question.id)
+
+        await asyncio.gather(
+            *[teks[at % 2].votes.cast(who, question, 1 - 2 * (at % 2)) for at, who in enumerate(people)],
+            turned(),
+            return_exceptions=True,
+        )
+        await teks[0].events.relay.run_once()
+        tally = await world.store.votes.of_target(question.id)
+        assert await counts(teks[0], question) == tuple(tally)
+        assert await xp(teks[0], ada) == [5 + 10 * tally.up - 2 * tally.down]
+
+    world.run(scenario)
+
+
 def test_nobody_votes_on_their_own(world: World) -> None:
     """E13: whatever their role."""
 

@@ -9,7 +9,10 @@ from tests.accounts.worlds import World, refused
 
 __all__ = ["POLICY", "World", "enrolled", "principal", "refused", "stored"]
 
-POLICY = Policy(passwords={"bcrypt_cost": 10}, quotas={"free": {"areas": None, "questions": None, "answers": None}})
+POLICY = Policy(
+    passwords={"bcrypt_cost": 10},
+    quotas={"free": {"areas": None, "questions": None, "answers": None, "insights": None}},
+)
 
 
 def principal(name: str, role: Role = "user", tier: Tier = "free") -> Principal:

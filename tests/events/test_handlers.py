@@ -22,7 +22,7 @@ from tektree import (
     TekTree,
 )
 from tektree.catalog import Payload
-from tektree.models.events import Event
+from tektree.models.events import Event, Swept
 from tektree.models.payloads import (
     LevelUp,
     QuestionAsked,
@@ -251,7 +251,7 @@ def test_one_that_raises_once_gets_it_again_and_the_others_are_served_at_once(wo
     assert (flaky.taken, others.taken) == ([], [1])
     assert world.run(1).delivered == 1
     assert flaky.taken == [1]
-    assert world.run(60) == (0, 0, 0, 0, 0)
+    assert world.run(60) == Swept(0, 0, 0, 0, 0)
     assert world.tek.events.dead_letters.list().items == ()
 
 
@@ -366,7 +366,7 @@ def test_a_handler_that_is_not_here_keeps_its_deliveries(world: World) -> None:
     world.tek.events.on(QuizPassed, name="mine")(broken)
     world.pass_quiz(1)
     world.tek.events.off("mine")
-    assert world.run(60) == (0, 0, 0, 0, 1)
+    assert world.run(60) == Swept(0, 0, 0, 0, 1)
     world.tek.events.on(QuizPassed, name="mine")(broken)
     assert world.run(60).delivered == 1
 
@@ -389,7 +389,7 @@ def test_what_is_left_to_the_relay_is_done_by_it(events: Events) -> None:
     assert len(seen) == 3
     assert seen == sorted(seen)
     assert swept.delivered == 3
-    assert world.run() == (0, 0, 0, 0, 0)
+    assert world.run() == Swept(0, 0, 0, 0, 0)
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.content_recounts import AsyncContentRecounts
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
@@ -115,7 +116,7 @@ def tek_over(backends: AsyncBackends, seed: int, late: timedelta = timedelta(), 
     gamification = AsyncGamification(backends, policy, clock, ids, pause, handlers)
     sources = gamification.commits, gamification.settings
     relay = AsyncRelay(backends, handlers, sources, policy, clock, ids)
-    return Tek(gamification, AsyncEvents(backends, handlers, relay, policy, clock, ids))
+    return Tek(gamification, AsyncEvents(backends, handlers, relay, AsyncContentRecounts([]), policy, clock, ids))
 
 
 @dataclass

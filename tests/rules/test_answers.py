@@ -97,6 +97,27 @@ def test_a_closed_question_stays_closed() -> None:
     assert (decided[0].status, types(decided[1])) == ("closed", ["AnswerUnaccepted"])
 
 
+def test_what_is_restored_is_accepted_again() -> None:
+    """Unless the asker has decided otherwise since."""
+    decided = answers.accepted(question(), A, None, "usr_ada", "usr_ada", LATER)
+    assert decided is not None
+    assert answers.let_go(decided[0], B, "usr_ada", LATER) is None
+    gone = answers.let_go(decided[0], A, "usr_ada", LATER)
+    assert gone is not None
+    without, said = gone
+    assert (without.accepted_answer_id, without.let_go_id, without.status) == (None, A.id, "open")
+    assert types(said) == ["AnswerUnaccepted", "QuestionReopened"]
+    assert answers.taken_up(without, B, "usr_ada", LATER) is None
+    back = answers.taken_up(without, A, "usr_ada", LATER)
+    assert back is not None
+    assert (back[0].accepted_answer_id, back[0].let_go_id, back[0].status) == (A.id, None, "resolved")
+    assert types(back[1]) == ["AnswerAccepted", "QuestionResolved"]
+    assert answers.taken_up(back[0], A, "usr_ada", LATER) is None
+    other = answers.accepted(without, B, None, "usr_ada", "usr_ada", LATER)
+    assert other is not None
+    assert answers.taken_up(other[0], A, "usr_ada", LATER) is None
+
+
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([A, B])), max_size=30))
 def test_at_most_one_is_accepted_whatever_is_said(steps: list[tuple[bool, Candidate]]) -> None:
     """J33: what is told adds up to what the question says."""

@@ -43,6 +43,13 @@ def test_whom_it_is_for_and_never_for_ones_own_doing() -> None:
     assert reactions.receiver(vote, event("question.upvoted", voter_id="usr_bob")) is None
 
 
+def test_what_it_asks_for_must_be_so() -> None:
+    chosen = rule("question.restored", source="answer_chosen", when="accepted")
+    for accepted, expected in ((True, "usr_ada"), (False, None), (None, None), (1, None)):
+        assert reactions.receiver(chosen, event("question.restored", user_id="usr_ada", accepted=accepted)) == expected
+    assert reactions.receiver(chosen, event("question.restored", user_id="usr_ada")) is None
+
+
 def test_keys_are_of_source_entity_and_doer() -> None:
     """Reactions key an award by (rule, actor, target)."""
     asked = event("question.asked", user_id="usr_ada", question_id=QUESTION, voter_id="usr_bob")
@@ -75,6 +82,7 @@ def test_keys_are_of_source_entity_and_doer() -> None:
         {"question.asked": {"source": "question_asked", "to": "nobody_id"}},
         {"question.asked": {"source": "question_asked", "by": "nobody_id"}},
         {"question.asked": {"source": "question_asked", "first": "no_such"}},
+        {"question.asked": {"source": "question_asked", "when": "no_such"}},
         {"question.asked": [{"effect": "cache"}, {"effect": "cache", "about": "question"}]},
         {"answer.posted": {"effect": "cache"}},
         {"quiz.passed": {"effect": "cache"}},
@@ -99,6 +107,7 @@ def test_a_table_that_does_not_hold_together(table: Any) -> None:
         {"effect": "cache", "source": "answer_posted"},
         {"effect": "cache", "by": "user_id"},
         {"effect": "cache", "first": "user_id"},
+        {"effect": "cache", "when": "user_id"},
         {"effect": "cache", "quota": "questions"},
         {"effect": "cache", "units": 2},
         {"effect": "quota"},

@@ -12,7 +12,7 @@ from tests.records import DATA_MODEL
 
 def test_there_are_the_data_models_collections_in_its_order() -> None:
     """Behind them, those of ours."""
-    ours = ["deliveries", "follows", "votes", "connections"]
+    ours = ["deliveries", "follows", "votes", "connections", "leases", "effects"]
     assert list(INDEXES) == list(FIELDS) == [*DATA_MODEL, *ours]
     assert all(index.ours for name in ours for index in INDEXES[name])
 

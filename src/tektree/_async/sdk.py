@@ -8,6 +8,7 @@ from tektree._async.backends.memory.bundles import memory_backends
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
 from tektree._async.backends.memory.rate_limits import AsyncMemoryRateLimits
 from tektree._async.backends.memory.sessions import AsyncMemorySessions
+from tektree._async.backends.memory.streams import AsyncMemoryEffects, AsyncMemoryStreams
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.accounts import AsyncAccounts
 from tektree._async.services.admissions import AsyncAdmissions
@@ -15,11 +16,16 @@ from tektree._async.services.answers import AsyncAnswers
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.connections import AsyncConnections
+from tektree._async.services.content_recounts import AsyncContentRecounts
 from tektree._async.services.creations import AsyncCreations
+from tektree._async.services.erasures import AsyncErasures
 from tektree._async.services.events import AsyncEvents
 from tektree._async.services.gamification import AsyncGamification
 from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.insights import AsyncInsights
 from tektree._async.services.leaderboards import AsyncLeaderboards
+from tektree._async.services.proofs import every_proof
+from tektree._async.services.publishing import STREAMS, AsyncStreamSink
 from tektree._async.services.questions import AsyncQuestions
 from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.rate_limits import AsyncRateLimits
@@ -65,7 +71,9 @@ class AsyncTekTree:
             raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
         read(clock)
         sessions = backends.sessions or AsyncMemorySessions()
-        self._backends = backends = replace(backends, sessions=sessions)
+        streams = backends.streams or AsyncMemoryStreams(clock)
+        beside = backends.stream_effects or AsyncMemoryEffects()
+        self._backends = backends = replace(backends, sessions=sessions, streams=streams, stream_effects=beside)
         self.policy = policy or Policy()
         """The numbers in force."""
         handlers = AsyncHandlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
@@ -136,7 +144,15 @@ class AsyncTekTree:
         self._questions: AsyncQuestions | None = None
         if backends.questions is not None and backends.areas is not None:
             self._questions = AsyncQuestions(
-                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+                backends,
+                backends.questions,
+                backends.areas,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+                caches=self.caches,
             )
             sources += [self._questions.contents, self._questions.views]
         self._answers: AsyncAnswers | None = None
@@ -160,13 +176,34 @@ class AsyncTekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+            if self._questions is not None and self._answers is not None:
+                self._questions.voted = self._answers.voted = self._votes.settle
         self._connections: AsyncConnections | None = None
         if backends.connections is not None:
             self._connections = AsyncConnections(backends, backends.connections, handlers, self.policy, clock)
             self.accounts.followers.leaving.append(self._connections.leave)
             sources += [self._connections.contents]
+        self._insights: AsyncInsights | None = None
+        if self._votes is not None and backends.insights is not None and backends.areas is not None:
+            self._insights = AsyncInsights(
+                backends,
+                backends.insights,
+                backends.areas,
+                self._votes,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            sources += [self._insights, self._insights.contents, self._insights.views]
+        erasures = AsyncErasures(backends, clock, self._areas, self._questions, self._answers, self._insights)
+        self.accounts.followers.leaving.append(erasures.leave)
         relay = AsyncRelay(backends, handlers, sources, self.policy, clock, ids)
-        self.events = AsyncEvents(backends, handlers, relay, self.policy, clock, ids)
+        if STREAMS in self.policy.events.sinks and backends.leases is not None:
+            relay.add(AsyncStreamSink(streams))
+        recounts = AsyncContentRecounts(every_proof(backends, self._areas, self._answers), self.caches)
+        self.events = AsyncEvents(backends, handlers, relay, recounts, self.policy, clock, ids)
         self._admissions = AsyncAdmissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -191,9 +228,9 @@ class AsyncTekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there, users are cached there, and so are the leaderboards kept: those that are not
-        there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other
-        processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
+        sessions, quotas) is kept there, users and questions are cached there, and so are the leaderboards kept: those
+        that are not there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory,
+        where other processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``async with``. A client
@@ -247,6 +284,15 @@ class AsyncTekTree:
         if self._connections is None:
             raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
         return self._connections
+
+    @property
+    def insights(self) -> AsyncInsights:
+        """Insights. Raises `ConfigurationError` where the storages have none."""
+        if self._insights is None:
+            raise ConfigurationError(
+                "backends", "keep no insights; give the bundle insights=, areas=, votes=, questions= and answers="
+            )
+        return self._insights
 
     async def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

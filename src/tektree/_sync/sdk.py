@@ -9,6 +9,7 @@ from tektree._sync.backends.memory.bundles import memory_backends
 from tektree._sync.backends.memory.quotas import MemoryQuotas
 from tektree._sync.backends.memory.rate_limits import MemoryRateLimits
 from tektree._sync.backends.memory.sessions import MemorySessions
+from tektree._sync.backends.memory.streams import MemoryEffects, MemoryStreams
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.accounts import Accounts
 from tektree._sync.services.admissions import Admissions
@@ -16,11 +17,16 @@ from tektree._sync.services.answers import Answers
 from tektree._sync.services.areas import Areas
 from tektree._sync.services.caches import Caches
 from tektree._sync.services.connections import Connections
+from tektree._sync.services.content_recounts import ContentRecounts
 from tektree._sync.services.creations import Creations
+from tektree._sync.services.erasures import Erasures
 from tektree._sync.services.events import Events
 from tektree._sync.services.gamification import Gamification
 from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.insights import Insights
 from tektree._sync.services.leaderboards import Leaderboards
+from tektree._sync.services.proofs import every_proof
+from tektree._sync.services.publishing import STREAMS, StreamSink
 from tektree._sync.services.questions import Questions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.rate_limits import RateLimits
@@ -66,7 +72,9 @@ class TekTree:
             raise ConfigurationError("clock", "must be a callable that returns an aware datetime")
         read(clock)
         sessions = backends.sessions or MemorySessions()
-        self._backends = backends = replace(backends, sessions=sessions)
+        streams = backends.streams or MemoryStreams(clock)
+        beside = backends.stream_effects or MemoryEffects()
+        self._backends = backends = replace(backends, sessions=sessions, streams=streams, stream_effects=beside)
         self.policy = policy or Policy()
         """The numbers in force."""
         handlers = Handlers(backends.events, backends.deliveries, CATALOG, self.policy, clock, ids)
@@ -137,7 +145,15 @@ class TekTree:
         self._questions: Questions | None = None
         if backends.questions is not None and backends.areas is not None:
             self._questions = Questions(
-                backends, backends.questions, backends.areas, self.quotas, handlers, self.policy, clock, ids
+                backends,
+                backends.questions,
+                backends.areas,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+                caches=self.caches,
             )
             sources += [self._questions.contents, self._questions.views]
         self._answers: Answers | None = None
@@ -161,13 +177,34 @@ class TekTree:
                 backends, backends.votes, backends.questions, backends.answers, handlers, self.policy, clock
             )
             sources += [self._votes.contents]
+            if self._questions is not None and self._answers is not None:
+                self._questions.voted = self._answers.voted = self._votes.settle
         self._connections: Connections | None = None
         if backends.connections is not None:
             self._connections = Connections(backends, backends.connections, handlers, self.policy, clock)
             self.accounts.followers.leaving.append(self._connections.leave)
             sources += [self._connections.contents]
+        self._insights: Insights | None = None
+        if self._votes is not None and backends.insights is not None and backends.areas is not None:
+            self._insights = Insights(
+                backends,
+                backends.insights,
+                backends.areas,
+                self._votes,
+                self.quotas,
+                handlers,
+                self.policy,
+                clock,
+                ids,
+            )
+            sources += [self._insights, self._insights.contents, self._insights.views]
+        erasures = Erasures(backends, clock, self._areas, self._questions, self._answers, self._insights)
+        self.accounts.followers.leaving.append(erasures.leave)
         relay = Relay(backends, handlers, sources, self.policy, clock, ids)
-        self.events = Events(backends, handlers, relay, self.policy, clock, ids)
+        if STREAMS in self.policy.events.sinks and backends.leases is not None:
+            relay.add(StreamSink(streams))
+        recounts = ContentRecounts(every_proof(backends, self._areas, self._answers), self.caches)
+        self.events = Events(backends, handlers, relay, recounts, self.policy, clock, ids)
         self._admissions = Admissions(
             self.sessions, self.rate_limits, self.quotas, self.policy, clock, backends.admissions
         )
@@ -192,9 +229,9 @@ class TekTree:
         """A ``tek`` over MongoDB: a URI ``mongodb://host/name``, or a database of your own client.
 
         ``redis`` is a URI ``redis://host``, or a client of redis-py: what is kept for a while only (rate limits,
-        sessions, quotas) is kept there, users are cached there, and so are the leaderboards kept: those that are not
-        there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory, where other
-        processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
+        sessions, quotas) is kept there, users and questions are cached there, and so are the leaderboards kept: those
+        that are not there yet are made by ``tek.leaderboards.rebuild``. Without it that is in this process's memory,
+        where other processes do not see it, nothing is cached, and leaderboards are read from MongoDB.
 
         Nothing is sent yet: a server that is not there is noticed by the first call.
         What is passed in is never closed here; what is opened from a URI is, by `close` or ``with``. A client
@@ -248,6 +285,15 @@ class TekTree:
         if self._connections is None:
             raise ConfigurationError("backends", "keep no connections; give the bundle connections=")
         return self._connections
+
+    @property
+    def insights(self) -> Insights:
+        """Insights. Raises `ConfigurationError` where the storages have none."""
+        if self._insights is None:
+            raise ConfigurationError(
+                "backends", "keep no insights; give the bundle insights=, areas=, votes=, questions= and answers="
+            )
+        return self._insights
 
     def setup(self) -> None:
         """Makes what the storage needs before its first use. Again: nothing happens."""

@@ -12,6 +12,7 @@ from tektree._async.backends.memory.caches import AsyncMemoryCaches
 from tektree._async.backends.memory.connections import AsyncMemoryConnections
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
+from tektree._async.backends.memory.insights import AsyncMemoryInsights
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.questions import AsyncMemoryQuestions
 from tektree._async.backends.memory.quotas import AsyncMemoryQuotas
@@ -27,6 +28,7 @@ from tektree._sync.backends.memory.caches import MemoryCaches
 from tektree._sync.backends.memory.connections import MemoryConnections
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
+from tektree._sync.backends.memory.insights import MemoryInsights
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.quotas import MemoryQuotas
@@ -45,6 +47,7 @@ __all__ = [
     "AsyncMemoryEventLog",
     "AsyncMemoryFollows",
     "AsyncMemoryGamification",
+    "AsyncMemoryInsights",
     "AsyncMemoryLeaderboards",
     "AsyncMemoryLedger",
     "AsyncMemoryQuestions",
@@ -62,6 +65,7 @@ __all__ = [
     "MemoryEventLog",
     "MemoryFollows",
     "MemoryGamification",
+    "MemoryInsights",
     "MemoryLeaderboards",
     "MemoryLedger",
     "MemoryQuestions",

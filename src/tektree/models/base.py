@@ -44,6 +44,7 @@ __all__ = [
     "first_fault",
     "instant",
     "json_value",
+    "lessened",
     "made",
     "milliseconds",
     "plain",
@@ -151,6 +152,17 @@ def made(model: type[M], fields: dict[str, Any]) -> M:
     record.__class__ = model
     finished: M = record
     return finished
+
+
+def lessened(record: M, **fields: Any) -> M:
+    """A copy of a record in which ``fields`` are a part of what they were, or empty: that needs no check either.
+
+    Stored fields that we do not know stay.
+    """
+    copy = made(type(record), {**record.__dict__, **fields})
+    if record.__pydantic_extra__:
+        object.__setattr__(copy, "__pydantic_extra__", record.__pydantic_extra__)
+    return copy
 
 
 class Unfinished(Value):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, NamedTuple
+from zlib import crc32
 
 from pydantic import Field
 
@@ -12,19 +13,31 @@ from tektree.models.personal import masked
 
 __all__ = [
     "NOTHING",
+    "PARTITIONS",
+    "Pending",
+    "Change",
+    "Consumed",
     "Context",
     "DeadLetter",
     "Delivery",
+    "Effect",
+    "Entry",
     "Event",
     "EventFilter",
     "EventId",
     "EventTree",
     "EventType",
+    "Lease",
     "Posted",
     "Posting",
     "Recipients",
     "Swept",
+    "Timing",
     "Told",
+    "alone",
+    "in_line",
+    "line_of",
+    "partition_of",
     "recording",
     "within",
 ]
@@ -64,6 +77,33 @@ def recording(event: Event) -> tuple[str, str, int, str]:
     """The order of recording: by instant, and within one by stream and number."""
     metadata = event.metadata
     return metadata.get("recorded_at", ""), metadata.get("stream", ""), metadata.get("seq", 0), event.id
+
+
+PARTITIONS: Final = 16
+"""Into how many parts the lines of events are divided, so that several relays and consumers share them. It is written
+on events that wait for a sink, so it never changes.
+"""
+
+
+def line_of(event: Event) -> str:
+    """What the event waits in line by: its stream, or itself alone."""
+    line: str = event.metadata.get("stream") or event.event_id
+    return line
+
+
+def alone(line: str) -> bool:
+    """Whether a line is that of one event, which has no stream."""
+    return line.startswith("evt_")
+
+
+def partition_of(line: str) -> int:
+    """The part that a line is in, the same in every process."""
+    return crc32(line.encode("utf-8", "surrogatepass")) % PARTITIONS
+
+
+def in_line(event: Event) -> tuple[str, int]:
+    """The order in which events are published: that of each line."""
+    return line_of(event), event.metadata.get("seq", 1)
 
 
 class Told(Lazy[Event]):
@@ -156,11 +196,15 @@ Recipients = tuple[str, ...]
 
 
 class Posting(NamedTuple):
-    """Whom events are for, one entry for each; ``by`` calls them, and until ``until`` nobody else does."""
+    """Whom events are for, one entry for each; ``by`` calls them, and until ``until`` nobody else does.
+
+    ``sinks`` are the names of those that get all of them.
+    """
 
     to: Sequence[Recipients]
     by: str
     until: datetime
+    sinks: tuple[str, ...] = ()
 
 
 class Posted(NamedTuple):
@@ -243,7 +287,8 @@ class Swept(NamedTuple):
     """What a run of the relay came to.
 
     ``told``: events brought to the log from where a command had left them. ``delivered``, ``failed`` and ``dead``:
-    calls of handlers. ``waiting``: deliveries that are still open afterwards, for handlers of this process or others.
+    calls of handlers, of endpoints, and of sinks for one event. ``waiting``: deliveries that are still open afterwards,
+    for handlers of this process or others. ``published``: events that sinks took, or that wait for endpoints now.
     """
 
     told: int = 0
@@ -251,3 +296,85 @@ class Swept(NamedTuple):
     failed: int = 0
     dead: int = 0
     waiting: int = 0
+    published: int = 0
+
+
+# -- beyond this process -----------------------------------------------------------------------------------------------
+
+
+class Lease(NamedTuple):
+    """Whose a partition is for now: ``token``'s until ``until``. Nobody takes it before ``due``.
+
+    ``attempts`` counts how often it was taken since somebody last gave it back: who does not come back leaves it
+    counted. ``failures`` counts how often in a row it was given back because the sink was away.
+    """
+
+    name: str
+    partition: int
+    token: str
+    until: datetime
+    due: datetime
+    attempts: int = 0
+    failures: int = 0
+
+
+class Entry(NamedTuple):
+    """An event as a group of consumers has it from the streams; ``times`` is how often it was handed out."""
+
+    partition: int
+    id: str
+    event: Event
+    times: int = 1
+
+
+class Pending(NamedTuple):
+    """An entry that was handed out ``times`` times, and was not acknowledged."""
+
+    partition: int
+    id: str
+    times: int
+
+
+class Effect(NamedTuple):
+    """How far a handler got in a line: the ``number`` of the last event that took effect, and what it came to."""
+
+    number: int
+    state: str | None = None
+
+
+class Change(NamedTuple):
+    """An effect in place of another: of ``number`` where the last one was of number ``old``."""
+
+    line: str
+    old: int
+    number: int
+    state: str | None = None
+
+
+class Timing(NamedTuple):
+    """What a consumer waits for, in seconds.
+
+    ``idle``: after this long what another consumer took and did not acknowledge is taken from it. ``patience``: how
+    long a missing event may still come by itself. ``check``: how often the log is compared; ``settle``: how old an
+    event is before it is missed there.
+    """
+
+    idle: float = 30.0
+    patience: float = 0.5
+    check: float = 60.0
+    settle: float = 60.0
+
+
+class Consumed(NamedTuple):
+    """What a run came to, counted in events for each handler.
+
+    ``applied``: took effect. ``repeated``: had done so before. ``healed``: of those applied, came from the log.
+    ``failed``: calls that failed. ``held``: wait in the log behind what failed. ``left``: entries that are not done.
+    """
+
+    applied: int = 0
+    repeated: int = 0
+    healed: int = 0
+    failed: int = 0
+    held: int = 0
+    left: int = 0

@@ -36,6 +36,8 @@ class Question(Record):
     author: Uid | None = None
     """The uid of ``created_by``; None for what was there before us."""
     slugs: Slugs = ()
+    let_go_id: HexId | None = None
+    """The answer that was accepted until it was deleted; where that is restored, it is accepted again."""
     revision: Count = 0
     """How often it was changed: what an edit is based on."""
     deleted_at: Instant | None = None

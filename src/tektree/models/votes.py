@@ -1,4 +1,4 @@
-"""Votes: how somebody finds a question or an answer."""
+"""Votes: how somebody finds a question, an answer or an insight."""
 
 from typing import Literal, NamedTuple
 
@@ -6,8 +6,8 @@ from tektree.models.base import HexId, Instant, Record, Uid
 
 __all__ = ["Tally", "Vote", "Votable"]
 
-Votable = Literal["question", "answer"]
-"""What can be voted on."""
+Votable = Literal["question", "answer", "insight"]
+"""What can be voted on. A vote for an insight is a like."""
 
 
 class Vote(Record):
@@ -21,6 +21,8 @@ class Vote(Record):
     value: Literal[-1, 0, 1]
     at: Instant
     """Since when it is so."""
+    lapsed: bool = False
+    """Whether it counts for nothing, because what it is on was deleted. It counts again when that is restored."""
 
 
 class Tally(NamedTuple):

@@ -2,7 +2,8 @@
 
 The law: the question's ``accepted_answer_id`` is the one truth about that, so a switch from one answer to another is
 one change; ``is_accepted`` of the answers follows it. A question is resolved when one is accepted, and open again when
-that is taken back, unless it is closed. A closed question takes no answers, and what is deleted is not accepted.
+that is taken back, unless it is closed. A closed question takes no answers, and what is deleted is not accepted; it is
+again when it is restored, unless the asker has decided otherwise since.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,10 @@ __all__ = [
     "deleted",
     "edited",
     "fields",
+    "let_go",
     "posted",
     "restored",
+    "taken_up",
     "taking",
     "unaccepted",
     "updated",
@@ -139,8 +142,23 @@ def unaccepted(
     return _accepting(question, None, status, now), said
 
 
+def let_go(question: Question, answer: Candidate, uid: str, now: datetime) -> tuple[Question, Sequence[Payload]] | None:
+    """The question once its accepted answer is deleted; None where this is not it. ``uid`` is the question's author."""
+    decided = unaccepted(question, answer, uid, uid, now)
+    return None if decided is None else (decided[0].evolve(let_go_id=answer.id), decided[1])
+
+
+def taken_up(
+    question: Question, answer: Candidate, uid: str, now: datetime
+) -> tuple[Question, Sequence[Payload]] | None:
+    """The question once an answer is restored that it let go; None where it did not, or accepts another."""
+    if question.let_go_id != answer.id:
+        return None
+    return accepted(question, answer, None, uid, uid, now)
+
+
 def _accepting(question: Question, answer_id: str | None, status: str, now: datetime) -> Question:
-    changes = {"accepted_answer_id": answer_id, "status": status}
+    changes = {"accepted_answer_id": answer_id, "status": status, "let_go_id": None}
     return question.evolve(**changes, updated_at=now, revision=question.revision + 1)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tektree.errors import InvalidTransition
 from tektree.models.accounts import Principal
 from tektree.models.areas import Area, AreaDraft, AreaFields, Follow
+from tektree.models.base import lessened
 from tektree.models.payloads.areas import (
     AreaCreated,
     AreaDeleted,
@@ -107,7 +108,8 @@ def shown(area: Area, chain: Sequence[Area], sees: Callable[[Area], bool], *, ow
     """
     visible = [each for each in chain if sees(each)]
     path = tuple([each.id for each in visible])
-    return area.evolve(
+    return lessened(
+        area,
         parent_id=area.parent_id if area.parent_id in path else None,
         path=path,
         breadcrumbs=breadcrumbs([*[each.title for each in visible], area.title]),
@@ -174,7 +176,9 @@ def edited(area: Area, changes: Mapping[str, Any], now: datetime) -> tuple[Area,
     new = area.evolve(**changes)
     if new == area:
         return None
-    return new.evolve(updated_at=now, revision=area.revision + 1), content.retitled(area, new, "area")
+    return new.evolve(updated_at=now, revision=area.revision + 1), content.retitled(
+        area, new, "area", open=content.open_to_all(new)
+    )
 
 
 def updated(old: Area, new: Area, uid: str) -> AreaUpdated:

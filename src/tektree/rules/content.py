@@ -109,11 +109,11 @@ def brought_back(record: K, kind: str, by: str) -> K:
     return record.evolve(deleted_at=None, deleted_by=None, revision=record.revision + 1)
 
 
-def retitled(old: S, new: S, kind: str) -> Sequence[str]:
-    """The slugs to try when ``old`` becomes ``new``; none when it keeps its own."""
+def retitled(old: S, new: S, kind: str, *, open: bool) -> Sequence[str]:
+    """The slugs to try when ``old`` becomes ``new``, which is ``open`` to all; none when it keeps its own."""
     if new.title == old.title:
         return ()
-    tried = slugs.candidates(kind, new.title, new.id, open=open_to_all(new))
+    tried = slugs.candidates(kind, new.title, new.id, open=open)
     return () if old.slug in tried else tried
 
 

@@ -16,6 +16,9 @@ __all__ = ["cursor", "page", "place", "position"]
 
 T = TypeVar("T")
 
+_SHIFT: Final = 2
+"""Positions begin at -1, which is behind all that has a place in the list; what a cursor says is above 0."""
+
 _FORM: Final = re.compile(r"([1-9][0-9]{0,15})(?:\.([0-9a-f]{24}))?-([0-9a-f]{24})")
 
 
@@ -35,7 +38,7 @@ def position(text: object, *scope: str) -> tuple[int, str]:
 
 def page(found: Slice[T], *scope: str) -> Page[T]:
     """The page of the list ``scope`` that storage gave."""
-    following = None if found.last is None else cursor(found.last[0] + 1, *scope, tie=found.last[1])
+    following = None if found.last is None else cursor(found.last[0] + _SHIFT, *scope, tie=found.last[1])
     return Page(found.items, following, found.damaged, found.by)
 
 
@@ -44,4 +47,4 @@ def place(after: object, *scope: str) -> Position | None:
     if after is None:
         return None
     at, tie = position(after, *scope)
-    return at - 1, tie or "f" * 24
+    return at - _SHIFT, tie or "f" * 24

@@ -7,14 +7,23 @@ after the week; then the ledger answers.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
+from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile, XPTransaction
 from tektree.models.leaderboards import Board, BoardEntry, Entries
 from tektree.models.leaderboards import ranked as standings
 from tektree.rules.projections import profile_with
 
-__all__ = ["ahead", "entries", "global_entry", "standings"]
+__all__ = ["HEARD", "SETTINGS", "ahead", "entries", "global_entry", "heard", "standings"]
+
+HEARD: Final = ("xp.awarded", "xp.revoked")
+"""The types of events that say of rows what boards need."""
+
+SETTINGS: Final = ("leaderboard.opted_in", "leaderboard.opted_out")
+"""Those of who is hidden, or is no longer."""
 
 
 def entries(row: XPTransaction, settings: GamificationProfile) -> Sequence[BoardEntry]:
@@ -34,6 +43,26 @@ def _entries(row: XPTransaction, uid: str, version: int, hidden: bool) -> tuple[
         BoardEntry(Board.GLOBAL, uid, row.state.total_xp, row.state.reached_at, row.seq, version, hidden),
         BoardEntry(_board(row.week), uid, row.weekly_xp, row.weekly_reached_at, row.seq, version, hidden),
     )
+
+
+def heard(event: Event) -> Sequence[BoardEntry]:
+    """What an event of the ledger says of the boards. Nothing of who has no uid, and of what is about no row.
+
+    Of the user's settings it says nothing but their version.
+    """
+    said = event.payload
+    uid = said["user_id"]
+    if event.event_type not in HEARD or not uid.startswith("usr_"):
+        return ()
+    seq, board = said["row_seq"], _board(said["week"])
+    return (
+        BoardEntry(Board.GLOBAL, uid, said["total_xp"], _instant(said["reached_at"]), seq),
+        BoardEntry(board, uid, said["weekly_xp"], _instant(said["weekly_reached_at"]), seq),
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def global_entry(profile: GamificationProfile, uid: str) -> BoardEntry:

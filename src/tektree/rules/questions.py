@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from tektree.errors import InvalidTransition
 from tektree.ids import hex_id
 from tektree.models.accounts import Principal
+from tektree.models.base import lessened
 from tektree.models.payloads.questions import (
     QuestionAsked,
     QuestionClosed,
@@ -99,7 +100,7 @@ def edited(question: Question, changes: Mapping[str, Any], now: datetime) -> tup
     if new == question:
         return None
     new = new.evolve(updated_at=now, revision=question.revision + 1)
-    return new, content.retitled(question, new, "question")
+    return new, content.retitled(question, new, "question", open=content.open_to_all(new))
 
 
 def updated(old: Question, new: Question, uid: str) -> QuestionUpdated:
@@ -152,7 +153,8 @@ def deleted(question: Question, by: Principal, uid: str, now: datetime) -> tuple
 
 def restored(question: Question, by: Principal, uid: str) -> tuple[Question, QuestionRestored]:
     """The question once it is restored. Raises `Forbidden`, `InvalidTransition`."""
-    said = QuestionRestored(user_id=uid, question_id=question.id, by=by.uid)
+    accepted = question.accepted_answer_id is not None
+    said = QuestionRestored(user_id=uid, question_id=question.id, by=by.uid, accepted=accepted)
     return content.brought_back(question, "question", by.id), said
 
 
@@ -180,9 +182,12 @@ def listed(area: object, tag: object, author: object, status: object, order: obj
 def shown(question: Question, areas: Collection[str], *, own: bool) -> Question:
     """The question as somebody may see it, who sees these ``areas``.
 
-    Slugs that were given up may say what it was called when it was hidden: they are its author's ``own``.
+    Slugs that were given up may say what it was called when it was hidden: they are its author's ``own``, and so is
+    which answer it let go.
     """
     named = tuple([each for each in question.areas if each in areas])
-    if named == question.areas and (own or not question.slugs):
+    if own:
+        return question if named == question.areas else lessened(question, areas=named)
+    if named == question.areas and not question.slugs and question.let_go_id is None:
         return question
-    return question.evolve(areas=named, slugs=question.slugs if own else ())
+    return lessened(question, areas=named, slugs=(), let_go_id=None)

@@ -99,9 +99,10 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     rules = [Rule(event_type, each) for event_type, reactions in policy.reactions.items() for each in reactions]
     names: set[str] = set()
     for rule in rules:
-        if rule.name in names:
+        name = rule.name
+        if name in names:
             raise InvalidPolicy(f"reactions.{rule.event_type}", "has the same effect twice")
-        names.add(rule.name)
+        names.add(name)
         if rule.reaction.effect == "cache" and rule.kind not in _KINDS:
             raise InvalidPolicy(
                 f"reactions.{rule.event_type}", f"there is no cache of {rule.kind!r}; say about = {' or '.join(_KINDS)}"
@@ -116,14 +117,20 @@ def check(rules: Iterable[Rule], handlers: Mapping[str, tuple[str, Sequence[str]
 
     ``handlers`` are the pattern of each handler, and the types that it says it emits.
     """
-    steps = [(rule.event_type, rule.name, tells) for rule in rules for tells in sorted(rule.tells)]
-    steps += [(pattern, name, tells) for name, (pattern, emits) in handlers.items() for tells in emits]
+    steps: dict[str, list[tuple[str, str]]] = {}
+    for rule in rules:
+        if rule.tells:
+            name = rule.name
+            steps.setdefault(rule.event_type, []).extend([(tells, name) for tells in sorted(rule.tells)])
+    for name, (pattern, emits) in handlers.items():
+        steps.setdefault(pattern, []).extend([(tells, name) for tells in emits])
+    wide = [pattern for pattern in steps if pattern.endswith("*")]
     behind = {
-        told: [(tells, name) for pattern, name, tells in steps if fits(pattern, told)]
-        for told in dict.fromkeys([tells for _, _, tells in steps])
+        told: [step for pattern in (told, *wide) if fits(pattern, told) for step in steps.get(pattern, ())]
+        for told in dict.fromkeys([tells for first in steps.values() for tells, _ in first])
     }
-    for start in dict.fromkeys([pattern for pattern, _, _ in steps]):
-        path = _way_back(start, [(tells, name) for pattern, name, tells in steps if pattern == start], behind)
+    for start, first in steps.items():
+        path = _way_back(start, first, behind)
         if path:
             raise InvalidPolicy("reactions", f"go round in a circle: {' → '.join(path)}")
 
@@ -158,7 +165,7 @@ def _known_fields(rule: Rule, catalog: Catalog) -> None:
     if rule.event_type not in catalog:  # a host's, which may be registered later
         return
     fields, reaction = catalog.kind(rule.event_type).fields, rule.reaction
-    named = (_named(rule),) if reaction.effect == "cache" else (reaction.to, reaction.by, reaction.first)
+    named = (_named(rule),) if reaction.effect == "cache" else (reaction.to, reaction.by, reaction.first, reaction.when)
     for field in named:
         if field is not None and field not in fields:
             raise InvalidPolicy(f"reactions.{rule.event_type}", f"names the field {field!r}, which its payload lacks")
@@ -198,7 +205,11 @@ def place(rule: Rule, event: Event) -> Place | None:
 
 
 def receiver(rule: Rule, event: Event) -> str | None:
-    """The uid of whom the reaction is for; None: nobody, because it is their own doing, or the event names nobody."""
+    """The uid of whom the reaction is for; None: nobody, because it is their own doing, the event names nobody, or
+    what the reaction asks for is not so.
+    """
+    if rule.reaction.when is not None and event.payload.get(rule.reaction.when) is not True:
+        return None
     uid = event.payload.get(rule.reaction.to)
     by = event.payload.get(rule.reaction.by) if rule.reaction.by else None
     return uid if isinstance(uid, str) and uid != by else None

@@ -76,7 +76,7 @@ def around(backends: B, step: Around) -> B:
 
     For async storages ``step`` returns an awaitable, and so does what it calls.
     """
-    hooks = ("on_", "created")
+    hooks = ("on_", "created", "news")
     names: Iterator[str] = (each.name for each in fields(backends) if not each.name.startswith(hooks))
     ports = [name for name in names if getattr(backends, name) is not None]
     return replace(backends, **{name: cast(Any, _Port(name, getattr(backends, name), step)) for name in ports})

@@ -52,7 +52,7 @@ __all__ = ["NOT_PLAIN", "READERS", "Codec", "Fault", "codec_of", "collection_of"
 
 M = TypeVar("M", bound=Value)
 
-HIDDEN: Final = frozenset({"_outbox", "_relay"})
+HIDDEN: Final = frozenset({"_outbox", "_relay", "_sinks"})
 """What the backend keeps on a document for itself."""
 
 NOT_PLAIN: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)

@@ -14,6 +14,7 @@ __all__ = [
     "AREAS",
     "CONNECTIONS",
     "DELIVERIES",
+    "EFFECTS",
     "EVENTS",
     "FIELDS",
     "FOLLOWS",
@@ -21,6 +22,7 @@ __all__ = [
     "INDEXES",
     "INSIGHTS",
     "Index",
+    "LEASES",
     "QUESTIONS",
     "SUBSCRIPTIONS",
     "USERS",
@@ -45,6 +47,10 @@ VOTES: Final = "votes"
 """Ours: how users voted."""
 CONNECTIONS: Final = "connections"
 """Ours: what two users are to each other."""
+LEASES: Final = "leases"
+"""Ours: whose turn it is to bring events to a sink."""
+EFFECTS: Final = "effects"
+"""Ours: how far consumers got in the streams of events, and what it came to."""
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -70,14 +76,17 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             " metadata payload",
             DELIVERIES: "_id handler line seq event_id event_type state blocks attempts due token until reason",
             FOLLOWS: "_id area_id user_id uid active at",
-            VOTES: "_id target_type target_id user_id uid value at",
+            VOTES: "_id target_type target_id user_id uid value at lapsed",
             CONNECTIONS: "_id users uids asked blocked status at",
+            LEASES: "_id name partition token until due attempts failures",
+            EFFECTS: "_id name line number state until",
         }.items()
     }
 )
 """The data model's fields of each collection, in its order. All else in a document is ours, or somebody else's.
 
-`DELIVERIES`, `FOLLOWS`, `VOTES` and `CONNECTIONS` are collections of ours, with all of their fields.
+`DELIVERIES`, `FOLLOWS`, `VOTES`, `CONNECTIONS`, `LEASES` and `EFFECTS` are collections of ours, with all of their
+fields.
 """
 
 
@@ -179,6 +188,19 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _index("tags"),
             _index("featured -published_at"),
             _index("title:text body:text"),
+            _SLUGS,
+            _ours("slug"),  # of what was there before us
+            _ours("-published_at -_id"),  # lists, page by page: all, or of one thing that is sought
+            _ours("-like_count -_id"),
+            _ours("featured -published_at -_id"),
+            _ours("areas -published_at -_id"),
+            _ours("tags -published_at -_id"),
+            _ours("created_by -published_at -_id"),
+            _ours("co_authors -published_at -_id"),
+            _ours("invitations.user_id"),  # what somebody who is erased was asked to share
+            _ours("created_by _id"),
+            _ours("created_by -submitted_at"),  # how many somebody published in a period
+            _ours("due", covers="due", above=0),  # whose publication is to be told
             _OUTBOX,
         ),
         GAMIFICATION_PROFILES: (
@@ -222,6 +244,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
                 "metadata.causation_id metadata.recorded_at", covers="metadata.causation_id"
             ),  # what followed from it
             _ours("_relay.until _relay.by", covers="_relay.by"),  # whose handlers may not have been called
+            _ours("_sinks", covers="_sinks"),  # what a sink does not have yet
             _ours("metadata.user_id -timestamp", covers="metadata.ip_address"),  # whose address an erasure takes out
         ),
         DELIVERIES: (
@@ -236,6 +259,7 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
         ),
         VOTES: (
             _ours("target_id value"),  # how many votes a thing has
+            _ours("target_id _id"),  # the votes on a thing, page by page
             _ours("user_id _id"),  # all that somebody made, for an export
             _OUTBOX,
         ),
@@ -245,6 +269,8 @@ INDEXES: Final[Mapping[str, tuple[Index, ...]]] = MappingProxyType(
             _ours("users _id"),  # all of a user's, for an export
             _OUTBOX,
         ),
+        LEASES: (),
+        EFFECTS: (_ours("until", covers="until", above=0),),  # what is kept for a while only
     }
 )
 """What each collection is indexed by: the data model's, then those that our queries and our guards need."""

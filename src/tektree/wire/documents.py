@@ -8,7 +8,8 @@ What is read: anything that the data model allows. A naive datetime is UTC, an I
 its default where it has one. Rules that are made for input (lengths, what may be featured) are not asked of what is
 stored; types, ids, enumerations and the range of numbers are, and what breaks them is a `CorruptDocument`.
 
-``_outbox`` and ``_relay``, the events that wait on a document, belong to the backend: they are not part of a record.
+``_outbox``, ``_relay`` and ``_sinks``, which say what is still to be told, belong to the backend: they are not part of
+a record.
 """
 
 from collections.abc import Mapping

@@ -22,7 +22,18 @@ from urllib.parse import quote
 from tektree.errors import InvalidInput
 from tektree.models.leaderboards import Board
 
-__all__ = ["cache_question", "cache_user", "companion", "leaderboard", "quota", "ratelimit", "session", "user_sessions"]
+__all__ = [
+    "cache_question",
+    "cache_user",
+    "companion",
+    "effects",
+    "leaderboard",
+    "quota",
+    "ratelimit",
+    "session",
+    "stream",
+    "user_sessions",
+]
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.\-~/]+")
 _LONGEST: Final = 512
@@ -68,6 +79,25 @@ def leaderboard(board: Board) -> str:
     if not isinstance(board, Board):
         raise InvalidInput("board", "must be a Board, such as Board.GLOBAL")
     return f"leaderboard:{board.name}"
+
+
+def stream(partition: int) -> str:
+    """Where the events of a partition stand in line. A key of ours: the data model has none for it.
+
+    >>> stream(3)
+    '{tek:evt:03}:s'
+    """
+    return f"{{tek:evt:{partition:02}}}:s"
+
+
+def effects(partition: int, name: str) -> tuple[str, str]:
+    """Where it is kept how far a handler got in the lines of a partition: in streams, and in events without one.
+
+    >>> effects(3, "boards")
+    ('{tek:evt:03}:n:boards', '{tek:evt:03}:once:boards')
+    """
+    its = _part(name, "name")
+    return f"{{tek:evt:{partition:02}}}:n:{its}", f"{{tek:evt:{partition:02}}}:once:{its}"
 
 
 def companion(key: str, suffix: str) -> str:

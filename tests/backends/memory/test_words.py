@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tektree._sync.backends.memory import documents
 from tektree._sync.backends.memory.documents import Words
 from tektree.models.pages import Position
 from tektree.models.words import words
@@ -45,10 +47,12 @@ def test_the_index_is_the_scan(
             index.put(position, texts)
             scanned.said[position] = [word for text in texts for word in words(text)]
         for sought, before in asked:
-            assert list(index.find(sought, before)) == list(scanned.find(sought, before))
+            for few in (0, 64):  # one after the other where much is said; side by side
+                with patch.object(documents, "_FEW", few):
+                    assert list(index.find(sought, before)) == list(scanned.find(sought, before))
     for position in list(scanned.said):
         index.take(position)
-    assert (index._lists, index._alphabet, index._said) == ({}, [], {}), "nothing is kept of what is gone"
+    assert not any((index._lists, index._alphabet, index._said, index._every)), "nothing is kept of what is gone"
 
 
 def test_a_page_is_found_without_a_look_at_the_rest() -> None:

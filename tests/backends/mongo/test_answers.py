@@ -59,8 +59,8 @@ def test_a_life(world: World) -> None:
         now = await tek.questions.get(ada, question.id)
         assert (now.accepted_answer_id, now.answer_count, now.status) == (None, 1, "open")
         assert (await tek.gamification.profile(ben.id)).total_xp == 0
-        assert not (await tek.answers.restore(ben, one.id)).is_accepted
-        assert (await tek.gamification.profile(ben.id)).total_xp == 10
+        assert (await tek.answers.restore(ben, one.id)).is_accepted, "for nobody has decided otherwise"
+        assert (await tek.gamification.profile(ben.id)).total_xp == 25
         page = await tek.answers.list(BEN, question.id, order="most_voted", limit=1)
         rest = await tek.answers.list(BEN, question.id, order="most_voted", after=page.next)
         assert {each.id for each in (*page, *rest)} == {one.id, two.id}

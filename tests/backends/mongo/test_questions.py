@@ -1,18 +1,25 @@
 """Questions on each driver: the promises of their port, and what is sent."""
 
+import asyncio
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
+import fakeredis
 import pytest
 from bson import ObjectId
 
+from tektree import AsyncTekTree, TekTree
+from tektree._async.backends.mongo.questions import _asked
+from tektree._async.backends.redis.connecting import with_redis as async_with_redis
+from tektree._sync.backends.redis.connecting import with_redis
 from tektree.errors import InvalidInput, NotFound, Stale
 from tektree.ids import derived_id
-from tektree.models.questions import QuestionDraft
+from tektree.models.questions import Question, QuestionDraft, QuestionFilter
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
+from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
 from tests.content.test_areas import ADA, BEN, MOD, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
@@ -23,7 +30,7 @@ SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 @pytest.fixture(autouse=True)
 def indexed(world: World) -> None:
     """With the indexes of content as well."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, CONNECTIONS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, INSIGHTS, CONNECTIONS))
 
 
 @pytest.mark.parametrize("check", checks("questions"))
@@ -93,7 +100,7 @@ def test_round_trips(world: World) -> None:
         find, areas = f"find {QUESTIONS}", f"find {AREAS}"
         tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {QUESTIONS}"]
         quota = ["find subscriptions", f"aggregate {QUESTIONS}"]
-        count = [areas, f"aggregate {QUESTIONS}", f"update {AREAS}"]
+        count = [areas, f"aggregate {QUESTIONS}", f"aggregate {INSIGHTS}", f"update {AREAS}"]
 
         async def sent(call: Any) -> list[str]:
             await call
@@ -128,6 +135,80 @@ def test_round_trips(world: World) -> None:
         await plain.connections.request(ADA, BEN.id)
         await plain.connections.accept(BEN, ADA.id)
         assert await sent(tek.questions.get(BEN, shared.id)) == [find, known]
+
+    world.run(scenario)
+
+
+@pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, REAL)
+def test_every_list_is_one_query_in_the_order_of_an_index(world: World) -> None:
+    """G2: each combination of filters and each order, first page and next, whoever asks: no skip, nothing sorted."""
+
+    async def scenario(world: World) -> list[tuple[str, dict[str, Any]]]:
+        heard = Heard()
+        plain = world.tek(policy=without_reactions())
+        area = await made(plain, "Go")
+        for at in range(2):
+            await plain.questions.ask(ADA, QuestionDraft(title=f"Q{at}", body="x", areas=[area.id], tags=["t"]))
+        tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
+        filters = {"area": area.id, "tag": "t", "author": ADA.id, "status": "open"}
+        for chosen in [which for size in range(5) for which in combinations(filters.items(), size)]:
+            for order, viewer in (("newest", None), ("most_voted", BEN)):
+                one = await tek.questions.list(viewer, **dict(chosen), order=order, limit=1)
+                two = await tek.questions.list(viewer, **dict(chosen), order=order, limit=1, after=one.next)
+                assert (len(one), len(two), two.next) == (1, 1, None), chosen
+                assert heard.names() == [f"find {QUESTIONS}", f"find {AREAS}"] * 2
+        return heard.commands
+
+    world.run(scenario)
+
+
+ORDERS = {"newest": "created_at", "most_voted": "upvote_count"}
+
+
+@pytest.mark.lanes(PYMONGO, REAL)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_list_of_one_thing_is_served_by_an_index(world: World, order: Any) -> None:
+    """Of what is sought an index leads to it; an index has each order, and of what is sought the newest."""
+    for which in ({"area": "a" * 24}, {"tag": "t"}, {"author": "a" * 24}, {"status": "open"}, {}):
+        query = _asked(QuestionFilter(**which))
+        asked = {"find": QUESTIONS, "filter": query, "sort": {ORDERS[order]: -1, "_id": -1}}
+        plan = repr(world.look.command("explain", asked, verbosity="queryPlanner")["queryPlanner"]["winningPlan"])
+        assert "COLLSCAN" not in plan
+        assert "IXSCAN" in plan
+        keys = [[(name, 1) for name in query] if order == "newest" else [], [(ORDERS[order], -1), ("_id", -1)]]
+        assert [*keys[0], *keys[1]] in [[*index.keys] for index in INDEXES[QUESTIONS]]
+
+
+@SERVERS
+def test_what_is_cached_costs_redis_one_command_and_mongodb_none(world: World) -> None:
+    """But for the areas that it names: who sees them is read each time."""
+
+    async def scenario(world: World) -> None:
+        heard, trips = Heard(), list[str]()
+        plain = world.tek(policy=without_reactions())
+        area = await made(plain, "Go")
+        bare = await plain.questions.ask(ADA, QuestionDraft(title="Bare", body="x"))
+        filed = await plain.questions.ask(ADA, QuestionDraft(title="Filed", body="x", areas=[area.id]))
+        redis = (fakeredis.FakeAsyncRedis if world.is_async else fakeredis.FakeRedis)()
+        connected = async_with_redis if world.is_async else with_redis
+        backends = connected(world.backends(world.client(event_listeners=[heard])), redis)
+        nodes = backends.caches._redis._nodes
+        exchange = nodes.exchange
+
+        def counting(commands: Any, about: str) -> Any:
+            trips.extend([str(command[0]) for command in commands])
+            return exchange(commands, about)
+
+        nodes.exchange = counting
+        tek: Any = AsyncTekTree(backends) if world.is_async else Awaited(TekTree(backends))
+        for question, areas in ((bare, []), (filed, [f"find {AREAS}"])):
+            await tek.questions.get(BEN, question.id)
+            assert heard.names() == [f"find {QUESTIONS}", *areas]
+            trips.clear()
+            for viewer in (BEN, None, ADA):
+                assert (await tek.questions.get(viewer, question.id)).title == question.title
+            assert (heard.names(), trips) == (areas * 3, ["GET"] * 3)
+        await (redis.aclose() if world.is_async else asyncio.to_thread(redis.close))
 
     world.run(scenario)
 
@@ -167,5 +248,31 @@ def test_what_was_there_before_is_adopted(world: World) -> None:
         assert (await tek.questions.by_slug(BEN, slug)).id == (await tek.questions.by_slug(BEN, "new")).id
         stored = world.look[QUESTIONS].find_one({})
         assert (stored["theirs"], stored["author"], stored["_v"], len(stored["areas"])) == (7, owner.uid, 1, 2)
+
+    world.run(scenario)
+
+
+@SERVERS
+def test_of_edits_at_once_one_holds_and_the_others_must_look(world: World) -> None:
+    """J10: based on one revision, one of them is made; of those based on none, none is lost in silence."""
+
+    async def scenario(world: World) -> None:
+        teks = [world.tek(policy=without_reactions()) for _ in range(2)]
+        question = await teks[0].questions.ask(ADA, QuestionDraft(title="How?", body="b"))
+        for based in (question.revision, None):
+            calls = [
+                teks[at % 2].questions.edit(ADA, question.id, body=f"{based} {at}", revision=based) for at in range(6)
+            ]
+            before = await teks[0].questions.get(ADA, question.id)
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            made = [each for each in ends if not isinstance(each, Stale)]
+            assert all(isinstance(each, Question) for each in made), ends
+            now = await teks[0].questions.get(ADA, question.id)
+            assert now.revision - before.revision == len(made) >= 1
+            assert now.body in [each.body for each in made]
+            if based is not None:
+                assert len(made) == 1
+        told = world.look[EVENTS].count_documents({"event_type": "question.updated"})
+        assert told == now.revision - question.revision
 
     world.run(scenario)

@@ -17,7 +17,7 @@ from tektree.models.areas import AreaDraft
 from tektree.models.questions import QuestionDraft
 from tektree.rules.search import terms
 from tektree.testing import checks, run
-from tektree.wire.collections import AREAS, INDEXES, QUESTIONS
+from tektree.wire.collections import AREAS, INDEXES, INSIGHTS, QUESTIONS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import REAL, World
 from tests.content.test_areas import ADA, BEN
@@ -105,7 +105,8 @@ class Served:
         self.mongo.mocked, self.mongo.collection = False, self.server.collection
         self.backends.on_setup()
         self.mongo.mocked = True
-        for store, name in ((self.backends.areas, AREAS), (self.backends.questions, QUESTIONS)):
+        for name in (AREAS, QUESTIONS, INSIGHTS):
+            store = getattr(self.backends, name)
             store._documents = self.server.collection(name)
         self.server.asked.clear()
 
@@ -115,11 +116,11 @@ class Served:
 
 def test_a_text_index_is_asked_where_the_server_answers_by_it() -> None:
     """Found out once, at setup. What all searches promise is promised there as well."""
-    for name in ("areas", "questions"):
+    for name in (AREAS, QUESTIONS, INSIGHTS):
         for check in checks(name):
             if "are_found_" in check and "who_made" not in check:
                 served = Served()
-                assert served.mongo.texts >= {AREAS, QUESTIONS}
+                assert served.mongo.texts == {AREAS, QUESTIONS, INSIGHTS}
                 run(check, replace(served.backends, on_setup=None))
                 assert any("$text" in query for query in served.server.asked)
 

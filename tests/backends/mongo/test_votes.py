@@ -65,7 +65,7 @@ def test_round_trips(world: World) -> None:
         question = await plain.questions.ask(ADA, QuestionDraft(title="How?", body="b"))
         tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
         asked, voted = [f"find {USERS}", f"find {QUESTIONS}"], f"find {VOTES}"
-        count = [asked[1], f"aggregate {VOTES}", f"update {QUESTIONS}"]
+        count = [asked[1], f"aggregate {VOTES}", f"update {QUESTIONS}", asked[1]]
         tell = [f"find {EVENTS}", f"insert {EVENTS}", f"update {VOTES}"]
 
         async def sent(call: Any) -> list[str]:

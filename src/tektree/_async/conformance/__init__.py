@@ -16,6 +16,7 @@ from tektree._async.conformance import (
     deliveries,
     events,
     gamification,
+    insights,
     leaderboards,
     questions,
     quotas,
@@ -54,4 +55,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "answers": (answers.CHECKS, answers.RACES),
     "votes": (votes.CHECKS, votes.RACES),
     "connections": (connections.CHECKS, connections.RACES),
+    "insights": (insights.CHECKS, insights.RACES),
 }

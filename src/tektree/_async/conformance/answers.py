@@ -83,7 +83,10 @@ async def answers_come_in_their_order(backends: AsyncBackends) -> None:
 
 
 async def answers_are_counted(backends: AsyncBackends) -> None:
-    """``of_question`` counts those that are there now, ``made`` one user's of a period, half open, deleted ones too."""
+    """``of_question`` counts those that are there now, ``made`` one user's of a period, half open, deleted ones too.
+
+    ``of_questions`` gives the former of several.
+    """
     store, other = _store(backends), derived_id("user", "other")
     stored = await store.insert(answer("1"), [])
     await _put(
@@ -100,6 +103,10 @@ async def answers_are_counted(backends: AsyncBackends) -> None:
     same("after one was deleted", await store.of_question(_ASKED), 1)
     await store.swap(gone, stored.record)
     same("after it was restored", await store.of_question(_ASKED), 2)
+    elsewhere = derived_id("question", "other")
+    found = await store.of_questions([_ASKED, derived_id("x"), elsewhere])
+    same("of several", {id: count for id, count in found.items() if count}, {_ASKED: 2, elsewhere: 1})
+    same("of none", dict(await store.of_questions([])), {})
 
 
 async def what_is_accepted_is_set_as_counts_are(backends: AsyncBackends) -> None:

@@ -115,19 +115,6 @@ async def an_area_from_before_is_found_by_its_slug(backends: AsyncBackends) -> N
         same("of both", await store.by_slug("same"), ours)
 
 
-async def areas_are_read_at_once(backends: AsyncBackends) -> None:
-    """``by_ids`` gives those that are there, each once."""
-    records = [area(name) for name in "abc"]
-    await _put(backends, *records)
-    wanted = [records[0].id, records[2].id, derived_id("area", "x"), records[0].id]
-    found = await _areas(backends).by_ids(wanted)
-    same("what is there", {each.record.id: (each.record, each.version) for each in found}, {
-        record.id: (record, 1) for record in (records[0], records[2])
-    })  # fmt: skip
-    same("how many", len(found), 2)
-    same("of none", list(await _areas(backends).by_ids([])), [])
-
-
 async def what_is_below_is_found_whoever_may_see_it(backends: AsyncBackends) -> None:
     """``below`` gives the ids directly below any of these, private and deleted ones too."""
     await _put(
@@ -219,7 +206,7 @@ async def what_somebody_made_is_counted(backends: AsyncBackends) -> None:
 
 
 async def those_who_follow_now_are_counted(backends: AsyncBackends) -> None:
-    """``followers`` counts who follows an area and has not stopped."""
+    """``followers`` counts who follows an area and has not stopped; ``followers_of`` those of several."""
     store = _follows(backends)
     stored = [await store.insert(follow(name), []) for name in "abc"]
     await store.insert(follow("d", area_id=derived_id("area", "other")), [])
@@ -231,6 +218,10 @@ async def those_who_follow_now_are_counted(backends: AsyncBackends) -> None:
     await store.swap(ended, ended.record.evolve(active=True))
     same("after one began again", await store.followers(followed), 3)
     same("of an area that is not there", await store.followers(derived_id("area", "x")), 0)
+    other = derived_id("area", "other")
+    found = await store.followers_of([followed, other, derived_id("area", "x")])
+    same("of several", {id: count for id, count in found.items() if count}, {followed: 3, other: 1})
+    same("of none", dict(await store.followers_of([])), {})
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -238,7 +229,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     *documents.checks_of(_FOLLOWS),
     an_area_is_found_by_every_slug_it_had,
     an_area_from_before_is_found_by_its_slug,
-    areas_are_read_at_once,
     what_is_below_is_found_whoever_may_see_it,
     children_come_newest_first,
     pages_are_full_of_what_is_seen,

@@ -165,7 +165,10 @@ async def a_page_of_questions_is_full_of_what_is_seen(backends: AsyncBackends) -
 
 
 async def what_was_asked_is_counted(backends: AsyncBackends) -> None:
-    """``made`` counts one user's questions of a period, half open; ``in_area`` what everybody may see there now."""
+    """``made`` counts one user's questions of a period, half open; ``in_area`` what everybody may see there now.
+
+    ``in_areas`` gives the same of several.
+    """
     a, b = derived_id("area", "a"), derived_id("area", "b")
     first = question("1", areas=(a, b))
     await _put(
@@ -182,6 +185,11 @@ async def what_was_asked_is_counted(backends: AsyncBackends) -> None:
     same("in an area", [await store.in_area(each) for each in (a, b, derived_id("area", "x"))], [2, 1, 0])
     await store.swap(stored, first.evolve(areas=(b,)))
     same("after it left", [await store.in_area(each) for each in (a, b)], [1, 1])
+    await _put(backends, question("5", areas=(a, b)), question("6", areas=(b, b), created_by=_OTHER))
+    found = await store.in_areas([a, derived_id("area", "x"), b])
+    same("in several", {id: count for id, count in found.items() if count}, {a: 2, b: 3})
+    same("in one of them", dict(await store.in_areas([b])), {b: 3})
+    same("in none", dict(await store.in_areas([])), {})
 
 
 async def a_file_is_whose_questions_hold_it(backends: AsyncBackends) -> None:

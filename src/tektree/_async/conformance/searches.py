@@ -57,7 +57,7 @@ def _titles(found: Slice[Any]) -> list[str]:
     return [each.title for each in found.items]
 
 
-async def are_found_by_words(backends: AsyncBackends, kind: Kind, field: str) -> None:
+async def are_found_by_words(backends: AsyncBackends, kind: Kind, field: str, dated: str) -> None:
     """``search`` finds what has, in title or text, a word for each of the words, in any case, newest first.
 
     Where it says ``by`` words, each of them may be the beginning of one.
@@ -70,7 +70,7 @@ async def are_found_by_words(backends: AsyncBackends, kind: Kind, field: str) ->
             ("ΟΔΟΣ", "x"),
         )
     ):
-        await kind.store(backends).insert(kind.make(title, created_at=later(seconds=-at), **{field: text}), [])
+        await kind.store(backends).insert(kind.make(title, **{dated: later(seconds=-at), field: text}), [])
     await kind.store(backends).insert(kind.make("Hidden event", visibility="private"), [])
     store = _searched(kind, backends)
     by = (await store.search(("event",), _ANYBODY, None, 9)).by
@@ -81,16 +81,16 @@ async def are_found_by_words(backends: AsyncBackends, kind: Kind, field: str) ->
         same(f"by {words}", (_titles(found), found.by), (expected, by))
 
 
-async def are_found_page_by_page(backends: AsyncBackends, kind: Kind, field: str) -> None:
+async def are_found_page_by_page(backends: AsyncBackends, kind: Kind, field: str, dated: str) -> None:
     """``search`` gives them of one instant by id, in pages without a gap, and full of what is seen."""
     shown = [kind.make(f"Shown {at}", created_at=later(seconds=at // 3), **{field: "common ground"}) for at in range(7)]
     hidden = [
-        kind.make(f"Hidden {at}", created_at=later(seconds=at), visibility="private", **{field: "common ground"})
+        kind.make(f"Hidden {at}", visibility="private", **{dated: later(seconds=-at), field: "common ground"})
         for at in range(7)
     ]
     for each in (*shown, *hidden):
         await kind.store(backends).insert(each, [])
-    expected = [each.title for each in sorted(shown, key=lambda each: (each.created_at, each.id), reverse=True)]
+    expected = [each.title for each in sorted(shown, key=lambda each: (getattr(each, dated), each.id), reverse=True)]
     store = _searched(kind, backends)
     for size in (1, 3, 7):
         found: list[str] = []
@@ -106,7 +106,7 @@ async def are_found_page_by_page(backends: AsyncBackends, kind: Kind, field: str
     same("of an admin", len((await store.search(("common",), _ADMIN, None, 99)).items), 14)
 
 
-async def are_found_as_they_are_now(backends: AsyncBackends, kind: Kind, field: str) -> None:
+async def are_found_as_they_are_now(backends: AsyncBackends, kind: Kind, field: str, dated: str) -> None:
     """``search`` finds by the words that stand there now: after a swap, after counting, and nothing that is deleted."""
     store, found = kind.store(backends), _searched(kind, backends)
     record = kind.make("Before", **{field: "same words"})
@@ -122,15 +122,17 @@ async def are_found_as_they_are_now(backends: AsyncBackends, kind: Kind, field: 
         same(f"as it was, by {words}", _titles(await found.search(words, _ANYBODY, None, 9)), expected)
 
 
-def searches_of(kind: Kind, field: str) -> tuple[Check, ...]:
-    """The checks of one kind, whose text beside the title is in ``field``."""
+def searches_of(kind: Kind, field: str, dated: str = "created_at") -> tuple[Check, ...]:
+    """The checks of one kind, whose text beside the title is in ``field``, and which is sorted by ``dated``."""
     promises = (are_found_by_words, are_found_page_by_page, are_found_as_they_are_now)
-    return tuple([_named(kind, field, promise) for promise in promises])
+    return tuple([_named(kind, field, dated, promise) for promise in promises])
 
 
-def _named(kind: Kind, field: str, promise: Callable[[AsyncBackends, Kind, str], Awaitable[None]]) -> Check:
+def _named(
+    kind: Kind, field: str, dated: str, promise: Callable[[AsyncBackends, Kind, str, str], Awaitable[None]]
+) -> Check:
     async def check(backends: AsyncBackends) -> None:
-        await promise(backends, kind, field)
+        await promise(backends, kind, field, dated)
 
     check.__name__ = check.__qualname__ = f"{kind.name}_{promise.__name__}"
     check.__doc__ = promise.__doc__

@@ -1,5 +1,6 @@
 """What answers need from storage. Methods are atomic intents."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class AsyncAnswerRepository(AsyncDocuments[Answer], Protocol):
 
     async def of_question(self, question_id: str) -> int:
         """How many answers to a question there are that are not deleted."""
+        ...
+
+    async def of_questions(self, question_ids: Sequence[str]) -> Mapping[str, int]:
+        """The same of several questions; one that has none may be left out."""
         ...
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:

@@ -11,11 +11,13 @@ from tektree._async.ports.caches import AsyncCacheStore
 from tektree._async.ports.connections import AsyncConnectionRepository
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
+from tektree._async.ports.insights import AsyncInsightRepository
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
+from tektree._async.ports.streams import AsyncEffects, AsyncLeases, AsyncNews, AsyncStreams
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
 from tektree._async.ports.votes import AsyncVoteRepository
 
@@ -30,7 +32,10 @@ class AsyncBackends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, ``questions``, ``answers``, ``votes``, ``connections``; then ``tek.areas`` and the others say so.
+    ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
+    say so. ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
+    ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
+    where the log has to be asked.
     """
 
     gamification: AsyncGamificationRepository
@@ -55,3 +60,9 @@ class AsyncBackends:
     answers: AsyncAnswerRepository | None = None
     votes: AsyncVoteRepository | None = None
     connections: AsyncConnectionRepository | None = None
+    insights: AsyncInsightRepository | None = None
+    leases: AsyncLeases | None = None
+    effects: AsyncEffects | None = None
+    streams: AsyncStreams | None = None
+    stream_effects: AsyncEffects | None = None
+    news: Callable[[], Awaitable[AsyncNews | None]] | None = None

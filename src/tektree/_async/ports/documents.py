@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from tektree.models.base import Value
 from tektree.models.content import Stored
 from tektree.models.events import Event, Recipients
+from tektree.models.pages import Slice
 
 __all__ = ["AsyncDocuments"]
 
@@ -39,6 +40,17 @@ class AsyncDocuments(Protocol[R]):
 
     async def by_id(self, id: str) -> Stored[R] | None:
         """The record of that id."""
+        ...
+
+    async def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[R]]:
+        """Those of these records that are there, in no order."""
+        ...
+
+    async def every(self, after: str | None, limit: int) -> Slice[Stored[R]]:
+        """Up to ``limit`` records of all that there are, deleted ones too, by ``id`` and behind the one ``after``.
+
+        Those that cannot be read are named; the ``id`` of the last position is where the next page goes on.
+        """
         ...
 
     async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:

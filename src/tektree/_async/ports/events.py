@@ -91,6 +91,21 @@ class AsyncEventLog(Protocol):
         """Whether an event of this stream with a number lower than ``before`` is still marked."""
         ...
 
+    async def behind(self, sink: str) -> Collection[int]:
+        """The partitions in which events are marked for a sink."""
+        ...
+
+    async def unpublished(self, sink: str, partitions: Collection[int], limit: int) -> Sequence[Event]:
+        """Up to ``limit`` events that are marked for a sink, of these partitions, in the order of their lines.
+
+        Of a line none is given before which another one is marked that is not given; as many as can be, else.
+        """
+        ...
+
+    async def published(self, sink: str, event_ids: Sequence[str]) -> None:
+        """Takes a sink's mark off these events. Again: nothing happens."""
+        ...
+
 
 class AsyncDeliveries(Protocol):
     """Calls of handlers that are still due, in lines, and those that were given up.
@@ -105,6 +120,10 @@ class AsyncDeliveries(Protocol):
 
     async def blocked(self, handlers: Sequence[str], line: str) -> Collection[str]:
         """Those of the handlers that something stands before in this line, or that are halted as a whole."""
+        ...
+
+    async def held(self, handler: str, lines: Collection[str]) -> Collection[str]:
+        """Those of the lines in which something stands before for this handler; all of them, if it is halted."""
         ...
 
     async def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:

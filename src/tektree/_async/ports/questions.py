@@ -1,6 +1,6 @@
 """What questions need from storage. Methods are atomic intents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -38,6 +38,10 @@ class AsyncQuestionRepository(AsyncDocuments[Question], Protocol):
 
     async def in_area(self, area_id: str) -> int:
         """How many questions that everybody may see are filed under this area, and not deleted."""
+        ...
+
+    async def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        """The same of several areas; one that has none may be left out."""
         ...
 
     async def of_others(self, user_id: str, files: Sequence[str]) -> Sequence[str]:

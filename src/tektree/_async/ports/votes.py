@@ -1,5 +1,6 @@
 """What votes need from storage. Methods are atomic intents."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from tektree._async.ports.documents import AsyncDocuments
@@ -13,4 +14,13 @@ class AsyncVoteRepository(AsyncDocuments[Vote], Protocol):
 
     async def of_target(self, target_id: str) -> Tally:
         """How many votes this thing has now, for it and against it."""
+        ...
+
+    async def of_targets(self, target_ids: Sequence[str]) -> Mapping[str, Tally]:
+        """The same of several things; one that has none may be left out."""
+        ...
+
+    async def on_target(self, target_id: str, after: str | None, limit: int) -> Sequence[Vote]:
+        """Up to ``limit`` votes on this thing, by ``id`` and behind the one ``after``; those too that were taken
+        back."""
         ...

@@ -368,7 +368,8 @@ class AsyncAccounts:
 
     async def export(self, actor: Principal | User, user_id: str) -> dict[str, Any]:
         """All that is stored of a person, as JSON: ``user``, ``profile``, ``subscription``, ``sessions``, ``ledger``,
-        ``events``; and what they made: ``areas``, ``follows``, ``questions``, ``answers``, ``votes``.
+        ``events``; and what they made: ``areas``, ``follows``, ``questions``, ``answers``, ``votes``,
+        ``insights``, ``connections``.
 
         Without the hash of the password and without tokens; without counters that run out by themselves, those of
         quotas and rate limits; and without fields of a host's own on our documents, which may be secrets. Raises
@@ -380,10 +381,12 @@ class AsyncAccounts:
     async def erase(self, actor: Principal | User, user_id: str) -> None:
         """Takes away for good all that is personal of a user, from the account and from every event about them.
 
-        What they earned stays, under their uid and in the time zone that its days were counted in, and so does what
-        others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time. Cut off
-        anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay. Again:
-        nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        What everybody may read of what they wrote stays, under their uid, and so do their votes; all else that they
+        wrote is emptied and deleted, but for drafts with co-authors. Follows, connections and co-authorships end.
+        What they earned otherwise stays, under their uid and in the time zone that its days were counted in, and so
+        does what others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time.
+        Cut off anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay.
+        Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
         hex_id(user_id, "user_id")
         who = roles.acting(actor)

@@ -26,7 +26,9 @@ from tektree.models.answers import Answer, AnswerDraft, AnswerFields
 from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page
+from tektree.models.payloads import Payload
 from tektree.models.questions import Order, Question
+from tektree.models.votes import Votable
 from tektree.policy import Policy
 from tektree.rules import answers, content, cursors, inputs, roles, visibility
 from tektree.rules.answers import Candidate
@@ -72,6 +74,8 @@ class AsyncAnswers:
         self._clock = clock
         self._ids = ids
         self._pause = pause
+        self.voted: Callable[[Votable, str], Awaitable[None]] | None = None
+        """What votes have to do behind a deletion or a restoration."""
         self.contents: AsyncContents[Answer] = AsyncContents(
             "answer", store, backends.events, handlers, policy, clock, self._after, pause
         )
@@ -142,8 +146,8 @@ class AsyncAnswers:
         return await self._change(by, id, "answer.edit", decide)
 
     async def delete(self, actor: Principal | User, id: str) -> None:
-        """Takes an answer away; `restore` brings it back. What posting it earned is taken back, and it is no longer
-        accepted. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        """Takes an answer away; `restore` brings it back. What it earned its author is taken back, votes included, and
+        it is no longer accepted. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
         by = roles.acting(actor)
 
@@ -154,7 +158,8 @@ class AsyncAnswers:
         await self._change(by, id, "answer.delete", decide)
 
     async def restore(self, actor: Principal | User, id: str) -> Answer:
-        """Brings a deleted answer back, and what posting it had earned; accepted it is only when the asker does so.
+        """Brings a deleted answer back, and what it had earned its author. If it was accepted, and the asker has not
+        accepted another one since, it is so again.
 
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
@@ -165,7 +170,8 @@ class AsyncAnswers:
             new, said = answers.restored(old, by, uid)
             return [new], lambda _: said
 
-        return await self._change(by, id, "answer.restore", decide)
+        await self._change(by, id, "answer.restore", decide)
+        return (await self._seen(id, visibility.viewer(by), deleted=True))[0].record  # it may be accepted by now
 
     # -- accepting ----------------------------------------------------------------------------------------------------
 
@@ -221,19 +227,31 @@ class AsyncAnswers:
             await recounted(
                 self._answers, answer_id, partial(self._is_accepted, question.record.id, answer_id), self._pause
             )
-            await self._let_go(question.record.id, answer_id)
+            await self.let_go(question.record.id, answer_id)
 
     async def _is_accepted(self, question_id: str, answer_id: str) -> dict[str, int]:
         question = await self._questions.by_id(question_id)
         return {"is_accepted": question is not None and question.record.accepted_answer_id == answer_id}
 
-    async def _let_go(self, question_id: str, answer_id: str) -> None:
+    async def let_go(self, question_id: str, answer_id: str) -> None:
         """Lets a question accept an answer no more that is deleted."""
         answer = await self._answers.by_id(answer_id)
         if answer is None or answer.record.deleted_at is None:
             return
-        candidate = Candidate(answer_id, await self._uid(answer.record))
+        await self._turn(question_id, Candidate(answer_id, await self._uid(answer.record)), answers.let_go)
 
+    async def _take_up(self, question_id: str, answer_id: str) -> None:
+        """Lets a question accept an answer again that is restored, if it was let go for its deletion."""
+        answer = await self._answers.by_id(answer_id)
+        if answer is not None and answer.record.deleted_at is None:
+            await self._turn(question_id, Candidate(answer_id, await self._uid(answer.record)), answers.taken_up)
+
+    async def _turn(
+        self,
+        question_id: str,
+        candidate: Candidate,
+        step: Callable[[Question, Candidate, str, datetime], tuple[Question, Sequence[Payload]] | None],
+    ) -> None:
         async def reading() -> Stored[Question]:
             stored = await self._questions.by_id(question_id)
             if stored is None:
@@ -243,11 +261,10 @@ class AsyncAnswers:
         def decide(
             stored: Stored[Question], now: datetime
         ) -> tuple[Sequence[Question], Callable[[Question], Said]] | None:
-            uid = stored.record.author or ""
-            decided = answers.unaccepted(stored.record, candidate, uid, uid, now)
+            decided = step(stored.record, candidate, stored.record.author or "", now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await self._of_questions.change(reading, decide, candidate.author)
+        await self._of_questions.change(reading, decide, candidate.author, finish=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -330,6 +347,10 @@ class AsyncAnswers:
             return {"answer_count": await self._answers.of_question(question_id)}
 
         await recounted(self._questions, question_id, count, self._pause)
-        if "answer.deleted" in types:
-            with suppress(NotFound):
-                await self._let_go(question_id, stored.record.id)
+        with suppress(NotFound):
+            if "answer.deleted" in types:
+                await self.let_go(question_id, stored.record.id)
+            if "answer.restored" in types:
+                await self._take_up(question_id, stored.record.id)
+        if self.voted is not None and not types.isdisjoint(("answer.deleted", "answer.restored")):
+            await self.voted("answer", stored.record.id)

@@ -401,12 +401,17 @@ class AsyncAreas:
         while waiting:
             id = waiting.pop()
             done.add(id)
-            await self._place(id)
+            await self.place(id)
             if below:
                 waiting += [child for child in await self._areas.below([id]) if child not in done]
 
-    async def _place(self, area_id: str) -> None:
-        """Until nothing differs: whoever changes what stands above, places it after that as well."""
+    async def placed(self, every: Sequence[Area]) -> Sequence[Area]:
+        """These areas as what stands above them now places them, in one command where their paths are right."""
+        known = await self._known(every)
+        return [areas.place(each, areas.above(each, known)) for each in every]
+
+    async def place(self, area_id: str) -> None:
+        """Places an area by what stands above it now, until nothing differs: who changes that places it after it."""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._pause(attempt)

@@ -6,7 +6,7 @@ it was given: whose load was overtaken by one loads again. A store that does not
 records are read where they are kept for good.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar, cast, get_args
@@ -19,10 +19,11 @@ from tektree.ids import Ids, fresh_id
 from tektree.models.accounts import User
 from tektree.models.base import Record
 from tektree.models.caches import Found, Kind, Place
+from tektree.models.events import Event
 from tektree.models.questions import Question
 from tektree.policy import Caches as Settings
 from tektree.policy import Policy
-from tektree.rules import caches, inputs
+from tektree.rules import caches, inputs, reactions
 
 __all__ = ["AsyncCaches"]
 
@@ -53,6 +54,10 @@ class AsyncCaches:
         pause: Callable[[int], Awaitable[None]] = async_backoff,
     ) -> None:
         self._store = store
+        told = [reactions.Rule(event_type, each) for event_type, its in policy.reactions.items() for each in its]
+        self._rules = [rule for rule in told if rule.reaction.effect == "cache"]
+        self.follows = tuple(dict.fromkeys([rule.event_type for rule in self._rules]))
+        """The events that invalidate something, by the policy."""
         self._terms = _Terms(policy.caches, clock, ids, pause)
 
     @property
@@ -77,6 +82,16 @@ class AsyncCaches:
             return reader
         return _CachedQuestions(_Cached("question", reader.question, self._store, self._terms))
 
+    async def follow(self, events: Sequence[Event]) -> None:
+        """Invalidates what these events changed, for a consumer that does it. Again: nothing happens.
+
+        Raises `Unavailable`.
+        """
+        changed = {reactions.place(rule, each): None for each in events for rule in self._rules if _fits(rule, each)}
+        for place in changed:
+            if place is not None and self._store is not None:
+                await self._store.invalidate(place)
+
     async def invalidate(self, kind: str, name: str) -> None:
         """Takes a record out of the cache, and sees to it that none is kept that is being loaded now. Again: nothing.
 
@@ -87,6 +102,10 @@ class AsyncCaches:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
         if self._store is not None:
             await self._store.invalidate(_place(kind, name))
+
+
+def _fits(rule: reactions.Rule, event: Event) -> bool:
+    return reactions.fits(rule.event_type, event.event_type)
 
 
 class _Terms:

@@ -93,6 +93,7 @@ class AsyncCommits:
         self._clock = clock
         self._pause = pause
         self._inline = policy.events.drain == "inline"
+        self._shows = policy.events.boards == "inline"
 
     def work(self) -> AsyncWork:
         """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
@@ -219,7 +220,7 @@ class AsyncCommits:
         told = bool(left) and await self._logged(left, now, work)
         if left and not told:
             return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
-        entries = _entries(committed, profile)
+        entries = _entries(committed, profile) if self._shows else ()
         if entries:
             await self._boards.put(entries, now)
         if told:
@@ -234,7 +235,7 @@ class AsyncCommits:
             return False
         events = _events(committed)
         if not any(each.to for each in committed):
-            await self._log.append(events)
+            await self._log.append(events, self._handlers.posting_for_sinks(events, now))
             return True
         to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
         known = await self._log.append(events, self._handlers.posting(to, now))

@@ -87,9 +87,19 @@ class AsyncContents(Generic[R]):
         return await self._store.insert(record, events, to)
 
     async def change(
-        self, reading: Callable[[], Awaitable[Stored[R]]], decide: Decide[R], by: str
+        self,
+        reading: Callable[[], Awaitable[Stored[R]]],
+        decide: Decide[R],
+        by: str,
+        dated: Callable[[R], datetime] | None = None,
+        *,
+        finish: bool = True,
     ) -> tuple[Stored[R], bool]:
         """Changes a record as it is now, and does what follows. Whoever changed it in between makes us read again.
+
+        What is told of it happens now, or when the record, as it becomes, says by ``dated``. Where nothing is to be
+        changed, what was left to do of it is done: so a command that was cut off is finished by its repetition. Not
+        without ``finish``: that is for what is itself a part of what follows.
 
         Gives it back, and whether it was changed. Raises what ``reading`` and ``decide`` raise, and `Stale` when it
         keeps changing.
@@ -102,29 +112,44 @@ class AsyncContents(Generic[R]):
             id = _id(stored.record)
             decided = decide(stored, read(self._clock))
             if decided is None:
-                return stored, False
+                return await self.follow(stored) if finish else stored, False
             try:
-                written = await self.swap(stored, *decided, by)
+                written = await self.swap(stored, *decided, by, dated)
             except Stale:
                 continue
             return await self.follow(written), True
         raise Stale(self._kind, id)
 
-    async def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
+    async def swap(
+        self,
+        stored: Stored[R],
+        records: Sequence[R],
+        say: Callable[[R], Said],
+        by: str,
+        dated: Callable[[R], datetime] | None = None,
+    ) -> Stored[R]:
         """Puts the first of these records, whose slug no other has, in place of a stored one.
 
         Raises `Stale`; `Taken` when all slugs are others'.
         """
         for record in records[:-1]:
             with suppress(Taken):
-                return await self._swap(stored, record, say, by)
-        return await self._swap(stored, records[-1], say, by)
+                return await self._swap(stored, record, say, by, dated)
+        return await self._swap(stored, records[-1], say, by, dated)
 
-    async def _swap(self, stored: Stored[R], record: R, say: Callable[[R], Said], by: str) -> Stored[R]:
-        events = self._events(record, say(record), stored.version + 1, by)
+    async def _swap(
+        self,
+        stored: Stored[R],
+        record: R,
+        say: Callable[[R], Said],
+        by: str,
+        dated: Callable[[R], datetime] | None,
+    ) -> Stored[R]:
+        at = None if dated is None else dated(record)
+        events = self._events(record, say(record), stored.version + 1, by, at)
         return await self._store.swap(stored, record, events, self._handlers.to(events))
 
-    def _events(self, record: R, said: Said, version: int, by: str) -> Sequence[Event]:
+    def _events(self, record: R, said: Said, version: int, by: str, at: datetime | None = None) -> Sequence[Event]:
         """The events of a change that makes the record's version this one; no two of them are of one type."""
         catalog, ambient, now = self._handlers.catalog, context.current(), read(self._clock)
         if ambient.actor is None:
@@ -132,7 +157,7 @@ class AsyncContents(Generic[R]):
         cause, events = f"{self._kind}:{_id(record)}:{version}", []
         for each in (said,) if isinstance(said, Payload) else said:
             id = event_id(cause, catalog.kind(each).event_type)
-            events.append(catalog.told(each, id[4:], now, now, ambient, self._producer))
+            events.append(catalog.told(each, id[4:], at or now, now, ambient, self._producer))
         return events
 
     # -- what follows -------------------------------------------------------------------------------------------------
@@ -181,7 +206,7 @@ class AsyncContents(Generic[R]):
         try:
             now = read(self._clock)
             for event, to in stored.left:
-                told, new = await self._log.tell(event, self._handlers.posting([to], now) if to else None)
+                told, new = await self._log.tell(event, self._handlers.posting([to], now))
                 if new and to:
                     lines += self._handlers.queue([told], [to])
             await self._store.told(_id(stored.record), [each.event.event_id for each in stored.left])

@@ -25,6 +25,7 @@ class AsyncCreations:
             "areas": backends.areas,
             "questions": backends.questions,
             "answers": backends.answers,
+            "insights": backends.insights,
         }
         self._makers: Final[Mapping[str, AsyncMaker]] = {
             name: each for name, each in makers.items() if each is not None

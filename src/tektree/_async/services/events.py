@@ -1,23 +1,27 @@
 """Events: handlers, a host's own events, the log, and what becomes of calls that fail."""
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.consumers import AsyncConsumer
+from tektree._async.services.content_recounts import AsyncContentRecounts, Told
 from tektree._async.services.dead_letters import AsyncDeadLetters
 from tektree._async.services.gamification import Progress, reporting
-from tektree._async.services.handlers import AsyncHandlers, Handler, OnFailure, Registered
+from tektree._async.services.handlers import AsyncHandlers, Handler, OnFailure, Registered, takes_two
 from tektree._async.services.relay import AsyncRelay
+from tektree._async.services.webhooks import AsyncWebhooks, Resolve, Send
 from tektree._flavour import async_call, async_handler
 from tektree.clock import Clock, read
 from tektree.errors import ConfigurationError, IdempotencyConflict, InvalidInput, NotFound
 from tektree.ids import Ids, event_id, fresh_id, is_hex_id, uid_of
 from tektree.models.base import instant
-from tektree.models.events import Event, EventFilter, EventTree
+from tektree.models.events import Event, EventFilter, EventTree, Timing
 from tektree.models.pages import Page
 from tektree.models.payloads import Kind, Payload
+from tektree.models.recounts import Recount
+from tektree.models.webhooks import Endpoint
 from tektree.policy import Policy
 from tektree.rules import cursors, inputs, reactions
 
@@ -43,6 +47,7 @@ class AsyncEvents:
         backends: AsyncBackends,
         handlers: AsyncHandlers,
         relay: AsyncRelay,
+        recounts: AsyncContentRecounts,
         policy: Policy,
         clock: Clock,
         ids: Ids,
@@ -52,9 +57,14 @@ class AsyncEvents:
         self._handlers = handlers
         self._policy = policy
         self._rules = reactions.table(policy, handlers.catalog)
+        self._recounts = recounts
         self._emits: dict[str, tuple[str, Sequence[str]]] = {}
         self._clock = clock
         self._ids = ids
+        self._deliveries = backends.deliveries
+        self._effects = backends.effects
+        self._streams = backends.streams
+        self._stream_effects = backends.stream_effects
         self.relay = relay
         """Finishes what was left, and tries again what failed."""
         self.dead_letters = AsyncDeadLetters(backends, handlers, relay, clock)
@@ -113,7 +123,7 @@ class AsyncEvents:
             named = _name(function) if name is None else inputs.text(name, "name", 1, 128)
             if emits:
                 reactions.check(self._rules, {**self._emits, named: (pattern, tuple(emits))})
-            both = payload is not None and _takes_two(function)
+            both = payload is not None and takes_two(function)
             self._handlers.register(Registered(named, (pattern,), function, payload, both, on_failure, tries))
             self._emits[named] = (pattern, tuple(emits))
             return function
@@ -138,6 +148,74 @@ class AsyncEvents:
 
     def _fitting(self, pattern: str) -> bool:
         return any(reactions.fits(pattern, kind.event_type) for kind in self._handlers.catalog)
+
+    # -- beyond this process ------------------------------------------------------------------------------------------
+
+    def consumer(
+        self,
+        group: str,
+        handlers: Mapping[str, Handler] | None = None,
+        *,
+        name: str | None = None,
+        keep: Literal["log", "streams"] = "log",
+        start: Literal["first", "now"] = "first",
+        limit: int = 200,
+        timing: Timing | None = None,
+    ) -> AsyncConsumer:
+        """A consumer of the streams that a relay fills, where `Policy.events.sinks` names ``"streams"``.
+
+        All consumers of a ``group`` share its events; ``name`` is this one's own, and the same when it starts again
+        (None: one of its own for each call). ``handlers`` are called by type, as by `AsyncConsumer.on`; their names are
+        the types. ``keep`` is where it is kept how far it got: beside the log, or beside the streams, which is quicker,
+        and lost with them; then everything takes effect anew. ``start`` is where a new group begins: with the first
+        event that there ever was, or with those from now on. ``limit`` is how many events of each partition are taken
+        at once. Raises `InvalidInput`, and `ConfigurationError` where the storages keep no effects.
+        """
+        inputs.text(group, "group", 1, 60)
+        if keep not in ("log", "streams"):
+            raise InvalidInput("keep", "must be 'log' or 'streams'")
+        if start not in ("first", "now"):
+            raise InvalidInput("start", "must be 'first' or 'now'")
+        effects = self._effects if keep == "log" else self._stream_effects
+        if effects is None or self._streams is None:
+            raise ConfigurationError("backends", "keep no effects or streams; give the bundle effects= and streams=")
+        consumer = AsyncConsumer(
+            group,
+            fresh_id(self._ids) if name is None else inputs.text(name, "name", 1, 60),
+            self._meant,
+            self._streams,
+            self._log,
+            self._deliveries,
+            effects,
+            self._handlers,
+            self._clock,
+            self._ids,
+            timedelta(seconds=self._policy.events.lease),
+            inputs.whole(limit, "limit", 1, 10_000),
+            start == "now",
+            timing or Timing(),
+        )
+        for which, function in (handlers or {}).items():
+            consumer.on(which, name=which)(function)
+        return consumer
+
+    def webhooks(
+        self,
+        endpoints: Sequence[Endpoint],
+        send: Send,
+        *,
+        resolve: Resolve | None = None,
+        private: bool = False,
+        name: str = "webhooks",
+    ) -> AsyncWebhooks:
+        """A sink that sends events to endpoints, to be given to `AsyncRelay.add`. The policy names it in ``sinks``.
+
+        ``send`` sends one request and gives back the status of the answer: any HTTP client will do. ``resolve`` gives
+        the addresses of a host (None: as the system does). With ``private`` addresses of private networks and HTTP
+        without TLS are allowed, for tests and for what stands next door. Raises `ConfigurationError`.
+        """
+        longest = self._policy.events.lease
+        return AsyncWebhooks(endpoints, send, self._handlers, self._clock, resolve, private, name, longest)
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -227,7 +305,7 @@ class AsyncEvents:
         end = (read(self._clock) + _MILLISECOND if until is None else instant(until, "until")).isoformat()
         exact = pattern if pattern != "*" and not pattern.endswith(".*") else None
         filters = await self._which(user_id, exact, None)
-        both = payload is not None and _takes_two(handler)
+        both = payload is not None and takes_two(handler)
         total = 0 if progress is None else await self._log.count()
         done = 0
         while events := await self._log.recorded(filters, begin, _PAGE):
@@ -247,6 +325,20 @@ class AsyncEvents:
             if progress is not None:
                 await async_call(progress, done, max(done, total))
         return done
+
+    async def recount(self, mend: bool = False, progress: Told | None = None) -> Recount:
+        """Looks whether what is counted on content is what there is, and what follows from elsewhere what it should be.
+
+        That is followers and content of areas, their paths and breadcrumbs; answers and votes of questions, and which
+        answer is accepted; votes of answers, and whether one is the accepted one; likes of insights; slugs. Nothing is
+        written, unless ``mend`` is set: then each is set right as it is found, in the order areas, questions, answers,
+        insights. Views and comments are proven by nothing.
+
+        Changes and other recounts may go on meanwhile, and all come to one end; what is being changed at this very
+        moment may show as wrong. ``progress`` is told after every few hundred of which kind how many are done. Memory
+        does not grow with their number. Raises `InvalidInput`.
+        """
+        return await self._recounts.recount(mend, progress)
 
     async def explain(self, event_id: str) -> EventTree:
         """The tree of what led to an event and what followed from it, from its first cause down; ``print`` draws it.
@@ -295,15 +387,3 @@ def _name(function: Handler) -> str:
     where = getattr(function, "__module__", None) or type(function).__module__
     what = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{where}.{what}"[:128]
-
-
-def _takes_two(function: Handler) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    needed = [each for each in parameters if each.kind in _POSITIONAL and each.default is each.empty]
-    return len(needed) == 2
-
-
-_POSITIONAL: Final = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})

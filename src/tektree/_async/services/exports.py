@@ -31,6 +31,7 @@ class AsyncExports:
             "questions": backends.questions,
             "answers": backends.answers,
             "votes": backends.votes,
+            "insights": backends.insights,
         }
         self._connections = backends.connections
 

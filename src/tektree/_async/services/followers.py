@@ -158,7 +158,7 @@ class AsyncFollowers:
         """Brings the events to the log, numbered in their streams; those that are new wait for their handlers."""
         now = read(self._clock)
         for event, to in stored.left:
-            told, new = await self._log.tell(event, self._handlers.posting([to], now) if to else None)
+            told, new = await self._log.tell(event, self._handlers.posting([to], now))
             if new and to:
                 lines += self._handlers.queue([told], [to])
 

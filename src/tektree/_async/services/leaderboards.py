@@ -1,5 +1,6 @@
 """Leaderboards: who stands where, of all time and of each ISO week."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
@@ -7,6 +8,7 @@ from tektree._async.services.gamification import Progress, reporting
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
 from tektree.ids import uid_of
+from tektree.models.events import Event
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.rules import inputs, leaderboards
 
@@ -21,6 +23,9 @@ class AsyncLeaderboards:
     The order is the same everywhere: score, then who reached it first, then uid. A week's board is given up eight
     weeks after the week; then the ledger answers the same questions, more slowly.
     """
+
+    follows: Final = (*leaderboards.HEARD, *leaderboards.SETTINGS)
+    """The events that the boards can be made of."""
 
     def __init__(self, backends: AsyncBackends, clock: Clock) -> None:
         self._profiles = backends.gamification
@@ -57,6 +62,24 @@ class AsyncLeaderboards:
         places = await self._past(board)
         at = next((at for at, each in enumerate(places) if each.uid == uid), None)
         return [] if at is None else places[max(0, at - span) : at + span + 1]
+
+    async def follow(self, events: Sequence[Event]) -> None:
+        """Brings the boards up to what events of rows and settings say, for a consumer that keeps them.
+
+        Again, or out of order, nothing happens. Who is hidden is never shown meanwhile: the profile is asked.
+        """
+        now = read(self._clock)
+        entries = [entry for event in events for entry in leaderboards.heard(event)]
+        settled = {each.payload["user_id"] for each in events if each.payload.get("settings_version")}
+        settled |= {each.payload["user_id"] for each in events if each.event_type in leaderboards.SETTINGS}
+        hidden: dict[str, tuple[int, bool]] = {}
+        for uid in settled:
+            profile = await self._profiles.by_uid(uid)
+            if profile is not None:
+                hidden[uid] = profile.settings_version, profile.leaderboard_opt_out
+                await self._boards.hide(uid, profile.settings_version, profile.leaderboard_opt_out, now)
+        if entries:
+            await self._boards.put([_settled(entry, hidden.get(entry.uid)) for entry in entries], now)
 
     async def rebuild(self, board: Board, progress: Progress | None = None) -> int:
         """Writes a board anew from the ledger, while awards go on; gives back how many users were written.
@@ -105,3 +128,7 @@ class AsyncLeaderboards:
 
     async def _past(self, board: Board) -> list[Standing]:
         return leaderboards.standings(await self._ledger.standings(board.week or ""))
+
+
+def _settled(entry: BoardEntry, settings: tuple[int, bool] | None) -> BoardEntry:
+    return entry if settings is None else entry._replace(settings_version=settings[0], hidden=settings[1])

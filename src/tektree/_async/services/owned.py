@@ -11,6 +11,7 @@ from tektree.ids import hex_id
 from tektree.models.accounts import Principal
 from tektree.models.areas import Area
 from tektree.models.content import Stored
+from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.models.visibility import Sight, matter_of
 from tektree.rules import visibility
@@ -18,7 +19,7 @@ from tektree.rules.visibility import Viewer
 
 __all__ = ["AsyncOwned", "author"]
 
-K = TypeVar("K", bound="Area | Question")
+K = TypeVar("K", bound="Area | Question | Insight")
 
 
 class AsyncOwned(Generic[K]):
@@ -63,8 +64,13 @@ class AsyncOwned(Generic[K]):
     async def reached(self, by: Principal, id: object, verb: str) -> Stored[K]:
         """A thing that ``by`` sees and may do ``verb`` to. Raises `InvalidInput`, `NotFound`, `Forbidden`."""
         stored = await self.seen(id, visibility.viewer(by))
-        await self._permissions.demand(by, verb, stored.record.created_by)
-        return await self._authored(stored)
+        await self.demand(by, verb, stored.record)
+        return await self.authored(stored)
+
+    async def demand(self, by: Principal, verb: str, record: K) -> None:
+        """Raises `Forbidden` unless ``by`` may do ``verb`` to a thing that they see."""
+        co_author = isinstance(record, Insight) and by.id in record.co_authors
+        await self._permissions.demand(by, verb, record.created_by, co_author=co_author)
 
     async def restorable(self, by: Principal, id: object) -> Stored[K]:
         """A thing that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
@@ -79,9 +85,9 @@ class AsyncOwned(Generic[K]):
             if stored.record.deleted_at is None:
                 raise
             raise NotFound(self._kind, str(id)) from None
-        return await self._authored(stored)
+        return await self.authored(stored)
 
-    async def _authored(self, stored: Stored[K]) -> Stored[K]:
+    async def authored(self, stored: Stored[K]) -> Stored[K]:
         """With the uid of its author, which what was there before us lacks. Raises `NotFound` where there is none."""
         if stored.record.author is not None:
             return stored
@@ -92,7 +98,7 @@ class AsyncOwned(Generic[K]):
         return stored._replace(record=record)
 
 
-def author(record: Area | Question) -> str:
+def author(record: Area | Question | Insight) -> str:
     """The uid of whom its events tell."""
     assert record.author is not None, "whatever is changed was read with its author"
     return record.author

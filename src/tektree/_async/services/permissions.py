@@ -19,8 +19,11 @@ class AsyncPermissions:
     def __init__(self, accounts: AsyncAccountRepository) -> None:
         self._accounts = accounts
 
-    async def demand(self, actor: Principal, verb: str, owner_id: str) -> None:
-        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns."""
+    async def demand(self, actor: Principal, verb: str, owner_id: str, *, co_author: bool = False) -> None:
+        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns.
+
+        ``co_author``: the actor has consented to be one.
+        """
         if owner_id == actor.id:
             await self.present(actor, verb)
             roles.demand(actor, verb, Owner(actor.id, actor.role))
@@ -29,7 +32,7 @@ class AsyncPermissions:
         role = actor.role if user is None else user.role
         owner = await self._accounts.by_id(owner_id)
         who = Principal(id=actor.id, uid=actor.uid, tier=actor.tier, role=role)
-        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
+        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role), co_author=co_author)
 
     async def present(self, actor: Principal, verb: str) -> bool:
         """Whether who acts has an account here. Raises `Forbidden` where it is not active, or is somebody else's."""

@@ -1,16 +1,18 @@
 """Questions: asked, edited, closed and found, by whom it may be."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Final, Unpack
+from typing import Unpack
 
 from tektree._async.ports.areas import AsyncAreaRepository
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.caches import AsyncQuestionReader
 from tektree._async.ports.questions import AsyncQuestionRepository
+from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.contents import AsyncContents
-from tektree._async.services.counts import recounted
+from tektree._async.services.filing import AsyncFiling
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.owned import AsyncOwned, author
 from tektree._async.services.permissions import AsyncPermissions
@@ -19,16 +21,15 @@ from tektree._async.services.viewers import AsyncViewers
 from tektree._async.services.views import AsyncViews
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import CorruptDocument, InvalidInput, NotFound
-from tektree.ids import Ids, fresh_id
+from tektree.errors import BackendError, InvalidInput, NotFound
+from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
-from tektree.models.areas import Area
 from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page, Slice
 from tektree.models.payloads import Payload
 from tektree.models.questions import Order, Question, QuestionDraft, QuestionFields, QuestionStatus
-from tektree.models.visibility import matter_of
+from tektree.models.votes import Votable
 from tektree.policy import Policy
 from tektree.rules import content, cursors, inputs, questions, roles, search, slugs, visibility
 from tektree.rules.questions import Decided
@@ -37,7 +38,6 @@ from tektree.rules.visibility import Viewer
 __all__ = ["AsyncQuestions"]
 
 _Change = tuple[Sequence[Question], Callable[[Question], Payload]] | None
-_AREAS: Final = "area"
 
 
 class AsyncQuestions:
@@ -59,22 +59,28 @@ class AsyncQuestions:
         clock: Clock,
         ids: Ids,
         pause: Callable[[int], Awaitable[None]] = async_backoff,
+        caches: AsyncCaches | None = None,
     ) -> None:
         self._questions = store
-        self._areas = areas
+        self._filing = AsyncFiling(backends, areas, clock, pause)
+        stored = _AsyncStoredQuestions(store)
+        self._cached: AsyncQuestionReader = stored if caches is None else caches.questions(stored)
+        told_at_once = policy.events.drain == "inline" and policy.events.deliver == "inline"
+        self._forgetting = None if told_at_once else caches
         self._quotas = quotas
         self._permissions = AsyncPermissions(backends.accounts)
         self._viewers = AsyncViewers(backends.connections)
         self._owned: AsyncOwned[Question] = AsyncOwned("question", store, self._permissions, clock, self._viewers)
         self._clock = clock
         self._ids = ids
-        self._pause = pause
         self.views = AsyncViews(store.viewed)
         self.contents: AsyncContents[Question] = AsyncContents(
             "question", store, backends.events, handlers, policy, clock, self._after, pause
         )
         self.answered: Callable[[Stored[Question]], Awaitable[None]] | None = None
         """What answers have to do behind a change of a question."""
+        self.voted: Callable[[Votable, str], Awaitable[None]] | None = None
+        """What votes have to do behind a deletion or a restoration."""
 
     # -- asking and changing ------------------------------------------------------------------------------------------
 
@@ -142,7 +148,7 @@ class AsyncQuestions:
         return await self._decide(actor, id, "question.resolve", questions.resolved, reason)
 
     async def delete(self, actor: Principal | User, id: str) -> None:
-        """Takes a question away; `restore` brings it back. What asking it earned is taken back.
+        """Takes a question away; `restore` brings it back. What it earned its author is taken back, votes included.
 
         Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
@@ -155,7 +161,7 @@ class AsyncQuestions:
         await self._change(partial(self._owned.reached, by, id, "question.delete"), decide, by)
 
     async def restore(self, actor: Principal | User, id: str) -> Question:
-        """Brings a deleted question back as it was, and what asking it had earned.
+        """Brings a deleted question back as it was, and what it had earned its author.
 
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
@@ -173,10 +179,13 @@ class AsyncQuestions:
     async def get(self, actor: Principal | User | None, id: str) -> Question:
         """The question of that id. That somebody else than its author looked is counted, and written by the relay.
 
-        Raises `InvalidInput`, `NotFound`.
+        It may come from the cache; whether the actor sees it is decided behind that. Raises `InvalidInput`, `NotFound`.
         """
         viewer = visibility.viewer(actor)
-        return await self._looked_at((await self._owned.seen(id, viewer)).record, viewer)
+        question = await self._cached.question(hex_id(id, "id"))
+        if not await self._owned.shown(question, viewer) or question is None:
+            raise NotFound("question", str(id))
+        return await self._looked_at(question, viewer)
 
     async def by_slug(self, actor: Principal | User | None, slug: str) -> Question:
         """The question that has this slug, or had it before its title changed. As `get`."""
@@ -256,10 +265,7 @@ class AsyncQuestions:
 
     async def _attachable(self, by: Principal, areas: Sequence[str], files: Sequence[str]) -> None:
         """Raises `NotFound` for an area that the actor does not see, `InvalidInput` for a file that is another's."""
-        seen = await self._seen_of(areas, visibility.viewer(by))
-        for area in areas:
-            if area not in seen:
-                raise NotFound(_AREAS, area)
+        await self._filing.demand(areas, visibility.viewer(by))
         if files and await self._questions.of_others(by.id, files):
             raise InvalidInput("files", "must be your own; one of them is somebody else's")
 
@@ -269,37 +275,17 @@ class AsyncQuestions:
         return await self._as_seen(question, viewer)
 
     async def _as_seen(self, question: Question, viewer: Viewer) -> Question:
-        seen = await self._seen_of(question.areas, viewer)
+        seen = await self._filing.seen(question.areas, viewer)
         return questions.shown(question, seen, own=viewer.id == question.created_by)
 
     async def _shown(self, found: Slice[Question], viewer: Viewer, area: str | None = None) -> Slice[Question]:
         """A page as ``viewer`` may see it. Raises `NotFound` for an ``area`` that they do not see."""
         named = {each for question in found.items for each in question.areas} | ({area} if area else set())
-        seen = await self._seen_of(sorted(named), viewer)
+        seen = await self._filing.seen(sorted(named), viewer)
         if area is not None and area not in seen:
-            raise NotFound(_AREAS, area)
+            raise NotFound("area", area)
         items = [questions.shown(each, seen, own=viewer.id == each.created_by) for each in found.items]
         return found._replace(items=tuple(items))
-
-    async def _seen_of(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
-        """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read, or
-        where it hangs on connections that were not read yet.
-        """
-        if not ids:
-            return ()
-        now, found = read(self._clock), await self._read(ids)
-        viewer = await self._viewers.before(found, viewer, now)
-        return {each.id for each in found if visibility.sees(viewer, matter_of(each, now))}
-
-    async def _read(self, ids: Sequence[str]) -> Sequence[Area]:
-        with suppress(CorruptDocument):
-            return [each.record for each in await self._areas.by_ids(ids)]
-        found: list[Area] = []
-        for id in ids:
-            with suppress(CorruptDocument):
-                stored = await self._areas.by_id(id)
-                found += [] if stored is None else [stored.record]
-        return found
 
     # -- what follows -------------------------------------------------------------------------------------------------
 
@@ -308,10 +294,23 @@ class AsyncQuestions:
         affected: set[str] = set()
         for each in stored.left:
             affected |= questions.recounted(stored.record, each.event.event_type, each.event.payload)
-        for area_id in sorted(affected):
-            await recounted(self._areas, area_id, partial(self._content, area_id), self._pause)
+        await self._filing.recount(affected)
         if self.answered is not None:
             await self.answered(stored)
+        types = {each.event.event_type for each in stored.left}
+        if self.voted is not None and not types.isdisjoint(("question.deleted", "question.restored")):
+            await self.voted("question", stored.record.id)
+        if self._forgetting is not None:  # the event comes later, and what is hidden now must not show until then
+            with suppress(BackendError):
+                await self._forgetting.invalidate("question", stored.record.id)
 
-    async def _content(self, area_id: str) -> dict[str, int]:
-        return {"content_count": await self._questions.in_area(area_id)}
+
+class _AsyncStoredQuestions:
+    """Questions where they are kept for good."""
+
+    def __init__(self, store: AsyncQuestionRepository) -> None:
+        self._store = store
+
+    async def question(self, question_id: str) -> Question | None:
+        stored = await self._store.by_id(question_id)
+        return None if stored is None else stored.record

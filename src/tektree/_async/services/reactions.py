@@ -57,7 +57,7 @@ class AsyncReactions:
             by_handler.setdefault(rule.handler, []).append(rule)
         for name, rules in by_handler.items():
             is_cache = rules[0].reaction.effect == "cache"
-            if is_cache and not caches.on:
+            if is_cache and (not caches.on or policy.events.caches == "consumer"):
                 continue
             handlers.register(
                 Registered(

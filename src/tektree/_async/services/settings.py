@@ -105,7 +105,7 @@ class AsyncSettings:
         events, to = [each.event for each in left], [each.to for each in left]
         ids = [event.event_id for event in events]
         if not any(to):
-            await self._log.append(events)
+            await self._log.append(events, self._handlers.posting(to, now))
             await self._profiles.told(user_id, ids)
             return len(ids)
         known = await self._log.append(events, self._handlers.posting(to, read(self._clock)))

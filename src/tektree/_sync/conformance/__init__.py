@@ -17,6 +17,7 @@ from tektree._sync.conformance import (
     deliveries,
     events,
     gamification,
+    insights,
     leaderboards,
     questions,
     quotas,
@@ -55,4 +56,5 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "answers": (answers.CHECKS, answers.RACES),
     "votes": (votes.CHECKS, votes.RACES),
     "connections": (connections.CHECKS, connections.RACES),
+    "insights": (insights.CHECKS, insights.RACES),
 }

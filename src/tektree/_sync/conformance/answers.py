@@ -84,7 +84,10 @@ def answers_come_in_their_order(backends: Backends) -> None:
 
 
 def answers_are_counted(backends: Backends) -> None:
-    """``of_question`` counts those that are there now, ``made`` one user's of a period, half open, deleted ones too."""
+    """``of_question`` counts those that are there now, ``made`` one user's of a period, half open, deleted ones too.
+
+    ``of_questions`` gives the former of several.
+    """
     store, other = _store(backends), derived_id("user", "other")
     stored = store.insert(answer("1"), [])
     _put(
@@ -101,6 +104,10 @@ def answers_are_counted(backends: Backends) -> None:
     same("after one was deleted", store.of_question(_ASKED), 1)
     store.swap(gone, stored.record)
     same("after it was restored", store.of_question(_ASKED), 2)
+    elsewhere = derived_id("question", "other")
+    found = store.of_questions([_ASKED, derived_id("x"), elsewhere])
+    same("of several", {id: count for id, count in found.items() if count}, {_ASKED: 2, elsewhere: 1})
+    same("of none", dict(store.of_questions([])), {})
 
 
 def what_is_accepted_is_set_as_counts_are(backends: Backends) -> None:

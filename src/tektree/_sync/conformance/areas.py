@@ -116,19 +116,6 @@ def an_area_from_before_is_found_by_its_slug(backends: Backends) -> None:
         same("of both", store.by_slug("same"), ours)
 
 
-def areas_are_read_at_once(backends: Backends) -> None:
-    """``by_ids`` gives those that are there, each once."""
-    records = [area(name) for name in "abc"]
-    _put(backends, *records)
-    wanted = [records[0].id, records[2].id, derived_id("area", "x"), records[0].id]
-    found = _areas(backends).by_ids(wanted)
-    same("what is there", {each.record.id: (each.record, each.version) for each in found}, {
-        record.id: (record, 1) for record in (records[0], records[2])
-    })  # fmt: skip
-    same("how many", len(found), 2)
-    same("of none", list(_areas(backends).by_ids([])), [])
-
-
 def what_is_below_is_found_whoever_may_see_it(backends: Backends) -> None:
     """``below`` gives the ids directly below any of these, private and deleted ones too."""
     _put(
@@ -218,7 +205,7 @@ def what_somebody_made_is_counted(backends: Backends) -> None:
 
 
 def those_who_follow_now_are_counted(backends: Backends) -> None:
-    """``followers`` counts who follows an area and has not stopped."""
+    """``followers`` counts who follows an area and has not stopped; ``followers_of`` those of several."""
     store = _follows(backends)
     stored = [store.insert(follow(name), []) for name in "abc"]
     store.insert(follow("d", area_id=derived_id("area", "other")), [])
@@ -230,6 +217,10 @@ def those_who_follow_now_are_counted(backends: Backends) -> None:
     store.swap(ended, ended.record.evolve(active=True))
     same("after one began again", store.followers(followed), 3)
     same("of an area that is not there", store.followers(derived_id("area", "x")), 0)
+    other = derived_id("area", "other")
+    found = store.followers_of([followed, other, derived_id("area", "x")])
+    same("of several", {id: count for id, count in found.items() if count}, {followed: 3, other: 1})
+    same("of none", dict(store.followers_of([])), {})
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -237,7 +228,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     *documents.checks_of(_FOLLOWS),
     an_area_is_found_by_every_slug_it_had,
     an_area_from_before_is_found_by_its_slug,
-    areas_are_read_at_once,
     what_is_below_is_found_whoever_may_see_it,
     children_come_newest_first,
     pages_are_full_of_what_is_seen,

@@ -149,6 +149,31 @@ def are_found_by_who_made_them(backends: Backends, kind: Kind) -> None:
     same("nobody's", list(store.of_user(derived_id("nothing"), None, 9)), [])
 
 
+def are_read_by_ids_and_all(backends: Backends, kind: Kind) -> None:
+    """``by_ids`` gives those that are there; ``every`` all, in pages, in the order of ids, with what stands on them."""
+    store = kind.store(backends)
+    records = sorted([kind.make(f"every{number}") for number in range(5)], key=lambda each: each.id)
+    stored = [store.insert(each, [_event(each, 1)] if at else []) for at, each in enumerate(records[::-1])][::-1]
+    wanted = [records[3].id, derived_id("nothing"), records[1].id, records[3].id]
+    found = sorted(store.by_ids(wanted), key=lambda each: each.record.id)
+    same("by ids", found, [stored[1], stored[3]])
+    same("by no ids", list(store.by_ids([])), [])
+    for size in (1, 2, 5, 9):
+        pages, after = list[Stored[Any]](), None
+        for _ in records:
+            page = store.every(after, size)
+            pages += page.items
+            same("what cannot be read", page.damaged, ())
+            if page.last is None:
+                break
+            same("a page with others behind it", (len(page.items), page.last[1]), (size, page.items[-1].record.id))
+            after = page.last[1]
+        same(f"all, {size} at a time", pages, stored)
+        same("behind the last", list((store.every(records[-1].id, size)).items), [])
+    store.insert(kind.make("more"), [])
+    same("with one more", len((store.every(None, 9)).items), 6)
+
+
 def have_slugs_of_their_own(backends: Backends, kind: Kind) -> None:
     """``insert`` and `swap` raise `Taken` for a slug that another has or had, and store nothing."""
     store = kind.store(backends)
@@ -216,6 +241,7 @@ _PLAIN = (
     are_not_swapped_when_stale,
     hold_events_until_they_are_told,
     are_found_by_who_made_them,
+    are_read_by_ids_and_all,
 )
 
 

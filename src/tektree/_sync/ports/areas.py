@@ -4,13 +4,12 @@
 Methods are atomic intents. What happens together is the first sentence of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from tektree._sync.ports.documents import Documents
 from tektree.models.areas import Area, Follow
-from tektree.models.content import Stored
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
 
@@ -22,10 +21,6 @@ class AreaRepository(Documents[Area], Protocol):
 
     Their positions are milliseconds since 1970.
     """
-
-    def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[Area]]:
-        """Those of these areas that are there, in no order."""
-        ...
 
     def by_slug(self, slug: str) -> Area | None:
         """The area that has this slug or had it."""
@@ -53,4 +48,8 @@ class FollowRepository(Documents[Follow], Protocol):
 
     def followers(self, area_id: str) -> int:
         """How many follow this area now."""
+        ...
+
+    def followers_of(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        """The same of several areas; one that nobody follows may be left out."""
         ...

@@ -12,11 +12,13 @@ from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
+from tektree._sync.ports.insights import InsightRepository
 from tektree._sync.ports.leaderboards import LeaderboardStore
 from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
+from tektree._sync.ports.streams import Effects, Leases, News, Streams
 from tektree._sync.ports.subscriptions import SubscriptionRepository
 from tektree._sync.ports.votes import VoteRepository
 
@@ -31,7 +33,10 @@ class Backends:
     ``created``, which counts what exists, quotas that are lost begin anew. ``admissions`` are its sessions, limits and
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
-    ``follows``, ``questions``, ``answers``, ``votes``, ``connections``; then ``tek.areas`` and the others say so.
+    ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
+    say so. ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
+    ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
+    where the log has to be asked.
     """
 
     gamification: GamificationRepository
@@ -56,3 +61,9 @@ class Backends:
     answers: AnswerRepository | None = None
     votes: VoteRepository | None = None
     connections: ConnectionRepository | None = None
+    insights: InsightRepository | None = None
+    leases: Leases | None = None
+    effects: Effects | None = None
+    streams: Streams | None = None
+    stream_effects: Effects | None = None
+    news: Callable[[], News | None] | None = None

@@ -27,7 +27,9 @@ from tektree.models.answers import Answer, AnswerDraft, AnswerFields
 from tektree.models.base import INT53
 from tektree.models.content import Stored
 from tektree.models.pages import Page
+from tektree.models.payloads import Payload
 from tektree.models.questions import Order, Question
+from tektree.models.votes import Votable
 from tektree.policy import Policy
 from tektree.rules import answers, content, cursors, inputs, roles, visibility
 from tektree.rules.answers import Candidate
@@ -73,6 +75,8 @@ class Answers:
         self._clock = clock
         self._ids = ids
         self._pause = pause
+        self.voted: Callable[[Votable, str], None] | None = None
+        """What votes have to do behind a deletion or a restoration."""
         self.contents: Contents[Answer] = Contents(
             "answer", store, backends.events, handlers, policy, clock, self._after, pause
         )
@@ -143,8 +147,8 @@ class Answers:
         return self._change(by, id, "answer.edit", decide)
 
     def delete(self, actor: Principal | User, id: str) -> None:
-        """Takes an answer away; `restore` brings it back. What posting it earned is taken back, and it is no longer
-        accepted. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        """Takes an answer away; `restore` brings it back. What it earned its author is taken back, votes included, and
+        it is no longer accepted. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
         by = roles.acting(actor)
 
@@ -155,7 +159,8 @@ class Answers:
         self._change(by, id, "answer.delete", decide)
 
     def restore(self, actor: Principal | User, id: str) -> Answer:
-        """Brings a deleted answer back, and what posting it had earned; accepted it is only when the asker does so.
+        """Brings a deleted answer back, and what it had earned its author. If it was accepted, and the asker has not
+        accepted another one since, it is so again.
 
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
@@ -166,7 +171,8 @@ class Answers:
             new, said = answers.restored(old, by, uid)
             return [new], lambda _: said
 
-        return self._change(by, id, "answer.restore", decide)
+        self._change(by, id, "answer.restore", decide)
+        return (self._seen(id, visibility.viewer(by), deleted=True))[0].record  # it may be accepted by now
 
     # -- accepting ----------------------------------------------------------------------------------------------------
 
@@ -220,19 +226,31 @@ class Answers:
         }
         for answer_id in sorted(named):
             recounted(self._answers, answer_id, partial(self._is_accepted, question.record.id, answer_id), self._pause)
-            self._let_go(question.record.id, answer_id)
+            self.let_go(question.record.id, answer_id)
 
     def _is_accepted(self, question_id: str, answer_id: str) -> dict[str, int]:
         question = self._questions.by_id(question_id)
         return {"is_accepted": question is not None and question.record.accepted_answer_id == answer_id}
 
-    def _let_go(self, question_id: str, answer_id: str) -> None:
+    def let_go(self, question_id: str, answer_id: str) -> None:
         """Lets a question accept an answer no more that is deleted."""
         answer = self._answers.by_id(answer_id)
         if answer is None or answer.record.deleted_at is None:
             return
-        candidate = Candidate(answer_id, self._uid(answer.record))
+        self._turn(question_id, Candidate(answer_id, self._uid(answer.record)), answers.let_go)
 
+    def _take_up(self, question_id: str, answer_id: str) -> None:
+        """Lets a question accept an answer again that is restored, if it was let go for its deletion."""
+        answer = self._answers.by_id(answer_id)
+        if answer is not None and answer.record.deleted_at is None:
+            self._turn(question_id, Candidate(answer_id, self._uid(answer.record)), answers.taken_up)
+
+    def _turn(
+        self,
+        question_id: str,
+        candidate: Candidate,
+        step: Callable[[Question, Candidate, str, datetime], tuple[Question, Sequence[Payload]] | None],
+    ) -> None:
         def reading() -> Stored[Question]:
             stored = self._questions.by_id(question_id)
             if stored is None:
@@ -242,11 +260,10 @@ class Answers:
         def decide(
             stored: Stored[Question], now: datetime
         ) -> tuple[Sequence[Question], Callable[[Question], Said]] | None:
-            uid = stored.record.author or ""
-            decided = answers.unaccepted(stored.record, candidate, uid, uid, now)
+            decided = step(stored.record, candidate, stored.record.author or "", now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self._of_questions.change(reading, decide, candidate.author)
+        self._of_questions.change(reading, decide, candidate.author, finish=False)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -327,6 +344,10 @@ class Answers:
             return {"answer_count": self._answers.of_question(question_id)}
 
         recounted(self._questions, question_id, count, self._pause)
-        if "answer.deleted" in types:
-            with suppress(NotFound):
-                self._let_go(question_id, stored.record.id)
+        with suppress(NotFound):
+            if "answer.deleted" in types:
+                self.let_go(question_id, stored.record.id)
+            if "answer.restored" in types:
+                self._take_up(question_id, stored.record.id)
+        if self.voted is not None and not types.isdisjoint(("answer.deleted", "answer.restored")):
+            self.voted("answer", stored.record.id)

@@ -7,7 +7,7 @@ it was given: whose load was overtaken by one loads again. A store that does not
 records are read where they are kept for good.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar, cast, get_args
@@ -20,10 +20,11 @@ from tektree.ids import Ids, fresh_id
 from tektree.models.accounts import User
 from tektree.models.base import Record
 from tektree.models.caches import Found, Kind, Place
+from tektree.models.events import Event
 from tektree.models.questions import Question
 from tektree.policy import Caches as Settings
 from tektree.policy import Policy
-from tektree.rules import caches, inputs
+from tektree.rules import caches, inputs, reactions
 
 __all__ = ["Caches"]
 
@@ -54,6 +55,10 @@ class Caches:
         pause: Callable[[int], None] = sync_backoff,
     ) -> None:
         self._store = store
+        told = [reactions.Rule(event_type, each) for event_type, its in policy.reactions.items() for each in its]
+        self._rules = [rule for rule in told if rule.reaction.effect == "cache"]
+        self.follows = tuple(dict.fromkeys([rule.event_type for rule in self._rules]))
+        """The events that invalidate something, by the policy."""
         self._terms = _Terms(policy.caches, clock, ids, pause)
 
     @property
@@ -78,6 +83,16 @@ class Caches:
             return reader
         return _CachedQuestions(_Cached("question", reader.question, self._store, self._terms))
 
+    def follow(self, events: Sequence[Event]) -> None:
+        """Invalidates what these events changed, for a consumer that does it. Again: nothing happens.
+
+        Raises `Unavailable`.
+        """
+        changed = {reactions.place(rule, each): None for each in events for rule in self._rules if _fits(rule, each)}
+        for place in changed:
+            if place is not None and self._store is not None:
+                self._store.invalidate(place)
+
     def invalidate(self, kind: str, name: str) -> None:
         """Takes a record out of the cache, and sees to it that none is kept that is being loaded now. Again: nothing.
 
@@ -88,6 +103,10 @@ class Caches:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
         if self._store is not None:
             self._store.invalidate(_place(kind, name))
+
+
+def _fits(rule: reactions.Rule, event: Event) -> bool:
+    return reactions.fits(rule.event_type, event.event_type)
 
 
 class _Terms:

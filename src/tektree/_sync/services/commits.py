@@ -94,6 +94,7 @@ class Commits:
         self._clock = clock
         self._pause = pause
         self._inline = policy.events.drain == "inline"
+        self._shows = policy.events.boards == "inline"
 
     def work(self) -> Work:
         """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
@@ -216,7 +217,7 @@ class Commits:
         told = bool(left) and self._logged(left, now, work)
         if left and not told:
             return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
-        entries = _entries(committed, profile)
+        entries = _entries(committed, profile) if self._shows else ()
         if entries:
             self._boards.put(entries, now)
         if told:
@@ -231,7 +232,7 @@ class Commits:
             return False
         events = _events(committed)
         if not any(each.to for each in committed):
-            self._log.append(events)
+            self._log.append(events, self._handlers.posting_for_sinks(events, now))
             return True
         to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
         known = self._log.append(events, self._handlers.posting(to, now))

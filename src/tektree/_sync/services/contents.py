@@ -87,8 +87,20 @@ class Contents(Generic[R]):
                 return self._store.insert(record, events, to)
         return self._store.insert(record, events, to)
 
-    def change(self, reading: Callable[[], Stored[R]], decide: Decide[R], by: str) -> tuple[Stored[R], bool]:
+    def change(
+        self,
+        reading: Callable[[], Stored[R]],
+        decide: Decide[R],
+        by: str,
+        dated: Callable[[R], datetime] | None = None,
+        *,
+        finish: bool = True,
+    ) -> tuple[Stored[R], bool]:
         """Changes a record as it is now, and does what follows. Whoever changed it in between makes us read again.
+
+        What is told of it happens now, or when the record, as it becomes, says by ``dated``. Where nothing is to be
+        changed, what was left to do of it is done: so a command that was cut off is finished by its repetition. Not
+        without ``finish``: that is for what is itself a part of what follows.
 
         Gives it back, and whether it was changed. Raises what ``reading`` and ``decide`` raise, and `Stale` when it
         keeps changing.
@@ -101,29 +113,44 @@ class Contents(Generic[R]):
             id = _id(stored.record)
             decided = decide(stored, read(self._clock))
             if decided is None:
-                return stored, False
+                return self.follow(stored) if finish else stored, False
             try:
-                written = self.swap(stored, *decided, by)
+                written = self.swap(stored, *decided, by, dated)
             except Stale:
                 continue
             return self.follow(written), True
         raise Stale(self._kind, id)
 
-    def swap(self, stored: Stored[R], records: Sequence[R], say: Callable[[R], Said], by: str) -> Stored[R]:
+    def swap(
+        self,
+        stored: Stored[R],
+        records: Sequence[R],
+        say: Callable[[R], Said],
+        by: str,
+        dated: Callable[[R], datetime] | None = None,
+    ) -> Stored[R]:
         """Puts the first of these records, whose slug no other has, in place of a stored one.
 
         Raises `Stale`; `Taken` when all slugs are others'.
         """
         for record in records[:-1]:
             with suppress(Taken):
-                return self._swap(stored, record, say, by)
-        return self._swap(stored, records[-1], say, by)
+                return self._swap(stored, record, say, by, dated)
+        return self._swap(stored, records[-1], say, by, dated)
 
-    def _swap(self, stored: Stored[R], record: R, say: Callable[[R], Said], by: str) -> Stored[R]:
-        events = self._events(record, say(record), stored.version + 1, by)
+    def _swap(
+        self,
+        stored: Stored[R],
+        record: R,
+        say: Callable[[R], Said],
+        by: str,
+        dated: Callable[[R], datetime] | None,
+    ) -> Stored[R]:
+        at = None if dated is None else dated(record)
+        events = self._events(record, say(record), stored.version + 1, by, at)
         return self._store.swap(stored, record, events, self._handlers.to(events))
 
-    def _events(self, record: R, said: Said, version: int, by: str) -> Sequence[Event]:
+    def _events(self, record: R, said: Said, version: int, by: str, at: datetime | None = None) -> Sequence[Event]:
         """The events of a change that makes the record's version this one; no two of them are of one type."""
         catalog, ambient, now = self._handlers.catalog, context.current(), read(self._clock)
         if ambient.actor is None:
@@ -131,7 +158,7 @@ class Contents(Generic[R]):
         cause, events = f"{self._kind}:{_id(record)}:{version}", []
         for each in (said,) if isinstance(said, Payload) else said:
             id = event_id(cause, catalog.kind(each).event_type)
-            events.append(catalog.told(each, id[4:], now, now, ambient, self._producer))
+            events.append(catalog.told(each, id[4:], at or now, now, ambient, self._producer))
         return events
 
     # -- what follows -------------------------------------------------------------------------------------------------
@@ -180,7 +207,7 @@ class Contents(Generic[R]):
         try:
             now = read(self._clock)
             for event, to in stored.left:
-                told, new = self._log.tell(event, self._handlers.posting([to], now) if to else None)
+                told, new = self._log.tell(event, self._handlers.posting([to], now))
                 if new and to:
                     lines += self._handlers.queue([told], [to])
             self._store.told(_id(stored.record), [each.event.event_id for each in stored.left])

@@ -26,6 +26,7 @@ class Creations:
             "areas": backends.areas,
             "questions": backends.questions,
             "answers": backends.answers,
+            "insights": backends.insights,
         }
         self._makers: Final[Mapping[str, Maker]] = {name: each for name, each in makers.items() if each is not None}
 

@@ -32,6 +32,7 @@ class Exports:
             "questions": backends.questions,
             "answers": backends.answers,
             "votes": backends.votes,
+            "insights": backends.insights,
         }
         self._connections = backends.connections
 

@@ -157,7 +157,7 @@ class Followers:
         """Brings the events to the log, numbered in their streams; those that are new wait for their handlers."""
         now = read(self._clock)
         for event, to in stored.left:
-            told, new = self._log.tell(event, self._handlers.posting([to], now) if to else None)
+            told, new = self._log.tell(event, self._handlers.posting([to], now))
             if new and to:
                 lines += self._handlers.queue([told], [to])
 

@@ -7,6 +7,7 @@ delivery of its own, which the relay tries again; what comes behind it in its li
 leaves the mark, and the relay makes deliveries of it. So every handler gets every event at least once.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,16 +19,24 @@ from tektree import context, tracing
 from tektree._flavour import sync_call, sync_loop
 from tektree._sync.ports.events import Deliveries, EventLog
 from tektree.clock import Clock, read
-from tektree.errors import ConfigurationError, InvalidInput, UnknownVersion
+from tektree.errors import (
+    ConfigurationError,
+    GivenUp,
+    InvalidInput,
+    OutcomeUnknown,
+    Unavailable,
+    Undelivered,
+    UnknownVersion,
+)
 from tektree.ids import Ids, derived_id, event_id, fresh_id
-from tektree.models.events import Delivery, Event, Posting, Recipients, Told
+from tektree.models.events import Delivery, Event, Posting, Recipients, Told, line_of
 from tektree.models.payloads import EventDeadLettered, Payload, SchemaUnknownVersion
 from tektree.policy import Policy
 from tektree.rules import reactions
 from tektree.rules.catalog import Catalog
 from tektree.rules.reactions import LEDGER, fits
 
-__all__ = ["Handlers", "Handler", "OnFailure", "Registered"]
+__all__ = ["Handlers", "Handler", "OnFailure", "Registered", "takes_two"]
 
 OnFailure = Literal["skip", "park", "halt"]
 """What becomes of a line whose event was given up: it goes on, or waits, or the handler gets nothing any more."""
@@ -42,6 +51,8 @@ _BLOCKS: Final[dict[OnFailure, Literal["nothing", "line", "handler"]]] = {
     "park": "line",
     "halt": "handler",
 }
+
+_POSITIONAL: Final = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
 _Key = tuple[object, str]
 _Item = tuple[Event, Recipients]
@@ -61,10 +72,22 @@ class Registered:
     both: bool = False
     on_failure: OnFailure = "skip"
     attempts: int = 5
+    elsewhere: bool = False
+    """It stands for what is beyond this process, and is called by a relay alone."""
 
     def wants(self, event_type: str) -> bool:
         """Whether it is called for events of this type."""
         return any(fits(each, event_type) for each in self.patterns)
+
+
+def takes_two(function: Handler) -> bool:
+    """Whether a function is to get the event beside its payload."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [each for each in parameters if each.kind in _POSITIONAL and each.default is each.empty]
+    return len(needed) == 2
 
 
 class Handlers:
@@ -82,6 +105,7 @@ class Handlers:
         self._inline = policy.events.deliver == "inline"
         self._lease = timedelta(seconds=policy.events.lease)
         self._producer = policy.events.producer_id
+        self._sinks = policy.events.sinks
         self._clock = clock
         self._ids = ids
         self._by_name: dict[str, Registered] = {}
@@ -119,15 +143,20 @@ class Handlers:
 
     @property
     def names(self) -> Sequence[str]:
-        """The names of all handlers that are registered here."""
+        """The names of all handlers that are registered here, and of those beyond this process."""
         return tuple(self._by_name)
+
+    @property
+    def here(self) -> Sequence[str]:
+        """The names of the handlers of this process."""
+        return tuple([each.name for each in list(self._by_name.values()) if not each.elsewhere])
 
     def recipients(self, event_type: str) -> Recipients:
         """The handlers of a type, in the order of their registration."""
         found = self._recipients.get(event_type)
         if found is None:
-            wanting = [each.name for each in list(self._by_name.values()) if each.wants(event_type)]
-            found = self._recipients[event_type] = tuple(wanting)
+            here = [each for each in list(self._by_name.values()) if not each.elsewhere]
+            found = self._recipients[event_type] = tuple([each.name for each in here if each.wants(event_type)])
         return found
 
     def to(self, events: Sequence[Event]) -> Sequence[Recipients]:
@@ -154,12 +183,12 @@ class Handlers:
         event = self.catalog.told(payload, id, at, now, context.current(), self._producer)
         to = self.recipients(event.event_type)
         if not to:
-            return (self._log.tell(event))[0]
-        here = self._here
+            return (self._log.tell(event, self.posting((to,), now)))[0]
+        posting, here = self.posting((to,), now), self._here
         here.add(event.event_id)  # before it is marked, or a relay in another thread might take it
         new = False
         try:
-            stored, new = self._log.tell(event, self.posting((to,), now))
+            stored, new = self._log.tell(event, posting)
             if new and "stream" not in stored.metadata and self._inline:
                 self._deliver([(stored, to)], stored.event_id)  # it is alone in its line
                 return stored
@@ -174,9 +203,15 @@ class Handlers:
         now = read(self._clock)
         return self.tell(payload, fresh_id(self._ids), now, now)
 
-    def posting(self, to: Sequence[Recipients], now: datetime) -> Posting:
-        """The mark of events that this process is about to deliver."""
-        return Posting(to, self.token, now + self._lease if self._inline else now)
+    def posting(self, to: Sequence[Recipients], now: datetime) -> Posting | None:
+        """The mark of events that this process is about to deliver; None where nobody and no sink is to get any."""
+        if not self._sinks and not any(to):
+            return None
+        return Posting(to, self.token, now + self._lease if self._inline else now, self._sinks)
+
+    def posting_for_sinks(self, events: Sequence[Event], now: datetime) -> Posting | None:
+        """The mark of events that no handler wants."""
+        return self.posting([()] * len(events), now) if self._sinks else None
 
     def is_here(self, event_id: str) -> bool:
         """Whether this process is delivering the event right now."""
@@ -191,7 +226,7 @@ class Handlers:
         with self._lock:
             for event, recipients in zip(events, to, strict=True):
                 if recipients:
-                    line = _line(event)
+                    line = line_of(event)
                     lines[line] = None
                     self._here.add(event.event_id)
                     self._lines.setdefault((loop, line), []).append((event, recipients))
@@ -309,7 +344,7 @@ class Handlers:
         return Delivery(
             id=derived_id("delivery", handler, event.event_id),
             handler=handler,
-            line=_line(event),
+            line=line_of(event),
             seq=event.metadata.get("seq", 0),
             event_id=event.event_id,
             event_type=event.event_type,
@@ -318,14 +353,27 @@ class Handlers:
         )
 
     def failed(self, delivery: Delivery, handler: Registered, error: Exception | None) -> Delivery:
-        """The delivery behind an attempt that failed: due again later, or dead. No ``error``: the process ended."""
+        """The delivery behind an attempt that failed: due again later, or dead. No ``error``: the process ended.
+
+        What is beyond this process and away for now has no attempt counted, and what says so is given up at once.
+        """
         now = read(self._clock)
         reason = "the process ended while it ran" if error is None else _reason(error)
-        if delivery.attempts < handler.attempts:
-            wait = reactions.wait(self._policy, delivery.attempts)
-            return delivery.evolve(token="", until=now, due=now + timedelta(seconds=wait), reason=reason)
+        attempts = delivery.attempts
+        if handler.elsewhere and isinstance(error, Unavailable | OutcomeUnknown):
+            attempts = max(0, attempts - 1)
+        if attempts < handler.attempts and not isinstance(error, GivenUp):
+            wait = float(reactions.wait(self._policy, delivery.attempts))
+            if handler.elsewhere:
+                wait = self.spread(wait)
+            due = now + timedelta(seconds=wait)
+            return delivery.evolve(token="", until=now, due=due, attempts=attempts, reason=reason)
         blocks = "line" if isinstance(error, UnknownVersion) else _BLOCKS[handler.on_failure]
         return delivery.evolve(token="", until=now, due=now, state="dead", blocks=blocks, reason=reason)
+
+    def spread(self, seconds: float) -> float:
+        """A wait of about so long, at random between half of it and all: who failed together does not come together."""
+        return seconds * (0.5 + int(self._ids()[:8], 16) / 2**33)
 
     def mourn(self, dead: Delivery) -> None:
         """Tells that an event was given up. Of events about events it is not told: that would go on for ever."""
@@ -347,13 +395,13 @@ class Handlers:
         self.tell(payload, id[4:], now, now)
 
 
-def _line(event: Event) -> str:
-    """What the event waits in line by: its stream, or itself alone."""
-    return event.metadata.get("stream") or event.event_id
-
-
 def _reason(error: Exception) -> str:
-    """The kind of an error and where it came from. What it says may be anybody's secret, so it is left out."""
+    """The kind of an error and where it came from. What it says may be anybody's secret, so it is left out.
+
+    Of a receiver it is known what it answered.
+    """
+    if isinstance(error, GivenUp | Undelivered):
+        return f"{type(error).__name__}: {error.reason}"[:1_024]
     trace: TracebackType | None = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -12,6 +12,7 @@ from tektree.ids import hex_id
 from tektree.models.accounts import Principal
 from tektree.models.areas import Area
 from tektree.models.content import Stored
+from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.models.visibility import Sight, matter_of
 from tektree.rules import visibility
@@ -19,7 +20,7 @@ from tektree.rules.visibility import Viewer
 
 __all__ = ["Owned", "author"]
 
-K = TypeVar("K", bound="Area | Question")
+K = TypeVar("K", bound="Area | Question | Insight")
 
 
 class Owned(Generic[K]):
@@ -64,8 +65,13 @@ class Owned(Generic[K]):
     def reached(self, by: Principal, id: object, verb: str) -> Stored[K]:
         """A thing that ``by`` sees and may do ``verb`` to. Raises `InvalidInput`, `NotFound`, `Forbidden`."""
         stored = self.seen(id, visibility.viewer(by))
-        self._permissions.demand(by, verb, stored.record.created_by)
-        return self._authored(stored)
+        self.demand(by, verb, stored.record)
+        return self.authored(stored)
+
+    def demand(self, by: Principal, verb: str, record: K) -> None:
+        """Raises `Forbidden` unless ``by`` may do ``verb`` to a thing that they see."""
+        co_author = isinstance(record, Insight) and by.id in record.co_authors
+        self._permissions.demand(by, verb, record.created_by, co_author=co_author)
 
     def restorable(self, by: Principal, id: object) -> Stored[K]:
         """A thing that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
@@ -80,9 +86,9 @@ class Owned(Generic[K]):
             if stored.record.deleted_at is None:
                 raise
             raise NotFound(self._kind, str(id)) from None
-        return self._authored(stored)
+        return self.authored(stored)
 
-    def _authored(self, stored: Stored[K]) -> Stored[K]:
+    def authored(self, stored: Stored[K]) -> Stored[K]:
         """With the uid of its author, which what was there before us lacks. Raises `NotFound` where there is none."""
         if stored.record.author is not None:
             return stored
@@ -93,7 +99,7 @@ class Owned(Generic[K]):
         return stored._replace(record=record)
 
 
-def author(record: Area | Question) -> str:
+def author(record: Area | Question | Insight) -> str:
     """The uid of whom its events tell."""
     assert record.author is not None, "whatever is changed was read with its author"
     return record.author

@@ -20,8 +20,11 @@ class Permissions:
     def __init__(self, accounts: AccountRepository) -> None:
         self._accounts = accounts
 
-    def demand(self, actor: Principal, verb: str, owner_id: str) -> None:
-        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns."""
+    def demand(self, actor: Principal, verb: str, owner_id: str, *, co_author: bool = False) -> None:
+        """Raises `Forbidden`, which names the verb, unless ``actor`` may do it to what ``owner_id`` owns.
+
+        ``co_author``: the actor has consented to be one.
+        """
         if owner_id == actor.id:
             self.present(actor, verb)
             roles.demand(actor, verb, Owner(actor.id, actor.role))
@@ -30,7 +33,7 @@ class Permissions:
         role = actor.role if user is None else user.role
         owner = self._accounts.by_id(owner_id)
         who = Principal(id=actor.id, uid=actor.uid, tier=actor.tier, role=role)
-        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role))
+        roles.demand(who, verb, Owner(owner_id, "user" if owner is None else owner.user.role), co_author=co_author)
 
     def present(self, actor: Principal, verb: str) -> bool:
         """Whether who acts has an account here. Raises `Forbidden` where it is not active, or is somebody else's."""

@@ -104,7 +104,7 @@ class Settings:
         events, to = [each.event for each in left], [each.to for each in left]
         ids = [event.event_id for event in events]
         if not any(to):
-            self._log.append(events)
+            self._log.append(events, self._handlers.posting(to, now))
             self._profiles.told(user_id, ids)
             return len(ids)
         known = self._log.append(events, self._handlers.posting(to, read(self._clock)))

@@ -69,21 +69,24 @@ class _Vote(_Answer, stream="answer:{answer_id}:vote:{voter_id}"):
 
 
 class AnswerUpvoted(_Vote, event="answer.upvoted"):
-    """Somebody found an answer good. ``previous`` is how they had voted before, 0 for not at all."""
+    """Somebody found an answer good. ``previous`` is how they had voted before, 0 for not at all.
+
+    Told again when an answer that was deleted is restored.
+    """
 
     value: Literal[1]
     previous: Literal[-1, 0]
 
 
 class AnswerDownvoted(_Vote, event="answer.downvoted"):
-    """Somebody found an answer bad."""
+    """Somebody found an answer bad. Told again when one that was deleted is restored."""
 
     value: Literal[-1]
     previous: Literal[0, 1]
 
 
 class AnswerVoteRemoved(_Vote, event="answer.vote_removed"):
-    """Somebody took their vote back."""
+    """A vote counts no more: it was taken back, or the answer was deleted."""
 
     value: Literal[0]
     previous: Literal[-1, 1]

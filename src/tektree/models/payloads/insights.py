@@ -9,12 +9,16 @@ from tektree.models.insights import InsightType
 from tektree.models.payloads.base import Changed, Ids, Payload, Words
 
 __all__ = [
+    "InsightCoAuthorInvited",
+    "InsightCoAuthorJoined",
+    "InsightCoAuthorLeft",
     "InsightCommented",
     "InsightCreated",
     "InsightDeleted",
     "InsightFeatured",
     "InsightLiked",
     "InsightPublished",
+    "InsightRestored",
     "InsightUnliked",
     "InsightUnpublished",
     "InsightUpdated",
@@ -40,7 +44,10 @@ class InsightUpdated(_Insight, event="insight.updated"):
 
 
 class InsightPublished(_Insight, event="insight.published"):
-    """An insight can be read. There are no tags when not everybody may. Only the first publication earns XP."""
+    """An insight can be read, or again, once it is restored. Tags and co-authors are left out when not everybody may.
+
+    Only the first publication earns XP. One that was planned is told when it is due, and dated so.
+    """
 
     insight_type: InsightType
     areas: Ids
@@ -64,14 +71,40 @@ class InsightDeleted(_Insight, event="insight.deleted"):
     by: Uid | None
 
 
+class InsightRestored(_Insight, event="insight.restored"):
+    """An insight that was gone is back, as it was: if it was published, that is told as well."""
+
+    insight_type: InsightType
+    by: Uid | None
+
+
+class InsightCoAuthorInvited(_Insight, event="insight.co_author_invited"):
+    """Somebody was asked to be a co-author. ``co_author`` is null where only the id is known."""
+
+    co_author: Uid | None
+
+
+class InsightCoAuthorJoined(_Insight, event="insight.co_author_joined"):
+    """Somebody who was invited consented, and is a co-author."""
+
+    co_author: Uid
+
+
+class InsightCoAuthorLeft(_Insight, event="insight.co_author_left"):
+    """Somebody is a co-author no more, or was invited and is not any more; by themselves, or by the author."""
+
+    co_author: Uid | None
+    by: Uid
+
+
 class InsightLiked(_Insight, event="insight.liked", stream="insight:{insight_id}:like:{by}"):
-    """Somebody likes an insight."""
+    """Somebody likes an insight. Told again when one that was deleted is restored."""
 
     by: Uid
 
 
 class InsightUnliked(_Insight, event="insight.unliked", stream="insight:{insight_id}:like:{by}"):
-    """Somebody likes it no more."""
+    """A like counts no more: it was taken back, or the insight was deleted."""
 
     by: Uid
 

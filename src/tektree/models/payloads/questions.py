@@ -46,10 +46,12 @@ class QuestionDeleted(_Question, event="question.deleted"):
     by: Uid | None
 
 
-class QuestionRestored(_Question, event="question.restored"):
+class QuestionRestored(_Question, event="question.restored", version="1.1.0"):
     """A question that was gone is back, as it was. ``by`` is null when the system decided."""
 
     by: Uid | None
+    accepted: bool = False
+    """Whether it has an accepted answer."""
 
 
 class _Decided(_Question):
@@ -75,21 +77,24 @@ class _Vote(_Question, stream="question:{question_id}:vote:{voter_id}"):
 
 
 class QuestionUpvoted(_Vote, event="question.upvoted"):
-    """Somebody found a question good. ``previous`` is how they had voted before, 0 for not at all."""
+    """Somebody found a question good. ``previous`` is how they had voted before, 0 for not at all.
+
+    Told again when a question that was deleted is restored.
+    """
 
     value: Literal[1]
     previous: Literal[-1, 0]
 
 
 class QuestionDownvoted(_Vote, event="question.downvoted"):
-    """Somebody found a question bad."""
+    """Somebody found a question bad. Told again when one that was deleted is restored."""
 
     value: Literal[-1]
     previous: Literal[0, 1]
 
 
 class QuestionVoteRemoved(_Vote, event="question.vote_removed"):
-    """Somebody took their vote back."""
+    """A vote counts no more: it was taken back, or the question was deleted."""
 
     value: Literal[0]
     previous: Literal[-1, 1]

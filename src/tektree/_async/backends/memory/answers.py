@@ -1,6 +1,6 @@
 """Answers in dictionaries, by question and by author."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tektree._async.backends.memory.documents import AsyncMemoryDocuments
@@ -32,6 +32,10 @@ class AsyncMemoryAnswers(AsyncMemoryDocuments[Answer]):
     async def of_question(self, question_id: str) -> int:
         with self._lock:
             return self._shelves.count(("newest", question_id))
+
+    async def of_questions(self, question_ids: Sequence[str]) -> Mapping[str, int]:
+        with self._lock:
+            return {id: self._shelves.count(("newest", id)) for id in question_ids}
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         with self._lock:

@@ -1,13 +1,12 @@
 """Areas in dictionaries, and who follows which of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from tektree._async.backends.memory.documents import AsyncMemoryDocuments
 from tektree.models.areas import Area, Follow
 from tektree.models.base import milliseconds
-from tektree.models.content import Stored
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
 
@@ -28,10 +27,6 @@ class AsyncMemoryAreas(AsyncMemoryDocuments[Area]):
 
     def _said(self, record: Area) -> tuple[str, ...]:
         return record.title, record.details
-
-    async def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[Area]]:
-        with self._lock:
-            return [self._stored[id] for id in dict.fromkeys(ids) if id in self._stored]
 
     async def by_slug(self, slug: str) -> Area | None:
         return self._slugged(slug)
@@ -70,3 +65,7 @@ class AsyncMemoryFollows(AsyncMemoryDocuments[Follow]):
     async def followers(self, area_id: str) -> int:
         with self._lock:
             return self._shelves.count(area_id)
+
+    async def followers_of(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        with self._lock:
+            return {id: self._shelves.count(id) for id in area_ids}

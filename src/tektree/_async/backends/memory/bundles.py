@@ -6,8 +6,10 @@ from tektree._async.backends.memory.areas import AsyncMemoryAreas, AsyncMemoryFo
 from tektree._async.backends.memory.connections import AsyncMemoryConnections
 from tektree._async.backends.memory.events import AsyncMemoryDeliveries, AsyncMemoryEventLog
 from tektree._async.backends.memory.gamification import AsyncMemoryGamification, AsyncMemoryLedger
+from tektree._async.backends.memory.insights import AsyncMemoryInsights
 from tektree._async.backends.memory.leaderboards import AsyncMemoryLeaderboards
 from tektree._async.backends.memory.questions import AsyncMemoryQuestions
+from tektree._async.backends.memory.streams import AsyncMemoryEffects, AsyncMemoryLeases
 from tektree._async.backends.memory.subscriptions import AsyncMemorySubscriptions
 from tektree._async.backends.memory.votes import AsyncMemoryVotes
 from tektree._async.ports.bundles import AsyncBackends
@@ -32,4 +34,7 @@ def memory_backends() -> AsyncBackends:
         answers=AsyncMemoryAnswers(),
         votes=AsyncMemoryVotes(),
         connections=AsyncMemoryConnections(),
+        insights=AsyncMemoryInsights(),
+        leases=AsyncMemoryLeases(),
+        effects=AsyncMemoryEffects(),
     )

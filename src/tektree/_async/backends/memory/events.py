@@ -7,7 +7,19 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from tektree.models.events import Delivery, Event, EventFilter, Posted, Posting, Recipients, Told, recording
+from tektree.models.events import (
+    Delivery,
+    Event,
+    EventFilter,
+    Posted,
+    Posting,
+    Recipients,
+    Told,
+    in_line,
+    line_of,
+    partition_of,
+    recording,
+)
 
 __all__ = ["AsyncMemoryDeliveries", "AsyncMemoryEventLog"]
 
@@ -27,6 +39,7 @@ class AsyncMemoryEventLog:
         self._waiting: list[Told] = []
         self._marks: dict[str, tuple[Recipients, Posting]] = {}
         self._marked: dict[str, set[int]] = {}
+        self._sinks: dict[str, dict[str, int]] = {}
         self._orders = _Orders()
 
     async def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
@@ -40,6 +53,7 @@ class AsyncMemoryEventLog:
                 for event, is_new, to in zip(events, new, posting.to, strict=True):
                     if is_new:
                         self._mark(event, to, posting)
+                        self._sink(event, posting)
             return [event.event_id for event, is_new in zip(events, new, strict=True) if not is_new]
 
     async def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
@@ -55,6 +69,7 @@ class AsyncMemoryEventLog:
             self._add(event)
             if posting is not None:
                 self._mark(event, posting.to[0], posting)
+                self._sink(event, posting)
             return event, True
 
     async def event(self, event_id: str) -> Event | None:
@@ -121,6 +136,25 @@ class AsyncMemoryEventLog:
     async def awaited(self, stream: str, before: int) -> bool:
         with self._lock:
             return any(number < before for number in self._marked.get(stream, ()))
+
+    async def behind(self, sink: str) -> Collection[int]:
+        with self._lock:
+            return set(self._sinks.get(sink, {}).values())
+
+    async def unpublished(self, sink: str, partitions: Collection[int], limit: int) -> Sequence[Event]:
+        with self._lock:
+            marked = [id for id, partition in self._sinks.get(sink, {}).items() if partition in partitions]
+            return sorted([self._by_id[id] for id in marked], key=in_line)[:limit]
+
+    async def published(self, sink: str, event_ids: Sequence[str]) -> None:
+        with self._lock:
+            marked = self._sinks.get(sink, {})
+            for id in event_ids:
+                marked.pop(id, None)
+
+    def _sink(self, event: Event, posting: Posting) -> None:
+        for sink in posting.sinks:
+            self._sinks.setdefault(sink, {})[event.event_id] = partition_of(line_of(event))
 
     def _mark(self, event: Event, to: Recipients, posting: Posting) -> None:
         if to:
@@ -285,6 +319,15 @@ class AsyncMemoryDeliveries:
                 if each.handler in handlers
                 and (each.blocks == "handler" or (each.blocks == "line" and each.line == line))
             }
+
+    async def held(self, handler: str, lines: Collection[str]) -> Collection[str]:
+        if not self._by_id:
+            return ()
+        with self._lock:
+            mine = [each for each in self._by_id.values() if each.handler == handler]
+        if any(each.blocks == "handler" for each in mine):
+            return lines
+        return {each.line for each in mine if each.blocks == "line" and each.line in lines}
 
     async def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
         with self._lock:

@@ -1,6 +1,6 @@
 """Questions in dictionaries, in a list for each thing that they are sought by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tektree._async.backends.memory.documents import AsyncMemoryDocuments
@@ -57,6 +57,10 @@ class AsyncMemoryQuestions(AsyncMemoryDocuments[Question]):
     async def in_area(self, area_id: str) -> int:
         with self._lock:
             return self._shelves.count(("open", area_id))
+
+    async def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        with self._lock:
+            return {id: self._shelves.count(("open", id)) for id in area_ids}
 
     async def of_others(self, user_id: str, files: Sequence[str]) -> Sequence[str]:
         with self._lock:

@@ -1,6 +1,6 @@
 """Answers in MongoDB. Every query but those by id or author carries the question, by which they are sharded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ class AsyncMongoAnswers(AsyncMongoDocuments[Answer]):
 
     async def of_question(self, question_id: str) -> int:
         return await self._count({"question_id": ObjectId(question_id), "deleted_at": None})
+
+    async def of_questions(self, question_ids: Sequence[str]) -> Mapping[str, int]:
+        return await self._grouped("question_id", question_ids, {"deleted_at": None})
 
     async def made(self, user_id: str, since: datetime, until: datetime) -> int:
         return await self._count({"created_by": ObjectId(user_id), "created_at": {"$gte": since, "$lt": until}})

@@ -1,6 +1,6 @@
 """Areas in MongoDB, and who follows which of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bson import ObjectId
@@ -8,7 +8,6 @@ from bson import ObjectId
 from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, seen
 from tektree._async.backends.mongo.driver import AsyncMongo
 from tektree.models.areas import Area, Follow
-from tektree.models.content import Stored
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
 from tektree.wire.collections import AREAS, FOLLOWS
@@ -23,9 +22,6 @@ class AsyncMongoAreas(AsyncMongoDocuments[Area]):
 
     def __init__(self, mongo: AsyncMongo) -> None:
         super().__init__(mongo, AREAS, Area, "area", ("follower_count", "content_count"))
-
-    async def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[Area]]:
-        return await self._many(ids)
 
     async def by_slug(self, slug: str) -> Area | None:
         return await self._slugged(slug)
@@ -61,3 +57,6 @@ class AsyncMongoFollows(AsyncMongoDocuments[Follow]):
     async def followers(self, area_id: str) -> int:
         with self._mongo.reading(FOLLOWS):
             return int(await self._documents.count_documents({"area_id": ObjectId(area_id), "active": True}))
+
+    async def followers_of(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        return await self._grouped("area_id", area_ids, {"active": True})

@@ -1,5 +1,6 @@
 """From what a host passes as ``mongo`` to our backends over it."""
 
+from functools import partial
 from typing import Any, Final
 
 from pymongo import AsyncMongoClient
@@ -13,9 +14,11 @@ from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
+from tektree._async.backends.mongo.insights import AsyncMongoInsights
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
 from tektree._async.backends.mongo.questions import AsyncMongoQuestions
 from tektree._async.backends.mongo.setup import AsyncMongoSetup
+from tektree._async.backends.mongo.streams import AsyncMongoEffects, AsyncMongoLeases, AsyncMongoNews
 from tektree._async.backends.mongo.subscriptions import AsyncMongoSubscriptions
 from tektree._async.backends.mongo.uids import AsyncMongoUids
 from tektree._async.backends.mongo.votes import AsyncMongoVotes
@@ -65,6 +68,10 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         answers=AsyncMongoAnswers(found),
         votes=AsyncMongoVotes(found),
         connections=AsyncMongoConnections(found),
+        insights=AsyncMongoInsights(found),
+        leases=AsyncMongoLeases(found),
+        effects=AsyncMongoEffects(found),
+        news=partial(AsyncMongoNews.opened, found),
     )
 
 

@@ -23,7 +23,7 @@ from tektree.models.visibility import Clause, Sight
 from tektree.models.words import BREAK
 from tektree.wire.documents import from_document, to_document, to_update
 
-__all__ = ["AsyncMongoDocuments", "behind", "searched", "seen", "spoken"]
+__all__ = ["AsyncMongoDocuments", "behind", "instant_of", "searched", "seen", "spoken"]
 
 R = TypeVar("R", bound=Value)
 
@@ -117,6 +117,22 @@ class AsyncMongoDocuments(Generic[R]):
     async def by_id(self, id: str) -> Stored[R] | None:
         return await self._one({"_id": ObjectId(id)})
 
+    async def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[R]]:
+        if not ids:
+            return []
+        with self._mongo.reading(self._name):
+            found = self._documents.find({"_id": {"$in": [ObjectId(id) for id in ids]}})
+            return [self._stored(document) for document in await self._mongo.listed(found)]
+
+    async def every(self, after: str | None, limit: int) -> Slice[Stored[R]]:
+        query = {} if after is None else {"_id": {"$gt": ObjectId(after)}}
+        with self._mongo.reading(self._name):
+            found = self._documents.find(query).sort("_id", 1).limit(limit + 1)
+            documents = await self._mongo.listed(found)
+        last = str(documents[limit - 1]["_id"]) if len(documents) > limit else None
+        stored, damaged = self._sound(documents[:limit])
+        return Slice(stored, None if last is None else (0, last), damaged)
+
     async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
         query: dict[str, Any] = {self._maker: ObjectId(user_id)}
         if after is not None:
@@ -140,13 +156,6 @@ class AsyncMongoDocuments(Generic[R]):
             document = await self._documents.find_one(query)
         return None if document is None else self._stored(document)
 
-    async def _many(self, ids: Sequence[str]) -> list[Stored[R]]:
-        if not ids:
-            return []
-        with self._mongo.reading(self._name):
-            found = self._documents.find({"_id": {"$in": [ObjectId(id) for id in ids]}})
-            return [self._stored(document) for document in await self._mongo.listed(found)]
-
     async def _slugged(self, slug: str) -> R | None:
         """Who has it, or had it; else who was there before us and is called so, in one command.
 
@@ -168,15 +177,42 @@ class AsyncMongoDocuments(Generic[R]):
         return await self._mongo.listed(self._documents.find(query).sort([(by, -1), ("_id", -1)]).limit(limit))
 
     def _slice(self, documents: Sequence[dict[str, Any]], by: str, limit: int) -> Slice[R]:
-        records: list[R] = []
+        last = self._place(documents[limit - 1], by) if len(documents) > limit else None
+        stored, damaged = self._sound(documents[:limit])
+        return Slice(tuple([each.record for each in stored]), last, damaged)
+
+    def _sound(self, documents: Sequence[dict[str, Any]]) -> tuple[tuple[Stored[R], ...], tuple[CorruptDocument, ...]]:
+        """Those that can be read, and what is wrong with the others."""
+        stored: list[Stored[R]] = []
         damaged: list[CorruptDocument] = []
-        for document in documents[:limit]:
+        for document in documents:
             try:
-                records.append(self._stored(document).record)
+                stored.append(self._stored(document))
             except CorruptDocument as corrupt:
                 damaged.append(corrupt)
-        last = _position(documents[limit - 1], by) if len(documents) > limit else None
-        return Slice(tuple(records), last, tuple(damaged))
+        return tuple(stored), tuple(damaged)
+
+    async def _grouped(
+        self, field: str, ids: Sequence[str], rest: Mapping[str, Any], *, listed: bool = False
+    ) -> dict[str, int]:
+        """How many documents have each of these ids in a field, or in one that is ``listed``, where it counts once."""
+        if not ids:
+            return {}
+        wanted: dict[str, Any] = {field: {"$in": [ObjectId(id) for id in ids]}}
+        once: list[dict[str, Any]] = [
+            {"$unwind": f"${field}"},
+            {"$match": wanted},
+            {"$group": {"_id": {"of": f"${field}", "in": "$_id"}}},
+        ]
+        of = "$_id.of" if listed else f"${field}"
+        pipeline = [
+            {"$match": {**wanted, **rest}},
+            *(once if listed else []),
+            {"$group": {"_id": of, "count": {"$sum": 1}}},
+        ]
+        with self._mongo.reading(self._name):
+            found = await self._mongo.aggregate(self._documents, pipeline)
+        return {str(each["_id"]): int(each["count"]) for each in found}
 
     async def _search(
         self, words: Sequence[str], fields: Sequence[str], rest: Mapping[str, Any], by: str, limit: int
@@ -187,7 +223,8 @@ class AsyncMongoDocuments(Generic[R]):
         """
         found = await self._by_text(words, rest, by, limit)
         if found is None:
-            found = await self._page({**searched(words, fields), **rest}, by, limit)
+            asked = [*searched(words, fields)["$and"], *rest.get("$and", ())]
+            found = await self._page({**rest, "$and": asked}, by, limit)
             return found._replace(by="words")
         return found._replace(by="text")
 
@@ -205,6 +242,15 @@ class AsyncMongoDocuments(Generic[R]):
                 return None
         return self._slice(documents, by, limit)
 
+    def _place(self, document: Mapping[str, Any], by: str) -> Position | None:
+        """Where a document stands; None where that cannot be read, and then the list ends there."""
+        value, id = document.get(by), document.get("_id")
+        if isinstance(value, datetime):
+            value = (value - (_NAIVE if value.utcoffset() is None else _EPOCH)) // _MILLISECOND
+        if not isinstance(value, int) or isinstance(value, bool) or not isinstance(id, ObjectId):
+            return None
+        return int(value), str(id)
+
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
         version = whole(document, "_v", self._name)
         for name in _OURS:
@@ -215,16 +261,6 @@ class AsyncMongoDocuments(Generic[R]):
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:
     return tuple([Posted(event, to[at] if to else ()) for at, event in enumerate(events)])
-
-
-def _position(document: Mapping[str, Any], by: str) -> Position | None:
-    """Where a document stands; None where that cannot be read, and then the list ends there."""
-    value, id = document.get(by), document.get("_id")
-    if isinstance(value, datetime):
-        value = (value - (_NAIVE if value.utcoffset() is None else _EPOCH)) // _MILLISECOND
-    if not isinstance(value, int) or isinstance(value, bool) or not isinstance(id, ObjectId):
-        return None
-    return int(value), str(id)
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
@@ -252,11 +288,16 @@ def _clause(clause: Clause, now: datetime | None) -> Iterable[dict[str, Any]]:
         yield {**common, "co_authors": ObjectId(clause.co_author)}
 
 
+def instant_of(milliseconds: int) -> datetime:
+    """So many milliseconds after 1970 began."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
 def behind(before: Position | None, by: str, *, dated: bool = True) -> dict[str, Any]:
     """What stands behind a position in a list by this field, which is an instant or a number."""
     if before is None:
         return {}
-    at: Any = _EPOCH + before[0] * _MILLISECOND if dated else before[0]
+    at: Any = instant_of(before[0]) if dated else before[0]
     return {by: {"$lte": at}, "$nor": [{by: at, "_id": {"$gte": ObjectId(before[1])}}]}
 
 

@@ -1,7 +1,8 @@
 """The event log in MongoDB.
 
 An event that is for somebody has ``_relay`` beside its ten fields, written in the same insert: ``to``, the names of
-handlers, ``by``, who calls them, and ``until`` when nobody else does. It is not part of the event.
+handlers, ``by``, who calls them, and ``until`` when nobody else does. One that sinks are to get has ``_sinks`` as well,
+their names, each with the partition of its line. Neither is part of the event.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,13 +15,25 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from tektree._async.backends.mongo.driver import AsyncMongo, duplicates_only
 from tektree._flavour import async_backoff
 from tektree.errors import Unavailable
-from tektree.models.events import Event, EventFilter, Posted, Posting, Recipients, recording
+from tektree.models.events import (
+    PARTITIONS,
+    Event,
+    EventFilter,
+    Posted,
+    Posting,
+    Recipients,
+    in_line,
+    line_of,
+    partition_of,
+    recording,
+)
 from tektree.wire.collections import EVENTS
 from tektree.wire.documents import from_document, to_document
 
 __all__ = ["AsyncMongoEventLog", "outbox_of", "posted_of"]
 
 _ATTEMPTS: Final = 100
+_NEVER: Final = 1 << 62
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS: Final = {
     "uid": "payload.user_id",
@@ -40,7 +53,7 @@ class AsyncMongoEventLog:
     async def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
         documents = [to_document(event) for event in events]
         if posting is not None:
-            _mark(documents, posting)
+            _mark(documents, events, posting)
         known: Sequence[int] = ()
         with self._mongo.writing(EVENTS):
             try:
@@ -63,7 +76,7 @@ class AsyncMongoEventLog:
             numbered = event if stream is None else await self._numbered(event, stream)
             document = to_document(numbered)
             if posting is not None:
-                _mark([document], posting)
+                _mark([document], [numbered], posting)
             try:
                 with self._mongo.writing(EVENTS):
                     await self._events.insert_one(document)
@@ -165,6 +178,38 @@ class AsyncMongoEventLog:
         with self._mongo.reading(EVENTS):
             return await self._events.find_one(query, {"_id": 1}) is not None
 
+    async def behind(self, sink: str) -> Collection[int]:
+        marks = {"_sinks": {"$in": _marks([sink]), "$gt": ""}}  # as the index has it
+        with self._mongo.reading(EVENTS):
+            found = await self._events.distinct("_sinks", marks)
+        return {int(each[-2:]) for each in found if each[:-3] == sink}
+
+    async def unpublished(self, sink: str, partitions: Collection[int], limit: int) -> Sequence[Event]:
+        """In the order of the index, which is about that of insertion; if that is not the lines', there is a look."""
+        marks = {"_sinks": {"$in": _marks([sink], partitions), "$gt": ""}}
+        with self._mongo.reading(EVENTS):
+            documents = await self._mongo.listed(self._events.find(marks).limit(limit))
+        events = sorted([from_document(Event, document) for document in documents], key=in_line)
+        if len(events) < limit:
+            return events
+        lasts = {event.metadata["stream"]: event.metadata["seq"] for event in events if "stream" in event.metadata}
+        lower = [{"metadata.stream": stream, "metadata.seq": {"$lt": last}} for stream, last in lasts.items()]
+        if not lower:
+            return events
+        query = {**marks, "_id": {"$nin": [document["_id"] for document in documents]}, "$or": lower}
+        with self._mongo.reading(EVENTS):
+            left = await self._mongo.listed(self._events.find(query, {"metadata": 1}))
+        firsts: dict[str, int] = {}
+        for each in [document["metadata"] for document in left]:
+            firsts[each["stream"]] = min(each["seq"], firsts.get(each["stream"], each["seq"]))
+        return [each for each in events if each.metadata.get("seq", 0) < firsts.get(line_of(each), _NEVER)]
+
+    async def published(self, sink: str, event_ids: Sequence[str]) -> None:
+        if event_ids:
+            unmarked = {"$pull": {"_sinks": {"$in": _marks([sink])}}}
+            with self._mongo.writing(EVENTS):
+                await self._events.update_many({"event_id": {"$in": list(event_ids)}}, unmarked)
+
     async def _found(
         self, query: Mapping[str, Any], sort: str | None = None, order: int = 1, limit: int = 0
     ) -> Sequence[Event]:
@@ -193,10 +238,16 @@ def posted_of(documents: Sequence[Mapping[str, Any]]) -> Sequence[Posted]:
     ]
 
 
-def _mark(documents: Sequence[dict[str, Any]], posting: Posting) -> None:
-    for document, to in zip(documents, posting.to, strict=True):
+def _mark(documents: Sequence[dict[str, Any]], events: Sequence[Event], posting: Posting) -> None:
+    for document, event, to in zip(documents, events, posting.to, strict=True):
         if to:
             document["_relay"] = {"to": list(to), "by": posting.by, "until": posting.until}
+        if posting.sinks:
+            document["_sinks"] = _marks(posting.sinks, [partition_of(line_of(event))])
+
+
+def _marks(sinks: Sequence[str], partitions: Collection[int] = range(PARTITIONS)) -> list[str]:
+    return [f"{sink}/{partition:02}" for sink in sinks for partition in sorted(partitions)]
 
 
 def _query(which: EventFilter) -> dict[str, Any]:

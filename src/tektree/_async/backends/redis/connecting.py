@@ -16,6 +16,7 @@ from tektree._async.backends.redis.quotas import AsyncRedisQuotas
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
 from tektree._async.backends.redis.servers import facts
 from tektree._async.backends.redis.sessions import AsyncRedisSessions
+from tektree._async.backends.redis.streams import AsyncRedisEffects, AsyncRedisStreams
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_redis
 from tektree.errors import ConfigurationError
@@ -59,6 +60,8 @@ def with_redis(backends: AsyncBackends, redis: Any, deadline: float = DEADLINE) 
         sessions=AsyncRedisSessions(found),
         quotas=AsyncRedisQuotas(found),
         caches=AsyncRedisCaches(found),
+        streams=AsyncRedisStreams(found),
+        stream_effects=AsyncRedisEffects(found),
         admissions=None if found.is_cluster else AsyncRedisAdmissions(found),
         on_close=close,
     )

@@ -33,7 +33,7 @@ class Written(NamedTuple):
     data: bytes
 
 
-Command = tuple[str | int | Written, ...]
+Command = tuple[str | int | bytes | Written, ...]
 
 
 class _Address(NamedTuple):
@@ -64,7 +64,7 @@ def _packed(commands: Sequence[Command]) -> bytes:
     return b"".join([b"*%d\r\n%b" % written(command) for command in commands])
 
 
-def written(command: Sequence[str | int | Written]) -> Written:
+def written(command: Sequence[str | int | bytes | Written]) -> Written:
     """Parts of a command as they are sent."""
     number, found = len(command), []
     for each in command:
@@ -72,6 +72,8 @@ def written(command: Sequence[str | int | Written]) -> Written:
             part = each.encode()
         elif isinstance(each, int):
             part = b"%d" % each
+        elif isinstance(each, bytes):
+            part = each
         else:
             number += each.parts - 1
             found.append(each.data)

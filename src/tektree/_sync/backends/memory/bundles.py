@@ -7,8 +7,10 @@ from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.connections import MemoryConnections
 from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
 from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
+from tektree._sync.backends.memory.insights import MemoryInsights
 from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
+from tektree._sync.backends.memory.streams import MemoryEffects, MemoryLeases
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
 from tektree._sync.backends.memory.votes import MemoryVotes
 from tektree._sync.ports.bundles import Backends
@@ -33,4 +35,7 @@ def memory_backends() -> Backends:
         answers=MemoryAnswers(),
         votes=MemoryVotes(),
         connections=MemoryConnections(),
+        insights=MemoryInsights(),
+        leases=MemoryLeases(),
+        effects=MemoryEffects(),
     )

@@ -2,9 +2,10 @@
 """Documents that carry their events, in dictionaries: by id, by every slug, and in the lists that they are read in."""
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
+from sys import intern
 from typing import Any, Final, Generic, TypeVar
 
 from tektree.errors import Stale, Taken
@@ -18,8 +19,11 @@ from tektree.models.words import words
 __all__ = ["MemoryDocuments", "Shelves", "Words"]
 
 R = TypeVar("R", bound=Value)
+T = TypeVar("T", str, Position)
 
 _LAST: Final = "\U0010ffff"
+_FEW: Final = 64
+"""So many lists are always read side by side."""
 
 
 class Shelves:
@@ -31,7 +35,7 @@ class Shelves:
     def put(self, places: Iterable[tuple[object, Position]]) -> None:
         """Stands something in these lists."""
         for key, position in places:
-            insort(self._shelves.setdefault(key, []), position)
+            _stand_in(self._shelves.setdefault(key, []), position)
 
     def take(self, places: Iterable[tuple[object, Position]]) -> None:
         """Takes it out of them."""
@@ -62,56 +66,77 @@ class Words:
     """Which positions have words that begin so: a list for each word, and the words of each in alphabetical order.
 
     What is sought is found by the fewest that any of its beginnings has, the greatest first, and no further than it is
-    read; of each it is looked up whether it has the others as well.
+    read; of each it is looked up whether it has the others as well. Where many words begin so, and they are said more
+    often than there are positions, that is looked up of one position after the other.
     """
 
     def __init__(self) -> None:
         self._lists: dict[str, list[Position]] = {}
         self._alphabet: list[str] = []
         self._said: dict[Position, list[str]] = {}
+        self._every: list[Position] = []
 
     def put(self, position: Position, texts: Iterable[str]) -> None:
         """Files a position, which is not there yet, under the words of these texts."""
-        said = sorted({word for text in texts for word in words(text)})
-        for at, word in enumerate(said):
+        said = sorted({intern(word) for text in texts for word in words(text)})  # one text for each, however often said
+        for word in said:
             if word not in self._lists:
                 self._lists[word] = []
                 insort(self._alphabet, word)
-            insort(self._lists[word], position)
-            said[at] = self._alphabet[bisect_left(self._alphabet, word)]  # one text for each word, however often said
+            _stand_in(self._lists[word], position)
         if said:
             self._said[position] = said
+            _stand_in(self._every, position)
 
     def take(self, position: Position) -> None:
         """Takes it out again, if it is there."""
-        for word in self._said.pop(position, ()):
-            found = self._lists[word]
-            del found[bisect_left(found, position)]
-            if not found:
+        said = self._said.pop(position, None)
+        if said is None:
+            return
+        _strike(self._every, position)
+        for word in said:
+            _strike(self._lists[word], position)
+            if not self._lists[word]:
                 del self._lists[word]
-                del self._alphabet[bisect_left(self._alphabet, word)]
+                _strike(self._alphabet, word)
 
     def find(self, beginnings: Sequence[str], before: Position | None) -> Iterator[Position]:
         """The positions that have a word for each of these beginnings, from behind ``before`` down."""
-        ranges = {start: self._beginning(start) for start in dict.fromkeys(beginnings)}
-        rarest = min(ranges, key=lambda start: sum([len(self._lists[word]) for word in ranges[start]]), default=None)
-        if rarest is None:
+        lists = {start: self._beginning(start) for start in dict.fromkeys(beginnings)}
+        if not lists:
             return
-        others = [start for start in ranges if start != rarest]
+        sizes = {start: sum(map(len, found)) for start, found in lists.items()}
+        rarest = min(lists, key=lambda start: sizes[start])
+        by, left = lists[rarest], [start for start in lists if start != rarest]
+        if len(by) > _FEW and sizes[rarest] > len(self._every):
+            by, left = [self._every], list(lists)
         last = before
-        for position in merge(*[self._down(word, before) for word in ranges[rarest]], reverse=True):
-            if position != last and all(_begins(self._said[position], start) for start in others):
+        for position in merge(*[_down(each, before) for each in by], reverse=True):
+            if position != last and all(_begins(self._said[position], start) for start in left):
                 yield position
             last = position
 
-    def _beginning(self, start: str) -> list[str]:
+    def _beginning(self, start: str) -> list[list[Position]]:
         first, end = bisect_left(self._alphabet, start), bisect_left(self._alphabet, start + _LAST)
-        return self._alphabet[first:end]
+        return [self._lists[word] for word in self._alphabet[first:end]]
 
-    def _down(self, word: str, before: Position | None) -> Iterator[Position]:
-        found = self._lists[word]
-        end = len(found) if before is None else bisect_left(found, before)
-        return (found[at] for at in range(end - 1, -1, -1))
+
+def _down(found: list[Position], before: Position | None) -> Iterator[Position]:
+    end = len(found) if before is None else bisect_left(found, before)
+    return (found[at] for at in range(end - 1, -1, -1))
+
+
+def _stand_in(found: list[Position], one: Position) -> None:
+    """Puts one into a sorted list; what is newest stands last."""
+    if not found or found[-1] < one:
+        found.append(one)
+    else:
+        insort(found, one)
+
+
+def _strike(found: list[T], one: T) -> None:
+    """Takes one out of a sorted list."""
+    del found[bisect_left(found, one)]
 
 
 def _begins(said: Sequence[str], start: str) -> bool:
@@ -131,6 +156,7 @@ class MemoryDocuments(Generic[R]):
         self._owners: dict[str, str] = {}
         self._shelves = Shelves()
         self._words = Words()
+        self._ids: list[str] = []
 
     # -- what a kind says of itself -----------------------------------------------------------------------------------
 
@@ -219,6 +245,19 @@ class MemoryDocuments(Generic[R]):
 
     def by_id(self, id: str) -> Stored[R] | None:
         return self._stored.get(id)
+
+    def by_ids(self, ids: Sequence[str]) -> Sequence[Stored[R]]:
+        with self._lock:
+            return [self._stored[id] for id in dict.fromkeys(ids) if id in self._stored]
+
+    def every(self, after: str | None, limit: int) -> Slice[Stored[R]]:
+        with self._lock:
+            if len(self._ids) < len(self._stored):  # nothing is ever taken away
+                self._ids = sorted(self._stored)
+            begin = 0 if after is None else bisect_right(self._ids, after)
+            ids = self._ids[begin : begin + limit]
+            last = (0, ids[-1]) if begin + limit < len(self._ids) else None
+            return Slice(tuple([self._stored[id] for id in ids]), last)
 
     def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
         with self._lock:

@@ -43,6 +43,15 @@ class MongoDeliveries:
             found = self._deliveries.find({"handler": {"$in": list(handlers)}, "$or": before}, {"handler": 1})
             return {document["handler"] for document in self._mongo.listed(found)}
 
+    def held(self, handler: str, lines: Collection[str]) -> Collection[str]:
+        before = [{"line": {"$in": list(lines)}, "blocks": "line"}, {"blocks": "handler"}]
+        with self._mongo.reading(DELIVERIES):
+            found = self._deliveries.find({"handler": handler, "$or": before}, {"line": 1, "blocks": 1})
+            documents = self._mongo.listed(found)
+        if any(document["blocks"] == "handler" for document in documents):
+            return lines
+        return {document["line"] for document in documents}
+
     def heads(self, handlers: Sequence[str], limit: int) -> Sequence[Delivery]:
         """Two commands, so that what stands behind a head, or is not asked for, stays on the server."""
         mine = {"$in": list(handlers)}

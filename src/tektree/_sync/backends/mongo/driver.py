@@ -117,6 +117,16 @@ class Mongo:
             cursor = cursor
         return self.listed(cursor)
 
+    def watched(self, collection: Any) -> Any:
+        """A change stream of what is inserted. Motor gives it at once, PyMongo Async asks to be awaited."""
+        inserts = [{"$match": {"operationType": "insert"}}, {"$project": {"operationType": 1}}]
+        if self.mocked:
+            raise ConfigurationError("mongo", "has no change streams")
+        stream = collection.watch(inserts, max_await_time_ms=500)
+        if hasattr(stream, "__await__"):
+            stream = stream
+        return stream
+
     def close(self) -> None:
         """Closes the client that was opened for us, if one was."""
         if self._close is not None and os.getpid() == self._pid:

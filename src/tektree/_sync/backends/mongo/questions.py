@@ -17,6 +17,7 @@ from tektree.wire.collections import QUESTIONS
 __all__ = ["MongoQuestions"]
 
 _COUNTS: Final = ("view_count", "upvote_count", "downvote_count", "answer_count")
+_OPEN: Final[Mapping[str, Any]] = {"visibility": "public", "deleted_at": None}
 _BY: Final[Mapping[Order, str]] = {"newest": "created_at", "most_voted": "upvote_count"}
 
 
@@ -44,7 +45,10 @@ class MongoQuestions(MongoDocuments[Question]):
         return self._count({"created_by": ObjectId(user_id), "created_at": {"$gte": since, "$lt": until}})
 
     def in_area(self, area_id: str) -> int:
-        return self._count({"areas": ObjectId(area_id), "visibility": "public", "deleted_at": None})
+        return self._count({"areas": ObjectId(area_id), **_OPEN})
+
+    def in_areas(self, area_ids: Sequence[str]) -> Mapping[str, int]:
+        return self._grouped("areas", area_ids, _OPEN, listed=True)
 
     def _count(self, query: Mapping[str, Any]) -> int:
         with self._mongo.reading(QUESTIONS):

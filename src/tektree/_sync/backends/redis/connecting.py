@@ -18,6 +18,7 @@ from tektree._sync.backends.redis.quotas import RedisQuotas
 from tektree._sync.backends.redis.rate_limits import RedisRateLimits
 from tektree._sync.backends.redis.servers import facts
 from tektree._sync.backends.redis.sessions import RedisSessions
+from tektree._sync.backends.redis.streams import RedisEffects, RedisStreams
 from tektree._sync.ports.bundles import Backends
 from tektree.errors import ConfigurationError
 from tektree.models.servers import Facts
@@ -60,6 +61,8 @@ def with_redis(backends: Backends, redis: Any, deadline: float = DEADLINE) -> Ba
         sessions=RedisSessions(found),
         quotas=RedisQuotas(found),
         caches=RedisCaches(found),
+        streams=RedisStreams(found),
+        stream_effects=RedisEffects(found),
         admissions=None if found.is_cluster else RedisAdmissions(found),
         on_close=close,
     )
