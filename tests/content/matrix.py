@@ -1,7 +1,7 @@
 """Who sees what: a stage with somebody of each kind and a thing of each kind, every way to look, and an oracle."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tektree import Principal
@@ -9,6 +9,7 @@ from tektree.errors import NotFound
 from tektree.models.accounts import User
 from tektree.models.answers import AnswerDraft
 from tektree.models.areas import AreaDraft
+from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 from tests.content.worlds import principal
 
@@ -34,7 +35,7 @@ VIEWERS: dict[str, Principal | None] = {
     "who was removed": principal("gone"),
 }
 STATES = ("public", "private", "connections", "draft", "scheduled", "deleted")
-KINDS = ("area", "question", "answer", "profile")
+KINDS = ("area", "question", "answer", "insight", "profile")
 
 
 def oracle(viewer: str, kind: str, state: str) -> bool:
@@ -72,8 +73,9 @@ def people(at: datetime, state: str) -> Iterator[User]:
 class Stage:
     """What was made, and every way to look at it, by kind and name."""
 
-    def __init__(self, tek: Any, state: str) -> None:
+    def __init__(self, tek: Any, state: str, now: datetime) -> None:
         self.tek = tek
+        self.now = now
         self.state = state
         self.looks: dict[str, dict[str, Look]] = {kind: {} for kind in KINDS}
 
@@ -151,6 +153,23 @@ class Stage:
         self.among("answer", "list", lambda who: answers.list(who, question.id), answer.id)
         self.among("answer", "list by votes", lambda who: answers.list(who, question.id, order="most_voted"), answer.id)
 
+    def of_insights(self, insight: Any, top: Any) -> None:
+        insights = self.tek.insights
+        self.by("insight", "get", lambda who: insights.get(who, insight.id))
+        self.by("insight", "by_slug", lambda who: insights.by_slug(who, insight.slug))
+        for name, which in {
+            "all": {},
+            "by area": {"area": top.id},
+            "by author": {"author": OWNER.id},
+            "by tag": {"tag": "hot"},
+            "by status": {"status": {"draft": "draft", "scheduled": "scheduled"}.get(self.state, "published")},
+            "by likes": {"order": "most_liked"},
+        }.items():
+            self.among("insight", f"list {name}", lambda who, which=which: insights.list(who, **which), insight.id)  # type: ignore[misc]
+        if insight.featured:
+            self.among("insight", "list of the featured", lambda who: insights.list(who, order="featured"), insight.id)
+        self.among("insight", "search", lambda who: insights.search(who, f"{WORD} insight"), insight.id)
+
     def of_profiles(self) -> None:
         self.by("profile", "profile", lambda who: self.tek.accounts.profile(who, OWNER.id))
 
@@ -169,17 +188,38 @@ async def related(tek: Any) -> None:
     await calls.request(OWNER, VIEWERS["who was asked"].id)  # type: ignore[union-attr]
 
 
-async def staged(tek: Any, state: str, *, change: bool = False) -> Stage:
+async def staged(tek: Any, state: str, now: datetime, *, change: bool = False) -> Stage:
     """Everything in this state; ``change``: it was public first. The accounts are there."""
-    stage, shown = Stage(tek, state), state if state in ("private", "connections") else "public"
+    stage, shown = Stage(tek, state, now), state if state in ("private", "connections") else "public"
     first = "public" if change else shown
     await related(tek)
+    await _insight(stage, first, shown)
     if state not in ("draft", "scheduled"):
         await _content(stage, first, shown)
         stage.of_profiles()
     if state == "deleted":
         await tek.accounts.erase(VIEWERS["admin"], OWNER.id)
     return stage
+
+
+async def _insight(stage: Stage, first: str, shown: str) -> None:
+    tek, sharer = stage.tek, VIEWERS["co-author"]
+    top = await tek.areas.create(VIEWERS["stranger"], AreaDraft(title="Top of insights"))
+    draft = InsightDraft(title=f"{WORD} insight", body="b", tags=["hot"], areas=[top.id], visibility=first)
+    insight = await tek.insights.draft(OWNER, draft)
+    await tek.insights.invite(OWNER, insight.id, VIEWERS["connection"].id)  # type: ignore[union-attr]
+    await tek.insights.invite(OWNER, insight.id, sharer.id)  # type: ignore[union-attr]
+    await tek.insights.consent(sharer, insight.id)
+    if stage.state == "scheduled":
+        await tek.insights.publish(OWNER, insight.id, at=stage.now + timedelta(milliseconds=1))
+    elif stage.state != "draft":
+        await tek.insights.publish(OWNER, insight.id)
+        insight = await tek.insights.feature(VIEWERS["admin"], insight.id)
+    if first != shown:
+        await tek.insights.edit(OWNER, insight.id, visibility=shown)
+    if stage.state == "deleted":
+        await tek.insights.delete(OWNER, insight.id)
+    stage.of_insights(insight, top)
 
 
 async def _content(stage: Stage, first: str, shown: str) -> None:

@@ -5,7 +5,7 @@ What is stored is made at random; what is seen is read through the services.
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from tektree.models.accounts import Role
 from tektree.models.answers import Answer
 from tektree.models.areas import Area
 from tektree.models.connections import Connection
+from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.rules import areas as placing
 from tektree.rules import connections, visibility
@@ -49,6 +50,7 @@ class Graph:
         self.areas = [self._area(at) for at in range(3)]
         self.questions = [self._question(at) for at in range(3)]
         self.answers = [self._answer(at) for at in range(3)]
+        self.insights = [self._insight(at) for at in range(3)]
 
     def _relate(self, one: Principal, other: Principal) -> None:
         now: Connection = connections.between(one, other.id, other.uid, NOON)
@@ -120,6 +122,23 @@ class Graph:
         self.backends.answers.insert(answer, [])
         return answer
 
+    def _insight(self, at: int) -> Insight:
+        name, dice = f"i{self.seed}-{at}", self.dice
+        insight = Insight(
+            title=f"{name} w{self.seed}",
+            slug=name,
+            slugs=(name,),
+            body="b",
+            insight_type="article",
+            areas=[each.id for each in dice.sample(self.areas, dice.randint(0, 2))],
+            visibility=dice.choice(SHOWN),
+            co_authors=[each.id for each in dice.sample(self.people, dice.choice((0, 0, 1)))],
+            published_at=dice.choice((NOON, NOON, NOON, None, NOON + timedelta(milliseconds=1))),
+            **self._common("insight", at),
+        )
+        self.backends.insights.insert(insight, [])
+        return insight
+
     # -- by the words alone -------------------------------------------------------------------------------------------
 
     def sees(self, who: Principal | None, thing: Any) -> bool:
@@ -127,6 +146,11 @@ class Graph:
             return False
         if isinstance(thing, Answer):
             return self.sees(who, next(each for each in self.questions if each.id == thing.question_id))
+        if isinstance(thing, Insight):
+            if who is not None and who.id in (thing.created_by, *thing.co_authors):
+                return True
+            if thing.published_at is None or thing.published_at > NOON:
+                return False
         if thing.visibility == "public" or (who is not None and who.id == thing.created_by):
             return True
         if who is None or who.role == "admin":
@@ -160,6 +184,12 @@ class Graph:
                 yield f"question {question}"
             if one and list(one.areas) != [each for each in question.areas if each in areas]:
                 yield f"areas of {question}"
+        for insight in self.insights:
+            told = found(tek.insights.get, who, insight.id)
+            if (told is not None) is not self.sees(who, insight):
+                yield f"insight {insight}"
+            if told and list(told.areas) != [each for each in insight.areas if each in areas]:
+                yield f"areas of {insight}"
         for answer in self.answers:
             if (found(tek.answers.get, who, answer.id) is not None) is not self.sees(who, answer):
                 yield f"answer {answer}"
@@ -173,7 +203,13 @@ class Graph:
             yield "questions that are found"
         if not {id for each in searched for id in each.areas} <= areas:
             yield "areas of questions that are found"
+        written = {each.id for each in self.insights if self.sees(who, each)}
+        if {each.id for each in tek.insights.search(who, f"w{self.seed}")} != written:
+            yield "insights that are found"
         author = self.dice.choice(self.people).id
+        own = {each.id for each in self.insights if each.created_by == author}
+        if {each.id for each in tek.insights.list(who, author=author)} != written & own:
+            yield f"insights of {author}"
         own = {each.id for each in self.questions if each.created_by == author}
         if {each.id for each in tek.questions.list(who, author=author)} != asked & own:
             yield f"questions of {author}"
@@ -258,9 +294,26 @@ def answers_are_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "_seen", seen)
 
 
+def co_authors_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    sight = visibility.sight
+
+    def without(viewer: Any, now: Any) -> Any:
+        found = sight(viewer, now)
+        return found._replace(clauses=tuple([each._replace(co_author=None) for each in found.clauses]))
+
+    monkeypatch.setattr(visibility, "sight", without)
+
+
+def drafts_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    sees = visibility.sees
+    monkeypatch.setattr(visibility, "sees", lambda viewer, matter: sees(viewer, matter._replace(published=True)))
+
+
 @pytest.mark.parametrize(
     "broken",
     [
+        co_authors_are_forgotten,
+        drafts_are_shown,
         who_asked_is_connected,
         a_block_is_one_way,
         connections_are_not_asked,

@@ -8,9 +8,10 @@ import pytest
 from bson import ObjectId
 
 from tektree.errors import NotFound, Stale
+from tektree.ids import derived_id
 from tektree.models.insights import InsightDraft
 from tektree.testing import checks, run, run_async
-from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS, VOTES
+from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, made
@@ -23,7 +24,7 @@ SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 @pytest.fixture(autouse=True)
 def indexed(world: World) -> None:
     """With the indexes of content as well."""
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES, INSIGHTS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES, INSIGHTS, CONNECTIONS))
 
 
 @pytest.mark.parametrize("check", checks("insights"))
@@ -101,6 +102,7 @@ def test_round_trips(world: World) -> None:
         await plain.insights.publish(ADA, filed.id)
         tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
         find, areas, update = f"find {INSIGHTS}", f"find {AREAS}", f"update {INSIGHTS}"
+        who, known = f"find {USERS}", f"find {CONNECTIONS}"
         tell = [f"find {EVENTS}", f"insert {EVENTS}", update]
         count = [areas, f"aggregate {QUESTIONS}", f"aggregate {INSIGHTS}", f"update {AREAS}"]
         quota = ["find subscriptions", f"aggregate {INSIGHTS}"]
@@ -110,20 +112,27 @@ def test_round_trips(world: World) -> None:
             return heard.names()
 
         for call, expected in (
-            (lambda: tek.insights.draft(ADA, InsightDraft(title="New", body="x")), [f"insert {INSIGHTS}", *tell]),
-            (lambda: tek.insights.publish(ADA, bare.id), [find, *quota, find, update, *tell]),
-            (lambda: tek.insights.publish(ADA, bare.id), [find, find]),
+            (lambda: tek.insights.draft(ADA, InsightDraft(title="New", body="x")), [who, f"insert {INSIGHTS}", *tell]),
+            (lambda: tek.insights.publish(ADA, bare.id), [find, who, *quota, find, who, update, *tell]),
+            (lambda: tek.insights.publish(ADA, bare.id), [find, who, find, who]),
             (lambda: tek.insights.get(BEN, bare.id), [find]),
             (lambda: tek.insights.get(BEN, filed.id), [find, areas]),
             (lambda: tek.insights.by_slug(BEN, "filed"), [find, areas]),
-            (lambda: tek.insights.list(BEN, author=ADA.id), [find, areas]),
-            (lambda: tek.insights.list(BEN, area=area.id, tag="x"), [find, areas]),
-            (lambda: tek.insights.search(BEN, "bare"), [find]),
-            (lambda: tek.insights.edit(ADA, bare.id, body="y"), [find, update, *tell]),
-            (lambda: tek.insights.edit(ADA, bare.id, body="y"), [find]),
-            (lambda: tek.insights.delete(ADA, filed.id), [find, update, *count, f"find {VOTES}", *tell, areas]),
+            (lambda: tek.insights.list(None, author=ADA.id), [find, areas]),
+            (lambda: tek.insights.list(BEN, author=ADA.id), [known, find, areas]),
+            (lambda: tek.insights.list(BEN, area=area.id, tag="x"), [known, find, areas]),
+            (lambda: tek.insights.search(BEN, "bare"), [known, find]),
+            (lambda: tek.insights.edit(ADA, bare.id, body="y"), [find, who, update, *tell]),
+            (lambda: tek.insights.edit(ADA, bare.id, body="y"), [find, who]),
+            (lambda: tek.insights.delete(ADA, filed.id), [find, who, update, *count, f"find {VOTES}", *tell, areas]),
         ):
             assert await sent(call()) == expected
+        hidden = await plain.insights.draft(ADA, InsightDraft(title="Hidden", body="x", visibility="connections"))
+        for viewer, calls in ((None, [find]), (BEN, [find, known])):
+            for id in (hidden.id, derived_id("nothing")):
+                assert await sent(refused(NotFound, tek.insights.get(viewer, id))) == calls
+            for slug in (hidden.slug, "nothing"):
+                assert await sent(refused(NotFound, tek.insights.by_slug(viewer, slug))) == calls
 
     world.run(scenario)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tektree.models.accounts import User
-from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, FOLLOWS, QUESTIONS
+from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, FOLLOWS, INSIGHTS, QUESTIONS, VOTES
 from tektree.wire.documents import to_document
 from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
 from tests.content.matrix import STATES, amiss, people, staged
@@ -17,11 +17,11 @@ def stored(world: World, user: User) -> None:
 
 
 async def whole(world: World, state: str, *, change: bool = False) -> list[str]:
-    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, CONNECTIONS))
+    world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, INSIGHTS, VOTES, CONNECTIONS))
     for user in people(world.clock(), state):
         stored(world, user)
     tek: Any = world.tek(policy=POLICY.evolve(reactions={}))
-    return await amiss(await staged(tek, state, change=change))
+    return await amiss(await staged(tek, state, world.clock(), change=change))
 
 
 SOME = pytest.mark.lanes(MOCK, PYMONGO, long=(PYMONGO_ASYNC, MOTOR, REAL))
