@@ -1,6 +1,5 @@
-"""The rows of the security checklist that sessions, limits, quotas and caches answer for: each is named by a test.
-
-Those of accounts are looked after beside them, in ``tests/accounts``.
+"""The rows of the security checklist that content, sessions, limits, quotas and caches answer for: each is named by a
+test. Those of accounts are looked after beside them, in ``tests/accounts``.
 """
 
 import ast
@@ -10,8 +9,11 @@ from pathlib import Path
 ROWS = {
     *(f"B{row}" for row in range(10, 15)),
     *(f"C{row}" for row in range(1, 21)),
+    *(f"E{row}" for row in range(1, 19)),
+    *(f"F{row}" for row in range(1, 29)),
+    *(f"G{row}" for row in range(1, 22)),
     *(f"I{row}" for row in range(1, 19)),
-    *(f"J{row}" for row in range(19, 25)),
+    *(f"J{row}" for row in (10, *range(19, 25), 32, 33, 34, 35)),
 }
 
 

@@ -63,6 +63,7 @@ def refuses(record: Value, name: str, value: Any) -> InvalidInput:
 
 @pytest.mark.parametrize(("record", "name", "annotation"), EACH_FIELD)
 def test_no_field_takes_what_storage_or_sense_forbids(record: Value, name: str, annotation: Any) -> None:
+    """F1, F9, F12, F14, F17, F19: operators, 17 MB, numbers beyond 64 bits, NaN, halves of pairs, naive times."""
     never = dict(NEVER)
     if annotation is dict[str, Any]:  # JSON: maps are what it takes, and what is in them has a test of its own
         del never["an operator"]
@@ -74,6 +75,7 @@ def test_no_field_takes_what_storage_or_sense_forbids(record: Value, name: str, 
 
 @pytest.mark.parametrize(("record", "name", "annotation"), EACH_FIELD)
 def test_no_field_takes_one_type_for_another(record: Value, name: str, annotation: Any) -> None:
+    """F15, F16, F23: no bool for a number, no text for a number, no number for a time."""
     taken = types_of(annotation)
     for kind, value in {bool: True, int: 5, NoneType: None, str: "5"}.items():
         if kind not in taken and not (kind is str and PasswordHash in taken):
@@ -152,6 +154,7 @@ def test_a_draft_takes_lists_and_plain_words() -> None:
     st.timedeltas(timedelta(hours=-23), timedelta(hours=23)),
 )
 def test_instants_are_utc_and_cut_to_milliseconds(local: datetime, offset: timedelta) -> None:
+    """F20, F21."""
     given_at = local.replace(tzinfo=timezone(offset))
     question = from_document(Question, sample("questions")).evolve(created_at=given_at)
     assert question.created_at == instant(given_at)
@@ -162,9 +165,20 @@ def test_instants_are_utc_and_cut_to_milliseconds(local: datetime, offset: timed
 
 @pytest.mark.parametrize(
     "payload",
-    [{"a.b": 1}, {"$x": 1}, {"": 1}, {"a\0": 1}, {1: 1}, {"a": object()}, {"a": math.inf}, {"a": {"b": "\ud800"}}],
+    [
+        {"a": [{"b": {"$x": 1}}]},
+        {"a.b": 1},
+        {"$x": 1},
+        {"": 1},
+        {"a\0": 1},
+        {1: 1},
+        {"a": object()},
+        {"a": math.inf},
+        {"a": {"b": "\ud800"}},
+    ],
 )
 def test_json_holds_only_what_every_reader_can_hold(payload: Any) -> None:
+    """F3, F6, F11: keys with dots, dollars and NUL, however deep; what is nested a thousand deep."""
     event = from_document(Event, sample("events"))
     assert refuses(event, "payload", payload).field.split(".")[0] == "payload"
     deep: Any = {}

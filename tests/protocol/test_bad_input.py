@@ -524,7 +524,7 @@ def test_a_cursor_of_somebody_elses_list_is_refused() -> None:
 
 
 def test_a_total_beyond_what_numbers_hold_is_refused() -> None:
-    """2**53 once is fine where there is no cap; once more is not, and nothing is written."""
+    """F12, F13: 2**53 once is fine where there is no cap; once more is not, and nothing is written."""
     enter("memory")
     store = memory_backends()
     tek = TekTree(store, Policy(xp={"daily_cap": "unlimited"}), ManualClock(NOW))

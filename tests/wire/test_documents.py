@@ -48,6 +48,7 @@ def ways(model: type[Value], document: Any) -> list[Any]:
 @EACH
 @given(data=st.data())
 def test_every_record_comes_back_equal(collection: str, model: type[Value], data: st.DataObject) -> None:
+    """F18, F20, F24."""
     record = data.draw(records(model))
     stored = bson.encode(to_document(record))
     for options in (CodecOptions(), CodecOptions(tz_aware=True)):
@@ -233,6 +234,7 @@ def test_times_are_utc_whatever_they_came_as(collection: str, model: type[Value]
 
 @EACH
 def test_numbers_of_the_driver_become_plain(collection: str, model: type[Value]) -> None:
+    """F26."""
     document = sample(collection)
     longs = {name: Int64(value) if type(value) is int else value for name, value in document.items()}
     record = from_document(model, longs)

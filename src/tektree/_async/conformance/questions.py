@@ -10,6 +10,7 @@ from tektree._async.conformance.searches import searches_of
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree.ids import derived_id
+from tektree.models.base import INT53
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.rules import visibility
@@ -209,7 +210,7 @@ async def a_file_is_whose_questions_hold_it(backends: AsyncBackends) -> None:
 
 
 async def views_add_up(backends: AsyncBackends) -> None:
-    """``viewed`` adds views, and changes nothing else."""
+    """``viewed`` adds views, and changes nothing else; more than 2**53 it does not add up to."""
     store, record = _store(backends), question("1", view_count=3)
     stored = await store.insert(record, [])
     await store.viewed(record.id, 2)
@@ -220,6 +221,10 @@ async def views_add_up(backends: AsyncBackends) -> None:
     same("the version", swapped.version, 2)
     found = await store.by_id(record.id)
     same("after a swap", getattr(found, "record", None), record.evolve(body="other", view_count=10))
+    many = (await store.insert(question("2", view_count=INT53 - 1), [])).record
+    await store.viewed(many.id, 2)
+    await store.viewed(many.id, 1)
+    same("very many", getattr(await store.by_id(many.id), "record", None), many.evolve(view_count=INT53))
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -59,5 +59,5 @@ class AsyncInsightRepository(AsyncDocuments[Insight], Protocol):
         ...
 
     async def viewed(self, id: str, times: int) -> None:
-        """Adds so many views; nothing happens where the insight is not there."""
+        """Adds so many views; nothing happens where the insight is not there, or they would be too many."""
         ...

@@ -49,5 +49,5 @@ class AsyncQuestionRepository(AsyncDocuments[Question], Protocol):
         ...
 
     async def viewed(self, id: str, times: int) -> None:
-        """Adds so many views; nothing happens where the question is not there."""
+        """Adds so many views; nothing happens where the question is not there, or they would be too many."""
         ...

@@ -11,6 +11,7 @@ from tektree._sync.conformance.searches import searches_of
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.ports.questions import QuestionRepository
 from tektree.ids import derived_id
+from tektree.models.base import INT53
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.rules import visibility
@@ -210,7 +211,7 @@ def a_file_is_whose_questions_hold_it(backends: Backends) -> None:
 
 
 def views_add_up(backends: Backends) -> None:
-    """``viewed`` adds views, and changes nothing else."""
+    """``viewed`` adds views, and changes nothing else; more than 2**53 it does not add up to."""
     store, record = _store(backends), question("1", view_count=3)
     stored = store.insert(record, [])
     store.viewed(record.id, 2)
@@ -221,6 +222,10 @@ def views_add_up(backends: Backends) -> None:
     same("the version", swapped.version, 2)
     found = store.by_id(record.id)
     same("after a swap", getattr(found, "record", None), record.evolve(body="other", view_count=10))
+    many = (store.insert(question("2", view_count=INT53 - 1), [])).record
+    store.viewed(many.id, 2)
+    store.viewed(many.id, 1)
+    same("very many", getattr(store.by_id(many.id), "record", None), many.evolve(view_count=INT53))
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -60,5 +60,5 @@ class InsightRepository(Documents[Insight], Protocol):
         ...
 
     def viewed(self, id: str, times: int) -> None:
-        """Adds so many views; nothing happens where the insight is not there."""
+        """Adds so many views; nothing happens where the insight is not there, or they would be too many."""
         ...

@@ -50,5 +50,5 @@ class QuestionRepository(Documents[Question], Protocol):
         ...
 
     def viewed(self, id: str, times: int) -> None:
-        """Adds so many views; nothing happens where the question is not there."""
+        """Adds so many views; nothing happens where the question is not there, or they would be too many."""
         ...

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, instant_of, seen
 from tektree._async.backends.mongo.driver import AsyncMongo
+from tektree.models.base import INT53
 from tektree.models.insights import Insight, InsightFilter, InsightOrder
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
@@ -76,7 +77,7 @@ class AsyncMongoInsights(AsyncMongoDocuments[Insight]):
             return [str(each["_id"]) for each in await self._mongo.listed(found)]
 
     async def viewed(self, id: str, times: int) -> None:
-        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0}}  # null cannot be added to
+        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0, "$lte": INT53 - times}}
         with self._mongo.writing(INSIGHTS):
             await self._documents.update_one(counted, {"$inc": {"view_count": times}})
 

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from tektree._async.backends.mongo.documents import AsyncMongoDocuments, behind, seen
 from tektree._async.backends.mongo.driver import AsyncMongo
+from tektree.models.base import INT53
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.models.visibility import Sight
@@ -63,7 +64,7 @@ class AsyncMongoQuestions(AsyncMongoDocuments[Question]):
         return [file for file in dict.fromkeys(files) if file in held]
 
     async def viewed(self, id: str, times: int) -> None:
-        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0}}  # null cannot be added to
+        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0, "$lte": INT53 - times}}
         with self._mongo.writing(QUESTIONS):
             await self._documents.update_one(counted, {"$inc": {"view_count": times}})
 

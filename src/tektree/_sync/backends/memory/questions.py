@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tektree._sync.backends.memory.documents import MemoryDocuments
-from tektree.models.base import milliseconds
+from tektree.models.base import INT53, milliseconds
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.models.visibility import Sight
@@ -74,7 +74,7 @@ class MemoryQuestions(MemoryDocuments[Question]):
     def viewed(self, id: str, times: int) -> None:
         with self._lock:
             stored = self._stored.get(id)
-            if stored is not None:
+            if stored is not None and stored.record.view_count <= INT53 - times:
                 more = stored.record.evolve(view_count=stored.record.view_count + times)
                 self._stored[id] = stored._replace(record=more)
 

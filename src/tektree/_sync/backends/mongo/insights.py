@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from tektree._sync.backends.mongo.documents import MongoDocuments, behind, instant_of, seen
 from tektree._sync.backends.mongo.driver import Mongo
+from tektree.models.base import INT53
 from tektree.models.insights import Insight, InsightFilter, InsightOrder
 from tektree.models.pages import Position, Slice
 from tektree.models.visibility import Sight
@@ -77,7 +78,7 @@ class MongoInsights(MongoDocuments[Insight]):
             return [str(each["_id"]) for each in self._mongo.listed(found)]
 
     def viewed(self, id: str, times: int) -> None:
-        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0}}  # null cannot be added to
+        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0, "$lte": INT53 - times}}
         with self._mongo.writing(INSIGHTS):
             self._documents.update_one(counted, {"$inc": {"view_count": times}})
 

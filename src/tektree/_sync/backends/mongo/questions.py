@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from tektree._sync.backends.mongo.documents import MongoDocuments, behind, seen
 from tektree._sync.backends.mongo.driver import Mongo
+from tektree.models.base import INT53
 from tektree.models.pages import Position, Slice
 from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.models.visibility import Sight
@@ -64,7 +65,7 @@ class MongoQuestions(MongoDocuments[Question]):
         return [file for file in dict.fromkeys(files) if file in held]
 
     def viewed(self, id: str, times: int) -> None:
-        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0}}  # null cannot be added to
+        counted = {"_id": ObjectId(id), "view_count": {"$gte": 0, "$lte": INT53 - times}}
         with self._mongo.writing(QUESTIONS):
             self._documents.update_one(counted, {"$inc": {"view_count": times}})
 
