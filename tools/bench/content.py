@@ -64,8 +64,17 @@ def _made(size: int) -> tuple[TekTree, list[str]]:
     assert backends.questions is not None
     assert backends.areas is not None
     for at, id in enumerate(AREAS):
-        made = {"title": f"Area {at}", "slug": f"area-{at}", "created_by": AREAS[0], "visibility": "public"}
-        backends.areas.insert(Area(id=id, created_at=BEGIN, updated_at=BEGIN, **made), [])
+        named = f"area-{at}"
+        area = Area(
+            id=id,
+            title=named,
+            slug=named,
+            visibility="public",
+            created_by=AREAS[0],
+            created_at=BEGIN,
+            updated_at=BEGIN,
+        )
+        backends.areas.insert(area, [])
     for at in range(size):
         said = [f"w{min(int(drawn.paretovariate(0.8)), VOCABULARY)}" for _ in range(48)]
         bodies.append(" ".join(["common", *said, RARE if at == size // 3 else "hay"]))
