@@ -1,6 +1,7 @@
 """Writers, relays and consumers, each of which ends at any call of storage with some probability, and starts again."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -114,8 +115,6 @@ def complaints(tek: Any, store: Any, jobs: list[Job], keep: str = "log") -> Iter
     effects = store.effects if keep == "log" else store.stream_effects
     if marked := value(store.events.behind("streams")):
         yield f"events are still marked for the streams, in {sorted(marked)}"
-    import json
-
     for uid in sorted({job.uid for job in jobs}):
         due = sum([job.amount or 0 for job in jobs if job.uid == uid])
         stream = f"user:{uid}:xp"
