@@ -28,6 +28,7 @@ COLUMNS = {
     "mongo_users": ["µs of work", "ratio of work", "by_uid"],
     "rate_limits": ["µs", "ratio", "with headers"],
     "round_trips": ["µs", "ratio", "GET of redis-py"],
+    "streams": ["a second", "ratio", "publish", "consume, a fold"],
 }
 SHARED = {"measuring", "serving"}
 
