@@ -16,16 +16,19 @@ COLUMNS = {
     "awards": ["µs", "ratio", "tektree"],
     "boards": ["µs", "ratio", "users"],
     "codec": ["µs", "ratio", "from_document"],
+    "content": ["µs", "ratio", "questions", "a look at everything instead"],
     "events": ["µs", "ratio", "emit"],
     "growth": ["µs", "ratio", "rows"],
     "imports": ["ms", "ratio", "a bare interpreter"],
     "mongo_awards": ["µs of work", "ratio", "PyMongo Async, tektree"],
+    "mongo_content": ["µs of work", "ratio of work", "tektree, ask", "models"],
     "mongo_documents": ["ms of work", "ratio", "event_log", "ledger"],
     "mongo_hot_user": ["awards a second", "commands an award", "tektree"],
     "mongo_rebuild": ["rows a second", "kB at the peak", "one user"],
     "mongo_users": ["µs of work", "ratio of work", "by_uid"],
     "rate_limits": ["µs", "ratio", "with headers"],
     "round_trips": ["µs", "ratio", "GET of redis-py"],
+    "streams": ["a second", "ratio", "publish", "consume, a fold"],
 }
 SHARED = {"measuring", "serving"}
 

@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError, RateLimited
@@ -526,20 +526,24 @@ def sync_handler(handler: object) -> None:
         raise ConfigurationError("handler", "is async; pass a plain function, or use AsyncTekTree")
 
 
+_PLAIN: Final = frozenset({type(None), bool, int, float, str, dict, list, tuple})
+"""Of what handlers return, what nobody can await."""
+
+
 async def async_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What a host's ``handler`` returns, be it a plain function or an ``async`` one."""
     result = handler(*args, **kwargs)
-    if result is not None and inspect.isawaitable(result):  # most return nothing, which is seen at once
+    if type(result) not in _PLAIN and inspect.isawaitable(result):  # what most return is seen at once
         awaited: T = await result
         return awaited
-    return result
+    return cast("T", result)
 
 
 def sync_call(handler: Callable[P, T | Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What a host's ``handler`` returns. Raises `ConfigurationError` for an ``async`` one: nobody here can await it."""
     result = handler(*args, **kwargs)
-    if result is not None and inspect.isawaitable(result):  # most return nothing, which is seen at once
+    if type(result) not in _PLAIN and inspect.isawaitable(result):  # what most return is seen at once
         if inspect.iscoroutine(result):
             result.close()
         raise ConfigurationError("handler", "returned something to await; pass a plain function, or use AsyncTekTree")
-    return result
+    return cast("T", result)

@@ -389,7 +389,7 @@ def votes_are_counted_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         more = thing.record.upvote_count + stored.record.value
         await self._answers.counted(thing.record.id, tally, upvote_count=more)
 
-    monkeypatch.setattr(AsyncVotes, "_count", step)
+    monkeypatch.setattr(AsyncVotes, "_after", step)
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,17 @@ def marking_first(played: Played, backends: AsyncBackends, seed: int) -> AsyncCo
 MARK_FIRST = Variant("the mark is taken off before the event is published", worker=_with(events=MarksFirst))
 NO_HEAD = Variant("nothing waits behind what was refused", worker=_with(deliveries=AsksForNoHead))
 TWO_IN_FLIGHT = Variant("two events of a line are in flight", store=_two_in_flight)
+
+
+class SyncMarksFirst(Behind):
+    """As `MarksFirst`, of the other flavour."""
+
+    def unpublished(self, sink: str, partitions: Collection[int], limit: int) -> Sequence[Event]:
+        found: Sequence[Event] = self.inner.unpublished(sink, partitions, limit)
+        self.inner.published(sink, [event.event_id for event in found])
+        return found
+
+
+def sync_marks_first(backends: Any) -> Any:
+    """Storages over which a relay takes marks off first."""
+    return replace(backends, events=SyncMarksFirst(backends.events))

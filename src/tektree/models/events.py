@@ -103,7 +103,8 @@ def partition_of(line: str) -> int:
 
 def in_line(event: Event) -> tuple[str, int]:
     """The order in which events are published: that of each line."""
-    return line_of(event), event.metadata.get("seq", 1)
+    metadata = event.metadata
+    return metadata.get("stream") or event.event_id, metadata.get("seq", 1)
 
 
 class Told(Lazy[Event]):

@@ -90,8 +90,8 @@ def _signed(expected: Sequence[str], claimed: Sequence[str]) -> bool:
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _URL: Final = re.compile(r"[!-~]{1,2048}")
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-_]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
-_EMBEDDED: Final = tuple([ipaddress.IPv6Network(each) for each in ("64:ff9b::/96", "::/96")])
-"""Networks of IPv6 whose last 32 bits are an address of IPv4: NAT64, and the old compatible ones."""
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""Addresses of IPv6 whose last 32 bits are the address of IPv4 that is reached."""
 _NOBODYS: Final = tuple(
     [ipaddress.ip_network(each) for each in ("192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10", "3fff::/20")]
 )
@@ -163,14 +163,12 @@ def _meant(address: _Address) -> Iterator[_Address]:
         yield address
     elif address.ipv4_mapped is not None:
         yield address.ipv4_mapped
+    elif address in _NAT64:
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     else:
         yield address
         if address.sixtofour is not None:
             yield address.sixtofour
-        if address.teredo is not None:
-            yield from address.teredo
-        if any(address in network for network in _EMBEDDED):
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 def _is_public(address: _Address) -> bool:

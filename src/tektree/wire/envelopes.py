@@ -4,7 +4,8 @@ What is read was written here, so a text whose fields are of the right types is 
 at closely, and what does not hold is a `CorruptDocument`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import pydantic_core
@@ -16,10 +17,11 @@ from tektree.models.events import Event
 __all__ = ["event_from_json", "event_id_of", "event_to_json"]
 
 _FIELDS: Final = frozenset(Event.model_fields)
-_TEXTS: Final = tuple(sorted(_FIELDS - {"timestamp", "metadata", "payload"}))
+_TEXTS: Final = itemgetter(*sorted(_FIELDS - {"timestamp", "metadata", "payload"}))
+_STR: Final = {str}
 _WRITE: Final = Event.__pydantic_serializer__.to_json
 _BEFORE: Final = b'"event_id":"'
-_NESTED: Final = (dict, list)
+_NESTED: Final = frozenset({dict, list})
 
 
 def event_to_json(event: Event) -> bytes:
@@ -33,10 +35,9 @@ def event_from_json(text: bytes, where: str) -> Event:
         found: dict[str, Any] = pydantic_core.from_json(text, cache_strings="keys")
         at = found["timestamp"]
         if found.keys() == _FIELDS and type(at) is str and at[-1] == "Z":
-            texts = [type(found[name]) is str for name in _TEXTS]
             metadata, payload = found["metadata"], found["payload"]
-            if all(texts) and type(metadata) is dict and type(payload) is dict:
-                found["timestamp"] = datetime.fromisoformat(at).astimezone(UTC)
+            if {*map(type, _TEXTS(found))} == _STR and type(metadata) is dict and type(payload) is dict:
+                found["timestamp"] = datetime.fromisoformat(at)
                 found["metadata"], found["payload"] = _frozen(metadata), _frozen(payload)
                 return made(Event, found)
         return Event.model_validate_json(text)
@@ -52,7 +53,4 @@ def event_id_of(text: bytes) -> str:
 
 
 def _frozen(value: dict[str, Any]) -> Any:
-    for each in value.values():
-        if type(each) in _NESTED:
-            return json_value(value)
-    return Frozen(value)
+    return Frozen(value) if _NESTED.isdisjoint(map(type, value.values())) else json_value(value)

@@ -7,11 +7,11 @@ last ones are made again, with the same ``event_id``.
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tektree._async.services.handlers import AsyncHandlers, Registered
 from tektree._flavour import async_call
-from tektree.models.events import Change, Effect, Event, in_line
+from tektree.models.events import Change, Effect, Event
 
 __all__ = ["AsyncBatches", "AsyncCalls", "AsyncFolds", "AsyncListener", "Failure", "Outcome", "Work"]
 
@@ -72,7 +72,7 @@ class AsyncCalls:
                     except Exception as error:
                         outcome.failures[line] = Failure(event, error)
                         break
-                number = in_line(event)[1]
+                number += 1
             if number > before.number:
                 outcome.changes.append(Change(line, old, number))
         return outcome
@@ -91,7 +91,7 @@ class AsyncBatches:
         outcome = Outcome([], {})
         if not doomed and await self._all(work):
             outcome.changes.extend(
-                [Change(line, before.number, in_line(events[-1])[1]) for line, (before, events, old) in work.items()]
+                [Change(line, old, before.number + len(events)) for line, (before, events, old) in work.items()]
             )
             return outcome
         for line, (before, events, old) in work.items():
@@ -101,7 +101,7 @@ class AsyncBatches:
                 if failed is not None or event.event_id in doomed:
                     outcome.failures[line] = Failure(event, failed)
                     break
-                number = in_line(event)[1]
+                number += 1
             if number > before.number:
                 outcome.changes.append(Change(line, old, number))
         return outcome
@@ -124,6 +124,7 @@ class AsyncFolds:
 
     def __init__(self, handler: Registered, start: Any) -> None:
         self.handler = handler
+        self._function: Callable[[Any, Event], Any] = handler.function
         self._start = _dumps(start)
 
     async def effect(self, work: Mapping[str, Work], doomed: Collection[str]) -> Outcome:
@@ -132,28 +133,39 @@ class AsyncFolds:
             if "stream" not in events[0].metadata:  # it belongs to no state
                 outcome.changes.append(Change(line, 0, 1))
                 continue
-            number, state = before.number, json.loads(before.state or self._start)
             text = before.state or self._start
-            for event in events:
-                if event.event_id in doomed:
-                    outcome.failures[line] = Failure(event, None)
-                    break
-                if self.handler.wants(event.event_type):
-                    try:
-                        state = await async_call(_folding(self.handler.function), state, event)
-                        text = _dumps(state)
-                    except Exception as error:
-                        outcome.failures[line] = Failure(event, error)
-                        break
-                number = in_line(event)[1]
+            number, text, failure = await self._folded(before.number, text, events, doomed)
+            if failure is not None:
+                outcome.failures[line] = failure
             if number > before.number:
                 outcome.changes.append(Change(line, old, number, text))
         return outcome
 
+    async def _folded(
+        self, number: int, text: str, events: Sequence[Event], doomed: Collection[str]
+    ) -> tuple[int, str, Failure | None]:
+        """How far it gets, and the state there. A state that is no JSON is the fault of the event that made it."""
+        wanted = [self.handler.wants(event.event_type) for event in events]
+        if not doomed:
+            state = json.loads(text)
+            try:
+                for event, wants in zip(events, wanted, strict=True):
+                    if wants:
+                        state = await async_call(self._function, state, event)
+                return number + len(events), _dumps(state), None
+            except Exception:
+                state = None  # it is found out below whose fault it is: a fold has no effects but its state
+        for event, wants in zip(events, wanted, strict=True):
+            if event.event_id in doomed:
+                return number, text, Failure(event, None)
+            try:
+                text = _dumps(await async_call(self._function, json.loads(text), event)) if wants else text
+            except Exception as error:
+                return number, text, Failure(event, error)
+            number += 1
+        return number, text, None
 
-def _folding(function: Callable[..., Any]) -> Callable[[Any, Event], Any]:
-    return function
 
-
-def _dumps(state: Any) -> str:
-    return json.dumps(state, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_dumps: Final[Callable[[Any], str]] = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, separators=(",", ":")
+).encode

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Literal
 
@@ -76,7 +77,12 @@ class Registered:
 
     def wants(self, event_type: str) -> bool:
         """Whether it is called for events of this type."""
-        return any(fits(each, event_type) for each in self.patterns)
+        return _wants(self.patterns, event_type)
+
+
+@lru_cache(maxsize=4_096)
+def _wants(patterns: tuple[str, ...], event_type: str) -> bool:
+    return any(fits(each, event_type) for each in patterns)
 
 
 def takes_two(function: Handler) -> bool:

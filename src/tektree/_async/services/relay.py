@@ -130,7 +130,7 @@ class AsyncRelay:
             self._running = self._stopping = False
 
     async def _run(self, poll: float, report: Report | None, every: float) -> None:
-        works = [self._looping(self._at_home, poll), *[self._looping(work, poll) for work in self._works()]]
+        works = [self._looping(self._at_home, poll), *[self._looping(work, poll, True) for work in self._works()]]
         if report is not None:
             works.append(lambda: self._reporting(report, every))
         news = None if self._open_news is None else await self._open_news()
@@ -189,8 +189,13 @@ class AsyncRelay:
         with self._lock:
             self._total = self._total._replace(**{name: getattr(self._total, name) + n for name, n in more.items()})
 
-    def _looping(self, work: Callable[[], Awaitable[bool]], poll: float) -> Callable[[], Awaitable[None]]:
-        """Works as long as there is something to do, and waits where there is nothing, or where something is away."""
+    def _looping(
+        self, work: Callable[[], Awaitable[bool]], poll: float, hears: bool = False
+    ) -> Callable[[], Awaitable[None]]:
+        """Works as long as there is something to do, and waits where there is nothing, or where something is away.
+
+        One that ``hears`` goes on when there are news, a moment later: what comes together is brought together.
+        """
 
         async def loop() -> None:
             while not self._stopping:
@@ -200,7 +205,8 @@ class AsyncRelay:
                 except BackendError:
                     busy = False
                 if not busy:
-                    await self._rest(poll, seen)
+                    await self._rest(poll, seen if hears else None)
+                    await self._rest(_SLICE)
 
         return loop
 

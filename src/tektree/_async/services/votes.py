@@ -156,9 +156,10 @@ class AsyncVotes:
             after = found[-1].id
 
     async def settle_of(self, kind: Votable, target_id: str, user_id: str) -> None:
-        """The same for the vote of one user, if there is one."""
+        """The same for the vote of one user, if there is one; what was left to do of it is done as well."""
         stored = await self._votes.by_id(votes.id_of(kind, target_id, user_id))
         if stored is not None:
+            await self.contents.follow(stored)
             await self._settle(stored.record)
 
     async def _settle(self, vote: Vote) -> None:

@@ -323,19 +323,22 @@ class Consumer:
         """Lets entries take effect, and acknowledges those that are done with."""
         if not entries:
             return
-        for each in entries:
-            self._left[each.partition, each.id] = each
-        lines: dict[str, dict[int, Event]] = {}
-        for each in entries:
-            line, number = in_line(each.event)
-            lines.setdefault(line, {})[number] = each.event
-        ordered = {line: [by[number] for number in sorted(by)] for line, by in lines.items()}
-        reached = [self._bring(each, ordered, self._doomed(each, entries)) for each in self.listeners]
-        done = [each for each in entries if _is_done(each, reached)]
-        if done:
-            self._streams.acknowledge(self.group, done)
+        places, lines = _placed(entries)
+        try:
+            reached = [self._bring(each, lines, self._doomed(each, entries)) for each in self.listeners]
+            done = [each for each, place in zip(entries, places, strict=True) if _is_done(place, reached)]
+            if done:
+                self._streams.acknowledge(self.group, done)
+        except BaseException:
+            self._left.update({(each.partition, each.id): each for each in entries})
+            raise
+        if self._left:
             for each in done:
                 self._left.pop((each.partition, each.id), None)
+        if len(done) < len(entries):
+            ended = {(each.partition, each.id) for each in done}
+            left = {(each.partition, each.id): each for each in entries}
+            self._left.update({key: each for key, each in left.items() if key not in ended})
 
     def _doomed(self, listener: Listener, entries: Sequence[Entry]) -> Collection[str]:
         return {each.event.event_id for each in entries if each.times > listener.handler.attempts}
@@ -447,7 +450,7 @@ class Consumer:
                 known.pop(line, None)
                 continue
             reached[line] = number
-            applied += len([each for each in work[line].events if in_line(each)[1] <= number])
+            applied += number - work[line].effect.number
             if not alone(line):
                 known[line] = Effect(number, state)
         self._add_up(applied=applied, failed=len(failures))
@@ -599,7 +602,7 @@ class Consumer:
             if each.metadata["recorded_at"] <= until.isoformat()
         ]:
             lines: dict[str, list[Event]] = {}
-            for event in page:
+            for event in sorted(page, key=in_line):  # clocks differ, so the order of recording is not that of lines
                 lines.setdefault(line_of(event), []).append(event)
             for each in self.listeners:
                 before = self._counts
@@ -632,6 +635,27 @@ def _old(effect: Effect | None) -> int:
     return 0 if effect is None else effect.number
 
 
-def _is_done(entry: Entry, reached: Sequence[Mapping[str, int]]) -> bool:
-    line, number = in_line(entry.event)
+def _placed(entries: Sequence[Entry]) -> tuple[list[tuple[str, int]], dict[str, list[Event]]]:
+    """Line and number of each entry, and the events of each line in their order, each once."""
+    places = [in_line(each.event) for each in entries]
+    lines: dict[str, list[Event]] = {}
+    lasts: dict[str, int] = {}
+    mixed: set[str] = set()
+    for (line, number), entry in zip(places, entries, strict=True):
+        events = lines.get(line)
+        if events is None:
+            lines[line] = [entry.event]
+        else:
+            events.append(entry.event)
+            if number <= lasts[line]:
+                mixed.add(line)
+        lasts[line] = number
+    for line in mixed:
+        by = {in_line(each)[1]: each for each in lines[line]}
+        lines[line] = [by[number] for number in sorted(by)]
+    return places, lines
+
+
+def _is_done(place: tuple[str, int], reached: Sequence[Mapping[str, int]]) -> bool:
+    line, number = place
     return all(each.get(line, 0) >= number for each in reached)

@@ -131,7 +131,7 @@ class Relay:
             self._running = self._stopping = False
 
     def _run(self, poll: float, report: Report | None, every: float) -> None:
-        works = [self._looping(self._at_home, poll), *[self._looping(work, poll) for work in self._works()]]
+        works = [self._looping(self._at_home, poll), *[self._looping(work, poll, True) for work in self._works()]]
         if report is not None:
             works.append(lambda: self._reporting(report, every))
         news = None if self._open_news is None else self._open_news()
@@ -190,8 +190,11 @@ class Relay:
         with self._lock:
             self._total = self._total._replace(**{name: getattr(self._total, name) + n for name, n in more.items()})
 
-    def _looping(self, work: Callable[[], bool], poll: float) -> Callable[[], None]:
-        """Works as long as there is something to do, and waits where there is nothing, or where something is away."""
+    def _looping(self, work: Callable[[], bool], poll: float, hears: bool = False) -> Callable[[], None]:
+        """Works as long as there is something to do, and waits where there is nothing, or where something is away.
+
+        One that ``hears`` goes on when there are news, a moment later: what comes together is brought together.
+        """
 
         def loop() -> None:
             while not self._stopping:
@@ -201,7 +204,8 @@ class Relay:
                 except BackendError:
                     busy = False
                 if not busy:
-                    self._rest(poll, seen)
+                    self._rest(poll, seen if hears else None)
+                    self._rest(_SLICE)
 
         return loop
 

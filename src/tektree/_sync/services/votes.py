@@ -157,9 +157,10 @@ class Votes:
             after = found[-1].id
 
     def settle_of(self, kind: Votable, target_id: str, user_id: str) -> None:
-        """The same for the vote of one user, if there is one."""
+        """The same for the vote of one user, if there is one; what was left to do of it is done as well."""
         stored = self._votes.by_id(votes.id_of(kind, target_id, user_id))
         if stored is not None:
+            self.contents.follow(stored)
             self._settle(stored.record)
 
     def _settle(self, vote: Vote) -> None:

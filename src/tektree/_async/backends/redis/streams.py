@@ -63,7 +63,7 @@ class AsyncRedisStreams:
         found = await self._each(asked)
         for at, (reply,) in found.items():
             _refused(reply, _KEYS[at])
-        return {event_id_of(fields[1]) for ((*_, entries),) in found.values() for _, fields in entries}
+        return {event_id_of(fields[1]) for (reply,) in found.values() for _, fields in reply}
 
     async def join(self, group: str) -> bool:
         made = {at: [("XGROUP", "CREATE", _KEYS[at], group, "0", "MKSTREAM")] for at in range(PARTITIONS)}

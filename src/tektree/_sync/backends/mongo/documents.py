@@ -252,8 +252,8 @@ class MongoDocuments(Generic[R]):
         version = whole(document, "_v", self._name)
         for name in _OURS:
             document.pop(name, None)
-        record = from_document(self._model, document)
-        return Stored(record, version, tuple(posted_of(document.get("_outbox", ()))))
+        left = document.get("_outbox")
+        return Stored(from_document(self._model, document), version, tuple(posted_of(left)) if left else ())
 
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:
