@@ -395,10 +395,10 @@ def test_invitations_are_declined_and_withdrawn(world: World) -> None:
         await tek.insights.decline(BEN, insight.id)
         await refused(NotFound, tek.insights.consent(BEN, insight.id))
         for consents in (False, True):
-            await tek.insights.invite(ADA, insight.id, BEN.id)
+            await tek.insights.invite(ADA, insight.id, BEN)
             if consents:
                 await tek.insights.consent(BEN, insight.id)
-            gone = await tek.insights.withdraw(ADA, insight.id, BEN.id)
+            gone = await tek.insights.withdraw(ADA, insight.id, BEN if consents else BEN.id)
             assert (gone.co_authors, gone.invitations) == ((), ())
             await refused(NotFound, tek.insights.consent(BEN, insight.id))
             await refused(NotFound, tek.insights.get(BEN, insight.id))

@@ -113,6 +113,23 @@ def test_what_only_few_could_see_goes_with_an_erasure(world: World) -> None:
     world.run(scenario)
 
 
+def test_a_co_authorship_of_before_us_ends_as_well(world: World) -> None:
+    """J35: also where nobody knows the uid of the author, to whom it would be told."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY)
+        ada = await stored(world, "ada")
+        theirs = await drafted(tek, by=await enrolled(tek, "ben"))
+        before = theirs.evolve(id="a" * 24, slug="x", slugs=(), author=None, created_by="b" * 24, co_authors=(ada.id,))
+        await world.store.insights.insert(before, [])
+        await tek.accounts.erase(ADMIN, ada.id)
+        assert (await world.store.insights.by_id(before.id)).record.co_authors == ()
+        types = {each.event_type for each in (await tek.events.log()).items}
+        assert "insight.co_author_left" not in types
+
+    world.run(scenario)
+
+
 @pytest.mark.parametrize(
     ("fault", "step"),
     [

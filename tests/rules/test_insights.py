@@ -227,6 +227,14 @@ def test_nobody_is_a_co_author_who_has_not_consented() -> None:
     assert (adopted[0].co_authors, adopted[1].co_author) == ((), None)
 
 
+def test_who_is_meant() -> None:
+    assert insights.addressed(BEN) == (BEN.id, "usr_ben")
+    assert insights.addressed(BEN.id) == (BEN.id, None)
+    for wrong in (None, "usr_ben", {"$ne": None}, BEN.id.upper() + "A"):
+        with pytest.raises(InvalidInput):
+            insights.addressed(wrong)
+
+
 def test_there_are_not_too_many_co_authors() -> None:
     """F10."""
     full = draft()

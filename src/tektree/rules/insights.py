@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import hex_id
-from tektree.models.accounts import Principal
+from tektree.models.accounts import Principal, User
 from tektree.models.base import Frozen, lessened, milliseconds
 from tektree.models.insights import (
     Insight,
@@ -43,6 +43,7 @@ from tektree.rules.questions import once
 __all__ = [
     "ORDERS",
     "SHARED",
+    "addressed",
     "announced",
     "consented",
     "deleted",
@@ -224,6 +225,13 @@ def unpublished(insight: Insight, uid: str, now: datetime) -> tuple[Insight, Pay
 
 
 # -- co-authors --------------------------------------------------------------------------------------------------------
+
+
+def addressed(value: object) -> tuple[str, str | None]:
+    """The id of the user who is meant, and their uid where it is known. Raises `InvalidInput`."""
+    if isinstance(value, Principal | User):
+        return value.id, value.uid
+    return hex_id(value, "user_id"), None
 
 
 def invited(

@@ -14,6 +14,7 @@ from tektree._async.services.answers import AsyncAnswers
 from tektree._async.services.areas import AsyncAreas
 from tektree._async.services.contents import AsyncContents
 from tektree._async.services.insights import AsyncInsights
+from tektree._async.services.permissions import AsyncPermissions
 from tektree._async.services.questions import AsyncQuestions
 from tektree.clock import Clock, read
 from tektree.errors import NotFound
@@ -43,6 +44,7 @@ class AsyncErasures:
         insights: AsyncInsights | None,
     ) -> None:
         self._backends = backends
+        self._permissions = AsyncPermissions(backends.accounts)
         self._clock = clock
         self._areas = areas
         self._questions = questions
@@ -95,10 +97,10 @@ class AsyncErasures:
     async def _unshare(self, user: User, store: AsyncInsightRepository, service: AsyncInsights) -> None:
         while ids := await store.shared_with(user.id, _BATCH):
             for id in ids:
-                await self._turn(user, store, service.contents, id, partial(self._without, user))
-
-    def _without(self, user: User, insight: Any, now: datetime) -> tuple[Any, Any] | None:
-        return insights.left(insight, user.id, insight.author or user.uid, user.uid, now)
+                stored = await store.by_id(id)
+                if stored is not None:
+                    author = stored.record.author or await self._permissions.uid_of(stored.record.created_by)
+                    await self._turn(user, store, service.contents, id, partial(_without, user, author))
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -123,3 +125,9 @@ class AsyncErasures:
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
         await contents.change(reading, decide, user.uid)
+
+
+def _without(user: User, author: str | None, insight: Any, now: datetime) -> tuple[Any, Any] | None:
+    """What is told of it names the author; of one whose uid nobody knows, nothing is told."""
+    decided = insights.left(insight, user.id, author or user.uid, user.uid, now)
+    return decided if decided is None or author is not None else (decided[0], ())

@@ -15,6 +15,7 @@ from tektree._sync.services.answers import Answers
 from tektree._sync.services.areas import Areas
 from tektree._sync.services.contents import Contents
 from tektree._sync.services.insights import Insights
+from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.questions import Questions
 from tektree.clock import Clock, read
 from tektree.errors import NotFound
@@ -44,6 +45,7 @@ class Erasures:
         insights: Insights | None,
     ) -> None:
         self._backends = backends
+        self._permissions = Permissions(backends.accounts)
         self._clock = clock
         self._areas = areas
         self._questions = questions
@@ -96,10 +98,10 @@ class Erasures:
     def _unshare(self, user: User, store: InsightRepository, service: Insights) -> None:
         while ids := store.shared_with(user.id, _BATCH):
             for id in ids:
-                self._turn(user, store, service.contents, id, partial(self._without, user))
-
-    def _without(self, user: User, insight: Any, now: datetime) -> tuple[Any, Any] | None:
-        return insights.left(insight, user.id, insight.author or user.uid, user.uid, now)
+                stored = store.by_id(id)
+                if stored is not None:
+                    author = stored.record.author or self._permissions.uid_of(stored.record.created_by)
+                    self._turn(user, store, service.contents, id, partial(_without, user, author))
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -122,3 +124,9 @@ class Erasures:
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
         contents.change(reading, decide, user.uid)
+
+
+def _without(user: User, author: str | None, insight: Any, now: datetime) -> tuple[Any, Any] | None:
+    """What is told of it names the author; of one whose uid nobody knows, nothing is told."""
+    decided = insights.left(insight, user.id, author or user.uid, user.uid, now)
+    return decided if decided is None or author is not None else (decided[0], ())

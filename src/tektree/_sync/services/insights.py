@@ -262,27 +262,29 @@ class Insights:
 
     # -- co-authors ---------------------------------------------------------------------------------------------------
 
-    def invite(self, actor: Principal | User, id: str, user_id: str) -> Insight:
+    def invite(self, actor: Principal | User, id: str, user_id: str | Principal | User) -> Insight:
         """Asks a user to be a co-author; they are one when they `consent`. The author invites, nobody else.
 
         Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition` where fifty are
         invited, `Stale`.
         """
         roles.acting(actor)
-        known_as = self._permissions.uid_of(hex_id(user_id, "user_id"))
+        hex_id(id, "id")
+        invitee, known_as = insights.addressed(user_id)
+        known_as = known_as or self._permissions.uid_of(invitee)
         return self._decide(
-            actor, id, "insight.invite", lambda old, uid, now: insights.invited(old, user_id, known_as, uid, now)
+            actor, id, "insight.invite", lambda old, uid, now: insights.invited(old, invitee, known_as, uid, now)
         )
 
-    def withdraw(self, actor: Principal | User, id: str, user_id: str) -> Insight:
+    def withdraw(self, actor: Principal | User, id: str, user_id: str | Principal | User) -> Insight:
         """Takes an invitation back, or lets a co-author be one no more. The author does, nobody else.
 
         Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
         """
         by = roles.acting(actor).uid
-        hex_id(user_id, "user_id")
+        co_author, _ = insights.addressed(user_id)
         return self._decide(
-            actor, id, "insight.invite", lambda old, uid, now: insights.left(old, user_id, uid, by, now)
+            actor, id, "insight.invite", lambda old, uid, now: insights.left(old, co_author, uid, by, now)
         )
 
     def consent(self, actor: Principal | User, id: str) -> Insight:
