@@ -4,7 +4,7 @@ Run it: ``python tools/bench/mongo_content.py [--mongo URI]``. Each way sends th
 deadline and documents, fresh ids apart. *get* reads one question, *list* the newest twenty as somebody may see them;
 *models* is the page that storage makes of the same twenty. *ask* stores a question and tells of it: the subscription
 from which its quota counts, the question, the last event of its stream, its event, and that it is told. The work is
-this process's own (CPU time), without the server. The ratio should be below 1.25, that of *models* below 1.3.
+this process's own (CPU time), without the server. The ratio of the time should be below 1.25, of *models* below 1.3.
 """
 
 from collections.abc import Callable, Iterator

@@ -5,7 +5,7 @@ anew, and ``_outbox``, the events that are not in the log yet. None of them is p
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,6 +26,7 @@ from tektree.wire.documents import from_document, to_document, to_update
 __all__ = ["AsyncMongoDocuments", "behind", "instant_of", "searched", "seen", "spoken"]
 
 R = TypeVar("R", bound=Value)
+T = TypeVar("T")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what the driver gives is naive, and means UTC
@@ -130,7 +131,7 @@ class AsyncMongoDocuments(Generic[R]):
             found = self._documents.find(query).sort("_id", 1).limit(limit + 1)
             documents = await self._mongo.listed(found)
         last = str(documents[limit - 1]["_id"]) if len(documents) > limit else None
-        stored, damaged = self._sound(documents[:limit])
+        stored, damaged = _sound(documents[:limit], self._stored)
         return Slice(stored, None if last is None else (0, last), damaged)
 
     async def of_user(self, user_id: str, after: str | None, limit: int) -> Sequence[R]:
@@ -178,19 +179,8 @@ class AsyncMongoDocuments(Generic[R]):
 
     def _slice(self, documents: Sequence[dict[str, Any]], by: str, limit: int) -> Slice[R]:
         last = self._place(documents[limit - 1], by) if len(documents) > limit else None
-        stored, damaged = self._sound(documents[:limit])
-        return Slice(tuple([each.record for each in stored]), last, damaged)
-
-    def _sound(self, documents: Sequence[dict[str, Any]]) -> tuple[tuple[Stored[R], ...], tuple[CorruptDocument, ...]]:
-        """Those that can be read, and what is wrong with the others."""
-        stored: list[Stored[R]] = []
-        damaged: list[CorruptDocument] = []
-        for document in documents:
-            try:
-                stored.append(self._stored(document))
-            except CorruptDocument as corrupt:
-                damaged.append(corrupt)
-        return tuple(stored), tuple(damaged)
+        records, damaged = _sound(documents[:limit], self._record)
+        return Slice(records, last, damaged)
 
     async def _grouped(
         self, field: str, ids: Sequence[str], rest: Mapping[str, Any], *, listed: bool = False
@@ -252,11 +242,27 @@ class AsyncMongoDocuments(Generic[R]):
         return int(value), str(id)
 
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
-        version = whole(document, "_v", self._name)
+        version, left = whole(document, "_v", self._name), document.get("_outbox")
+        return Stored(self._record(document), version, tuple(posted_of(left)) if left else ())
+
+    def _record(self, document: dict[str, Any]) -> R:
         for name in _OURS:
             document.pop(name, None)
-        left = document.get("_outbox")
-        return Stored(from_document(self._model, document), version, tuple(posted_of(left)) if left else ())
+        return from_document(self._model, document)
+
+
+def _sound(
+    documents: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], T]
+) -> tuple[tuple[T, ...], tuple[CorruptDocument, ...]]:
+    """Those that can be read, and what is wrong with the others."""
+    found: list[T] = []
+    damaged: list[CorruptDocument] = []
+    for document in documents:
+        try:
+            found.append(read(document))
+        except CorruptDocument as corrupt:
+            damaged.append(corrupt)
+    return tuple(found), tuple(damaged)
 
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:

@@ -303,5 +303,5 @@ def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ..
 
 
 def _slugs(record: Value) -> tuple[str, ...]:
-    held: tuple[str, ...] = getattr(record, "slugs", ())
+    held: tuple[str, ...] = record.__dict__.get("slugs", ())
     return held
