@@ -89,7 +89,7 @@ def _import_community(parser: argparse.ArgumentParser) -> None:
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="recount every user's ledger afterwards (default: yes)",
+        help="recount every user's ledger and all content afterwards (default: yes)",
     )
     _mongo(parser, "memory")
     _redis(parser)
@@ -210,7 +210,7 @@ _COMMANDS: Final = (
     _Command(
         "import-community",
         "tektree._cli.communities",
-        "turn a file of a community into users, areas, questions, answers, votes",
+        "turn a file of a community into users, areas, questions, answers, insights, votes",
         "Reads who made what when from a file of JSON Lines and makes it, each line as of its own instant, in memory "
         "or in a database, which it sets up first. Every line goes through the rules, and XP, levels, streaks and "
         "boards come of it. Users have no password and set one by a reset. The same file gives the same community to "

@@ -40,6 +40,7 @@ from tektree.ids import derived_id
 from tektree.models.answers import AnswerDraft, CodeSnippet
 from tektree.models.areas import AreaDraft
 from tektree.models.gamification import Verification
+from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 
 __all__ = ["KINDS", "CommunityImport", "Line", "LineIds", "RowClock", "Summary", "read", "unlimited"]
@@ -66,8 +67,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "area": Kind(("key", "by", "title"), ("details", "tags", "parent", "visibility"), {**_BY, "parent": "area"}),
     "question": Kind(("key", "by", "title", "body"), ("tags", "areas", "visibility"), {**_BY, "areas": "area"}),
     "answer": Kind(("key", "by", "question", "body"), ("code_snippets",), {**_BY, "question": "question"}),
+    "insight": Kind(
+        ("key", "by", "title", "body"), ("insight_type", "tags", "areas", "visibility"), {**_BY, "areas": "area"}
+    ),
     "accept": Kind(("by", "answer"), (), {**_BY, "answer": "answer"}),
     "vote": Kind(("by", "value"), ("question", "answer"), {**_BY, "question": "question", "answer": "answer"}),
+    "like": Kind(("by", "insight"), (), {**_BY, "insight": "insight"}),
     "follow": Kind(("by", "area"), (), {**_BY, "area": "area"}),
     "connection": Kind(("by", "with"), (), {**_BY, "with": "user"}),
 }
@@ -92,7 +97,7 @@ class Line:
         """What this line is called in the file, and all ids of it are derived of."""
         if "key" in self.fields:
             return f"{self.kind}:{self.fields['key']}"
-        named = [each for each in ("question", "answer", "area", "with") if each in self.fields]
+        named = [each for each in ("question", "answer", "insight", "area", "with") if each in self.fields]
         about = [f"{each}:{self.fields[each]}" for each in named]
         return ":".join([self.kind, self.fields["by"], *about])
 
@@ -345,13 +350,13 @@ class CommunityImport:
     # -- steps --------------------------------------------------------------------------------------------------------
 
     def _is_known(self, line: Line) -> bool:
-        if self._in_log(line):
+        if self._in_log(line, _LAST.get(line.kind)):
             return True
         if self._finished:
             return False
         self._finished = True
-        self._settle(self._newest_known or line.at)
-        return self._in_log(line)
+        self._settle(line.at if self._in_log(line) else self._newest_known or line.at)
+        return self._in_log(line, _LAST.get(line.kind))
 
     def _settle(self, at: datetime | None) -> None:
         """Runs the relay as of that instant; as of now where the log knows a later one, for then the database is in use
@@ -364,8 +369,9 @@ class CommunityImport:
         self.ids.of("~")
         self.tek.events.relay.run_once()
 
-    def _in_log(self, line: Line) -> bool:
-        return bool(self.tek.events.log(correlation_id=line.correlation, limit=1).items)
+    def _in_log(self, line: Line, event_type: str | None = None) -> bool:
+        """Whether it led to anything, or to an event of that type."""
+        return bool(self.tek.events.log(event_type=event_type, correlation_id=line.correlation, limit=1).items)
 
     def _make(self, line: Line) -> None:
         try:
@@ -411,6 +417,16 @@ def _answer(tek: TekTree, line: Line) -> None:
     tek.answers.post(_by(line), LineIds.first("question", line.fields["question"]), draft)
 
 
+def _insight(tek: TekTree, line: Line) -> None:
+    areas = tuple([LineIds.first("area", each) for each in line.fields.get("areas", ())])
+    insight = tek.insights.draft(_by(line), InsightDraft(**_given(line, "areas"), areas=areas))
+    tek.insights.publish(_by(line), insight.id)
+
+
+def _like(tek: TekTree, line: Line) -> None:
+    tek.insights.like(_by(line), LineIds.first("insight", line.fields["insight"]))
+
+
 def _accept(tek: TekTree, line: Line) -> None:
     tek.answers.accept(_by(line), LineIds.first("answer", line.fields["answer"]))
 
@@ -430,11 +446,16 @@ def _connection(tek: TekTree, line: Line) -> None:
     tek.connections.request(_by(line), LineIds.first("user", line.fields["with"]))
 
 
+_LAST: Final = {"insight": "insight.published"}
+"""What is told at last, of kinds that are made by more than one command; each of these can be repeated."""
+
 _MAKING: Final[Mapping[str, Callable[[TekTree, Line], None]]] = {
     "user": _user,
     "area": _area,
     "question": _question,
     "answer": _answer,
+    "insight": _insight,
+    "like": _like,
     "accept": _accept,
     "vote": _vote,
     "follow": _follow,

@@ -73,7 +73,7 @@ def everything(tek: TekTree, users: Iterable[str]) -> dict[str, Any]:
         found[f"profile {user_id}"] = profile
         found[f"rows {user_id}"] = list(ports.ledger.rows(user_id, 0, 10**6))
         found[f"user {user_id}"] = ports.accounts.by_id(user_id)
-        for port in ("areas", "questions", "answers", "votes", "follows", "connections"):
+        for port in ("areas", "questions", "answers", "insights", "votes", "follows", "connections"):
             found[f"{port} {user_id}"] = [
                 getattr(ports, port).by_id(each.id) for each in getattr(ports, port).of_user(user_id, None, 10**6)
             ]
@@ -87,7 +87,9 @@ def everything(tek: TekTree, users: Iterable[str]) -> dict[str, Any]:
 
 
 def recounted(importing: CommunityImport, things: Sequence[dict[str, Any]]) -> None:
-    """Every counter is what the file says, counted here once more."""
+    """Every counter is what the file says, counted here once more, and so says `recount`."""
+    found = importing.tek.events.recount()
+    assert (bool(found), found.divergent) == (True, 0), found.first
     ports: Any = importing.tek._backends
     counts: Counter[tuple[str, str, str]] = Counter()
     accepted: dict[str, str] = {}
@@ -97,16 +99,19 @@ def recounted(importing: CommunityImport, things: Sequence[dict[str, Any]]) -> N
             counts["answer", each["answer"], "upvote_count" if each["value"] > 0 else "downvote_count"] += 1
         elif each["kind"] == "answer":
             counts["question", each["question"], "answer_count"] += 1
-        elif each["kind"] == "question":
+        elif each["kind"] in ("question", "insight"):
             counts.update([("area", area, "content_count") for area in each["areas"]])
         elif each["kind"] == "follow":
             counts["area", each["area"], "follower_count"] += 1
+        elif each["kind"] == "like":
+            counts["insight", each["insight"], "like_count"] += 1
         elif each["kind"] == "accept":
             accepted[asked[each["answer"]]] = each["answer"]
     kinds = {
         "area": (ports.areas, ("follower_count", "content_count")),
         "question": (ports.questions, ("answer_count", "upvote_count", "downvote_count")),
         "answer": (ports.answers, ("upvote_count", "downvote_count")),
+        "insight": (ports.insights, ("like_count",)),
     }
     for each in things:
         if each["kind"] in kinds:
@@ -215,8 +220,10 @@ SMALL = [
     {"kind": "accept", "by": "ada", "answer": "a"},
     {"kind": "follow", "by": "ben", "area": "db"},
     {"kind": "connection", "by": "ben", "with": "ada"},
+    {"kind": "insight", "key": "i", "by": "ben", "title": "On joins", "body": "b", "areas": ["db"]},
+    {"kind": "like", "by": "ada", "insight": "i"},
 ]
-SMALL = [{"at": f"2026-01-05T09:0{number}:00Z", **each} for number, each in enumerate(SMALL)]
+SMALL = [{"at": f"2026-01-05T09:{number:02}:00Z", **each} for number, each in enumerate(SMALL)]
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
@@ -349,9 +356,10 @@ def test_it_says_what_it_made(run: Run, tmp_path: Path) -> None:
     code, out, err = run("import-community", str(path))
     assert (code, err) == (0, "")
     assert "imported into memory" in out
-    assert "user 2, area 1, question 1, answer 1, accept 1, vote 1" in out
+    assert "user 2, area 1, question 1, answer 1, insight 1, accept" in out
     assert "all 2 ledgers add up" in out
-    assert "35 XP" in out
+    assert "65 XP" in out
+    assert "all counts hold" in out
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(b"\n\n")
     assert "nothing" in run("import-community", str(empty), "--no-verify")[1]

@@ -92,6 +92,7 @@ def services(backends: AsyncBackends, seed: int) -> Tek:
     answers = AsyncAnswers(backends, stores.answers, stores.questions, questions.contents, *rest)
     questions.answered = answers.follow
     votes = AsyncVotes(backends, stores.votes, stores.questions, stores.answers, *rest[1:4], pause)
+    questions.voted = answers.voted = votes.settle
     return Tek(areas, questions, answers, votes)
 
 
@@ -335,7 +336,7 @@ def deletions_let_nothing_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(self: Any, *_: Any) -> None:
         pass
 
-    monkeypatch.setattr(AsyncAnswers, "_let_go", nothing)
+    monkeypatch.setattr(AsyncAnswers, "let_go", nothing)
 
 
 def nobody_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """However often something is done and undone, it never gives more than it gave first.
 
-Votes, acceptances and questions stand with the tests of their own; here is the rest, and that farming would be found.
+Votes, acceptances, questions and insights stand with the tests of their own; here is the rest, and that farming would
+be found.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from tektree import Principal, TekTree
 from tektree.models.answers import AnswerDraft
 from tektree.models.areas import AreaDraft
+from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 from tektree.rules import reactions
 from tektree.testing import ManualClock, SeededIds
@@ -32,7 +34,16 @@ def community() -> tuple[TekTree, dict[str, tuple[Principal, Step, Step]]]:
     answer = tek.answers.post(BEN, question.id, AnswerDraft(body="So"))
     tek.votes.cast(ADA, answer, 1)
     tek.answers.accept(ADA, answer.id)
+    insight = tek.insights.draft(BEN, InsightDraft(title="So", body="b"))
+    tek.insights.publish(BEN, insight.id)
+    tek.insights.like(ADA, insight.id)
     return tek, {
+        "publication": (
+            BEN,
+            lambda: tek.insights.publish(BEN, insight.id),
+            lambda: tek.insights.unpublish(BEN, insight.id),
+        ),
+        "like": (BEN, lambda: tek.insights.like(ADA, insight.id), lambda: tek.insights.unlike(ADA, insight.id)),
         "area": (ADA, lambda: tek.areas.restore(ADA, area.id), lambda: tek.areas.delete(ADA, area.id)),
         "answer": (BEN, lambda: tek.answers.restore(BEN, answer.id), lambda: tek.answers.delete(BEN, answer.id)),
         "question": (
@@ -71,7 +82,7 @@ def test_a_hundred_times_it_gives_what_it_gave_first(name: str) -> None:
     assert tek.gamification.verify(who.id)
 
 
-@pytest.mark.parametrize("name", ["area", "answer", "question", "vote", "acceptance"])
+@pytest.mark.parametrize("name", ["area", "answer", "question", "vote", "acceptance", "like"])
 def test_who_farms_would_be_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The positive control: an award for each event instead of one for each thing."""
     key = reactions.key

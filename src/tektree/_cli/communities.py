@@ -5,14 +5,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from tektree import ConfigurationError, Policy
-from tektree._cli import files
+from tektree._cli import content_recounts, files
 from tektree._cli.recounts import Recount
 from tektree._cli.screen import Progress, Screen, shown
 from tektree._cli.storage import opened
 from tektree.community import CommunityImport, LineIds, RowClock, Summary, read, unlimited
+from tektree.models.recounts import Recount as ContentRecount
 
 __all__ = ["run"]
 
@@ -35,13 +36,33 @@ def run(arguments: argparse.Namespace) -> int:
         _feed(importing, file, arguments.file)
         seconds = perf_counter() - started
         summary = importing.summary()
-        recount = Recount.of(tek, importing.users(), summary.users) if arguments.verify else None
-    done = _Done(arguments.file, "memory" if uri is None else "MongoDB", summary, recount, seconds)
+        checked = _checked(importing, summary) if arguments.verify else None
+    done = _Done(arguments.file, "memory" if uri is None else "MongoDB", summary, checked, seconds)
     if arguments.json:
         print(json.dumps(done.document(), indent=2))
     else:
         done.show(Screen())
-    return 1 if recount is not None and recount.divergent else 0
+    return 0 if checked is None or checked.holds else 1
+
+
+class _Checked(NamedTuple):
+    """What the ledgers and what is counted on content were found to be."""
+
+    ledgers: Recount
+    content: ContentRecount
+
+    @property
+    def holds(self) -> bool:
+        return not self.ledgers.divergent and bool(self.content)
+
+
+def _checked(importing: CommunityImport, summary: Summary) -> _Checked:
+    ledgers = Recount.of(importing.tek, importing.users(), summary.users)
+    with Progress("recounting") as progress:
+        content = importing.tek.events.recount(
+            progress=lambda kind, done: progress(done, None, f"{done:,} of kind {kind}")
+        )
+    return _Checked(ledgers, content)
 
 
 def _feed(importing: CommunityImport, file: BinaryIO, path: str) -> None:
@@ -61,7 +82,7 @@ class _Done:
     path: str
     storage: str
     summary: Summary
-    recount: Recount | None
+    checked: _Checked | None
     seconds: float
 
     def document(self) -> dict[str, Any]:
@@ -80,7 +101,8 @@ class _Done:
             "total_xp": summary.total_xp,
             "levels": {str(level): count for level, count in summary.levels.items()},
             "board": [{"rank": each.rank, "uid": each.uid, "score": each.score} for each in summary.board],
-            "verification": None if self.recount is None else self.recount.document(),
+            "verification": None if self.checked is None else self.checked.ledgers.document(),
+            "recount": None if self.checked is None else content_recounts.document(self.checked.content),
             "timing": {"seconds": round(self.seconds, 3), "lines_per_second": self._rate()},
         }
 
@@ -89,8 +111,9 @@ class _Done:
         screen.line((shown(self.path), "bold"), f", imported into {self.storage}")
         for label, text in self._facts():
             screen.told(f"  {label:<18}", text)
-        if self.recount is not None:
-            self.recount.show(screen, f"  {'verified':<18}")
+        if self.checked is not None:
+            self.checked.ledgers.show(screen, f"  {'verified':<18}")
+            content_recounts.show(self.checked.content, screen, f"  {'recounted':<18}")
         if self.summary.board:
             screen.title("Board of all time")
             for each in self.summary.board:

@@ -7,7 +7,7 @@ from tektree._cli.screen import Progress, Screen, shown
 from tektree._cli.storage import opened
 from tektree.models.recounts import Recount
 
-__all__ = ["run"]
+__all__ = ["document", "run", "show"]
 
 _SHOWN = 10
 
@@ -19,13 +19,14 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.mend, lambda kind, done: progress(done, None, f"{done:,} of kind {kind}")
         )
     if arguments.json:
-        print(json.dumps(_document(recount), indent=2))
+        print(json.dumps(document(recount), indent=2))
     else:
-        _show(recount, Screen())
+        show(recount, Screen(), "")
     return 0 if recount else 1
 
 
-def _document(recount: Recount) -> dict[str, object]:
+def document(recount: Recount) -> dict[str, object]:
+    """It in JSON's terms."""
     return {
         "ok": bool(recount),
         "records": dict(recount.records),
@@ -36,18 +37,21 @@ def _document(recount: Recount) -> dict[str, object]:
     }
 
 
-def _show(recount: Recount, screen: Screen) -> None:
+def show(recount: Recount, screen: Screen, label: str) -> None:
+    """It on the screen, each line behind ``label``."""
     for each in recount.first[:_SHOWN]:
         said = f"{each.field}: {shown(each.expected)} expected, {shown(each.found)} found"
         mended = ", mended" if each.mended else ""
-        screen.told("", f"{each.kind} {each.id}, {said}{mended}", "yellow" if each.mended else "bold red")
+        screen.told(label, f"{each.kind} {each.id}, {said}{mended}", "yellow" if each.mended else "bold red")
     looked = ", ".join([f"{kind}: {count:,}" for kind, count in recount.records.items()])
     if recount.damaged:
-        screen.told("", f"{recount.damaged:,} cannot be read", "bold red")
+        screen.told(label, f"{recount.damaged:,} cannot be read", "bold red")
     left = recount.divergent - recount.mended
     if left:
-        screen.told("", f"{left:,} of {recount.divergent:,} fields that are wrong are not mended; {looked}", "bold red")
+        screen.told(
+            label, f"{left:,} of {recount.divergent:,} fields that are wrong are not mended; {looked}", "bold red"
+        )
     elif recount.mended:
-        screen.told("", f"{recount.mended:,} fields mended; {looked}", "green")
+        screen.told(label, f"{recount.mended:,} fields mended; {looked}", "green")
     elif not recount.damaged:
-        screen.told("", f"all counts hold; {looked}", "green")
+        screen.told(label, f"all counts hold; {looked}", "green")
