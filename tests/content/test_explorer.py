@@ -391,7 +391,7 @@ def placed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         with suppress(Conflict):
             await self._areas.swap(stored, placed)
 
-    monkeypatch.setattr(AsyncAreas, "_place", once)
+    monkeypatch.setattr(AsyncAreas, "place", once)
 
 
 def a_child_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
