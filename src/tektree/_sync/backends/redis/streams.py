@@ -93,10 +93,10 @@ class RedisStreams:
         return found
 
     def pending(self, group: str, consumer: str | None, idle: timedelta, limit: int) -> Sequence[Pending]:
-        since = _milliseconds(idle)
+        since: Command = ("IDLE", _milliseconds(idle)) if idle else ()
         whose: Command = (consumer,) if consumer else ()
         asked: dict[int, list[Command]] = {
-            at: [("XPENDING", key, group, "IDLE", since, "-", "+", limit, *whose)] for at, key in enumerate(_KEYS)
+            at: [("XPENDING", key, group, *since, "-", "+", limit, *whose)] for at, key in enumerate(_KEYS)
         }
         return [
             Pending(at, each[0].decode(), each[3])
