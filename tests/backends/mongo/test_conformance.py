@@ -9,7 +9,7 @@ from tests.backends.mongo.boards import fed
 from tests.backends.mongo.worlds import World
 
 
-@pytest.mark.parametrize("check", [*checks(), *checks("subscriptions")])
+@pytest.mark.parametrize("check", [*checks(), *checks("subscriptions", "sinks", "effects")])
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:
         backends = replace(

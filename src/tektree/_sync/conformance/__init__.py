@@ -2,7 +2,8 @@
 """What every port promises, as plain functions: each takes empty storages, and returns when they keep the promise.
 
 The functions' names are sentences. `CHECKS` take the storages alone, `RACES` also a way to make calls at the same time.
-`OPTIONAL` has both for each port that storages may leave out.
+`OPTIONAL` has both for each port that storages may leave out; under ``sinks`` is what a relay with sinks needs: the
+marks of the log, what of deliveries is held, and leases.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from tektree._sync.conformance import (
     quotas,
     rate_limits,
     sessions,
+    streams,
     subscriptions,
     votes,
 )
@@ -57,4 +59,7 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "votes": (votes.CHECKS, votes.RACES),
     "connections": (connections.CHECKS, connections.RACES),
     "insights": (insights.CHECKS, insights.RACES),
+    "sinks": streams.SINKS,
+    "streams": streams.STREAMS,
+    "effects": streams.EFFECTS,
 }

@@ -193,12 +193,12 @@ class AsyncMongoEventLog:
         if len(events) < limit:
             return events
         lasts = {event.metadata["stream"]: event.metadata["seq"] for event in events if "stream" in event.metadata}
-        lower = [{"metadata.stream": stream, "metadata.seq": {"$lt": last}} for stream, last in lasts.items()]
-        if not lower:
+        if not lasts:
             return events
-        query = {**marks, "_id": {"$nin": [document["_id"] for document in documents]}, "$or": lower}
+        ids = {"$nin": [document["_id"] for document in documents]}
+        lower = {"metadata.stream": {"$in": list(lasts)}, "metadata.seq": {"$gt": 0, "$lt": max(lasts.values())}}
         with self._mongo.reading(EVENTS):
-            left = await self._mongo.listed(self._events.find(query, {"metadata": 1}))
+            left = await self._mongo.listed(self._events.find({**marks, "_id": ids, **lower}, {"metadata": 1}))
         firsts: dict[str, int] = {}
         for each in [document["metadata"] for document in left]:
             firsts[each["stream"]] = min(each["seq"], firsts.get(each["stream"], each["seq"]))

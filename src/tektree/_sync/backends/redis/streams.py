@@ -29,6 +29,8 @@ _NUMBERS: Final = {key.encode(): partition for partition, key in enumerate(_KEYS
 _RECENT: Final = 1_000
 """So many entries of a stream are looked at when events may have been added before."""
 _KEPT: Final = timedelta(days=8)
+_NO_GROUP: Final = ("NOGROUP", "requires the key to exist")
+"""What a server says, and what a faked one says, where there is no such group."""
 _MOST: Final = 1_000
 """Lines that one script changes; more of them would keep the others waiting."""
 
@@ -91,10 +93,10 @@ class RedisStreams:
         return found
 
     def pending(self, group: str, consumer: str | None, idle: timedelta, limit: int) -> Sequence[Pending]:
-        since = _milliseconds(idle)
+        since: Command = ("IDLE", _milliseconds(idle)) if idle else ()
         whose: Command = (consumer,) if consumer else ()
         asked: dict[int, list[Command]] = {
-            at: [("XPENDING", key, group, "IDLE", since, "-", "+", limit, *whose)] for at, key in enumerate(_KEYS)
+            at: [("XPENDING", key, group, *since, "-", "+", limit, *whose)] for at, key in enumerate(_KEYS)
         }
         return [
             Pending(at, each[0].decode(), each[3])
@@ -230,7 +232,7 @@ def _effect(value: bytes) -> Effect:
 
 def _answered(reply: Any, group: str, partition: int) -> Any:
     """A reply about a group. Raises `NotFound` where there is none, and what else the server refused."""
-    if isinstance(reply, ResponseError) and "NOGROUP" in f"{type(reply).__name__} {reply}":
+    if isinstance(reply, ResponseError) and any(each in f"{reply}" for each in _NO_GROUP):
         raise NotFound("group", group)
     _refused(reply, _KEYS[partition])
     return reply if reply is not None else []
@@ -241,14 +243,21 @@ def _refused(reply: Any, key: str) -> None:
         raise fault(reply, key)
 
 
-def _pairs(reply: Sequence[Any]) -> list[tuple[bytes, Any]]:
-    """Keys and what is under them: RESP2 gives pairs, RESP3 a map, whose keys and values come in turn."""
+def _pairs(reply: Any) -> list[tuple[bytes, Any]]:
+    """Keys and what is under them: RESP2 gives pairs, RESP3 a map, whose keys and values come in turn.
+
+    Where the driver reads by itself, a map is a dictionary.
+    """
+    if isinstance(reply, dict):
+        return list(reply.items())
     if reply and isinstance(reply[0], list):
         return [(key, value) for key, value in reply]
     return list(zip(reply[::2], reply[1::2], strict=True))
 
 
-def _map(reply: Sequence[Any]) -> dict[bytes, Any]:
+def _map(reply: Any) -> dict[bytes, Any]:
+    if isinstance(reply, dict):
+        return reply
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
