@@ -18,8 +18,6 @@ import pytest
 from tektree import AsyncTekTree, EntityRef
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.sdk import memory_backends
-from tektree._async.services import contents
-from tektree._async.services import counts as counted
 from tektree._async.services.contents import AsyncContents
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.votes import AsyncVotes
@@ -32,7 +30,7 @@ from tektree.rules import areas as rules
 from tektree.rules import reactions
 from tektree.rules.catalog import CATALOG
 from tektree.testing import SeededIds
-from tektree.testing.explorer import EVERY_STRIKE, End, Strike, digest, explore, pause, stepping
+from tektree.testing.explorer import EVERY_STRIKE, End, Strike, explore, pause, stepping
 from tektree.testing.faults import Call, around
 from tests.content.test_explorer import PORTS
 from tests.content.worlds import POLICY, principal
@@ -424,40 +422,6 @@ def test_a_crash_at_every_call(name: str) -> None:
 @pytest.mark.parametrize("name", list(VERBS))
 def test_every_fault_at_every_call(name: str) -> None:
     explored(name, *EVERY_STRIKE)
-
-
-# -- two processes, with all that follows ----------------------------------------------------------------------------
-
-
-class Meeting(Played):
-    """One world in which two processes are at a verb each."""
-
-    def __init__(self, plot: Plot, *verbs: Command) -> None:
-        super().__init__(plot)
-        for each in self.workers:
-            each.close()
-        self.workers = [_at(verb, plot, process(stepping(self.store), seed)) for seed, verb in enumerate(verbs)]
-
-    def state(self) -> object:
-        return digest(self.parts)
-
-    def judge(self, ends: Sequence[End]) -> Iterator[str]:
-        yield from [f"a worker raised {end.error!r}" for end in ends if end.error is not None]
-        for _ in range(2):  # what one run handed over at its end, the next one delivers
-            done(process(self.store, 70, LATEST).events.relay.run_once())
-        yield from amiss(self.store)
-
-
-@pytest.mark.long
-def test_a_vote_is_turned_and_taken_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XP once, in every interleaving of all the calls of both, down to the ledger and the boards."""
-    enter("memory")
-    for module in (contents, counted):
-        monkeypatch.setattr(module, "_ATTEMPTS", 2)
-    plot = Plot("a vote is turned")
-    found = explore(lambda: Meeting(plot, VERBS["a vote is turned"][-1], VERBS["a vote is taken back"][-1]), (), 0)
-    counts.tell(f"a vote is turned and taken back at once: {found.told()}")
-    assert not found.violations, found.story()
 
 
 # -- the positive controls -------------------------------------------------------------------------------------------
