@@ -13,7 +13,7 @@ from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, NotFound
 from tektree.models.accounts import User
 from tektree.rules import accounts
 from tektree.testing import Crash, Fault, Faulty
-from tests.accounts.worlds import OFTEN, POLICY, Hasher, World, names, refused, registered, whole
+from tests.accounts.worlds import OFTEN, POLICY, ROOT, Hasher, World, names, refused, registered, whole
 
 
 def test_a_registration_makes_user_profile_and_subscription(world: World) -> None:
@@ -435,5 +435,34 @@ def test_a_profile_is_edited_by_its_user_alone(world: World) -> None:
         assert [dict(event.payload["changed"]) for event in told] == [{"bio": {}, "last_name": {}}]
         assert await tek.accounts.update_profile(ada, bio="mine") == changed
         assert len((await tek.events.log(user_id=ada.uid, event_type="user.profile_updated")).items) == 1
+
+    world.run(scenario)
+
+
+def test_a_profile_is_for_whom_its_user_says(world: World) -> None:
+    """G13, G21: at once; by a word of three, to the letter. Who does not see it hears what one hears of nobody."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek()
+        ada, ben = await registered(tek, "ada"), await registered(tek, "ben")
+        assert (await tek.accounts.profile(None, ada.id)).handle == ada.handle
+        for wrong in ("PUBLIC", "", None, ["public"], True):
+            await refused(InvalidInput, tek.accounts.update_profile(ada, profile_visibility=wrong))
+        await tek.accounts.update_profile(ada, profile_visibility="connections")
+        said = [str(await refused(NotFound, tek.accounts.profile(ben, id))) for id in (ada.id, "f" * 24)]
+        assert said[0].replace(ada.id, "f" * 24) == said[1]
+        await tek.connections.request(ben, ada.id)
+        await refused(NotFound, tek.accounts.profile(ben, ada.id))
+        await tek.connections.accept(ada, ben.id)
+        assert (await tek.accounts.profile(ben, ada.id)).uid == ada.uid
+        await tek.connections.block(ada, ben.id)
+        await refused(NotFound, tek.accounts.profile(ben, ada.id))
+        await tek.accounts.update_profile(ada, profile_visibility="private")
+        assert (await tek.accounts.profile(ada, ada.id)).uid == ada.uid
+        assert (await tek.accounts.profile(ROOT, ada.id)).uid == ada.uid
+        await tek.accounts.update_profile(ada, profile_visibility="public")
+        await tek.accounts.erase(ada, ada.id)
+        for who in (None, ben, ROOT):
+            await refused(NotFound, tek.accounts.profile(who, ada.id))
 
     world.run(scenario)

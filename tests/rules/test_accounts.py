@@ -541,6 +541,11 @@ def test_a_profile_is_edited_and_no_value_is_told(user: User) -> None:
     assert set(told.changed) == {"first_name", "bio", "avatar"}
     assert not re.search("Augusta|ecret", repr(told) + told.model_dump_json())
     assert accounts.edited(changed, given, NOON) is None
+    hidden = accounts.edited(changed, {"profile_visibility": "private"}, NOON)
+    assert hidden is not None
+    assert hidden[0].profile_visibility == "private"
+    assert set(hidden[1].changed) == {"profile_visibility"}
+    assert refused(accounts.edited, user, {"profile_visibility": "PRIVATE"}, NOON).field == "profile_visibility"
     cleared = accounts.edited(changed, {"bio": None}, NOON)
     assert cleared is not None
     assert cleared[0].bio is None

@@ -11,13 +11,15 @@ import pytest
 from tektree import Principal
 from tektree.errors import InvalidInput
 from tektree.ids import derived_id
-from tektree.models.accounts import Role
+from tektree.models.accounts import Role, User
 from tektree.models.areas import Area
 from tektree.models.insights import Insight
 from tektree.models.questions import Question
 from tektree.models.visibility import Clause, Matter, Sight, matter_of
 from tektree.rules import visibility
 from tektree.rules.visibility import ANYBODY, Viewer, sees, sight
+from tektree.wire.documents import from_document
+from tests.records import sample
 
 NOON = datetime(2025, 12, 16, 12, tzinfo=UTC)
 MOMENT = timedelta(milliseconds=1)
@@ -225,3 +227,12 @@ def test_who_looks_is_who_acts() -> None:
     assert visibility.viewer(Principal(OWNER, "usr_owner")) == Viewer(OWNER, connected=None)
     with pytest.raises(InvalidInput):
         visibility.viewer(OWNER)
+
+
+@pytest.mark.parametrize("shown", ["public", "private", "connections"])
+@pytest.mark.parametrize("status", ["active", "disabled", "erasing", "erased"])
+def test_a_profile_is_seen_as_a_thing_of_its_user(shown: str, status: str) -> None:
+    user = from_document(User, sample("users")).evolve(id=OWNER, profile_visibility=shown, status=status)
+    for name, who in VIEWERS.items():
+        state = shown if status in ("active", "disabled") else "deleted"
+        assert sees(who, visibility.profile(user)) is oracle(name, state, "profile")
