@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import ObjectId
 
 from tektree import AsyncTekTree, ConfigurationError, InvalidInput, Policy, TekTree, Unavailable
 from tektree._sync.services.publishing import Publisher
@@ -236,12 +235,14 @@ def test_an_async_relay_can_be_cancelled() -> None:
 
 def on_mongo(scenario: Callable[[MongoWorld, TekTree], None], listener: Any = None) -> None:
     world = MongoWorld.made(PYMONGO).indexed((*USED, DELIVERIES, LEASES))
+    client = world.client(event_listeners=[listener]) if listener else None
     try:
-        client = world.client(event_listeners=[listener]) if listener else None
         tek = TekTree(world.backends(client or world._looking), POLICY, world.clock, SeededIds(1))
         tek.events.register(Sold)
         scenario(world, tek)
     finally:
+        if client is not None:
+            client.close()
         world.over()
 
 
@@ -284,10 +285,8 @@ def test_what_a_relay_asks_is_served_by_indexes() -> None:
         for item in range(3):
             tek.events.emit(Sold(shop_id="one", item=item))
         marks = {"_sinks": {"$in": ["out/00", "out/01"], "$gt": ""}}
-        for query in (
-            marks,
-            {**marks, "_id": {"$nin": [ObjectId()]}, "metadata.stream": {"$in": ["a"]}, "metadata.seq": {"$lt": 3}},
-        ):
+        lower = {"metadata.stream": {"$in": ["a"]}, "metadata.seq": {"$gt": 0, "$lt": 3}}
+        for query in (marks, lower):  # a batch, and what a full one is looked at by: a real server serves both at once
             plan = str(world.look.events.find(query).limit(2).explain()["queryPlanner"]["winningPlan"])
             assert "IXSCAN" in plan
             assert "COLLSCAN" not in plan
