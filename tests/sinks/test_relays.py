@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, ConfigurationError, InvalidInput, Policy, TekTree, Unavailable
-from tektree._sync.services.publishing import Publisher
+from tektree._sync.backends.memory.streams import MemoryStreams
+from tektree._sync.services.publishing import Publisher, StreamSink
 from tektree.catalog import Payload
 from tektree.models.events import PARTITIONS, Event, Swept, partition_of
 from tektree.testing import Crash, ManualClock, SeededIds
@@ -228,6 +229,29 @@ def test_an_async_relay_can_be_cancelled() -> None:
     enter("memory")
     begun = asyncio.Event()
     asyncio.run(scenario())
+
+
+def test_the_streams_are_trimmed_on_the_way() -> None:
+    """Of what the group has done; what it has not done stays, however much it is."""
+    enter("memory")
+    streams = MemoryStreams(ManualClock())
+    streams.join("g")
+    sink = StreamSink(streams)
+    tek = TekTree.in_memory(POLICY, ids=SeededIds(1))
+    told = tek.events.emit(Sold(shop_id="one", item=1))
+    events = [told.evolve(event_id=f"evt_{at}", metadata={"stream": "shop:one", "seq": at + 1}) for at in range(1_000)]
+
+    def there() -> int:
+        return sum([len(part.entries) for part in streams._parts])
+
+    sink.publish(events, False)
+    streams.acknowledge("g", streams.take("g", "c", 600))
+    assert there() == 1_000
+    sink.publish(events, False)
+    assert there() == 1_400
+    sink.publish(events, False)
+    sink.publish(events, False)
+    assert there() == 3_400
 
 
 # -- on MongoDB --------------------------------------------------------------------------------------------------------
