@@ -182,12 +182,15 @@ async def a_group_gets_every_event_once_in_the_order_of_lines(backends: AsyncBac
     for group in ("g", "h"):
         same("missing", await streams.join(group), True)
         same("missing again", await streams.join(group), False)
+    same("missing, and begun behind the last", await streams.join("late", True), True)
     await streams.publish(events[5:], False)
     for group in ("g", "h"):
         found = [*await streams.take(group, "c", 2), *await streams.take(group, "d", 99)]
         same("taken", _by_line([each.event for each in found]), _by_line(events))
         same("handed out", {each.times for each in found}, {1})
         same("anything left", list(await streams.take(group, "c", 99)), [])
+    late = await streams.take("late", "c", 99)
+    same("taken by who came late", _by_line([each.event for each in late]), _by_line(events[5:]))
 
 
 async def what_is_taken_is_pending_until_it_is_acknowledged(backends: AsyncBackends) -> None:

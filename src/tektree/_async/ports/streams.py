@@ -6,7 +6,7 @@ sentence of each.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tektree.models.events import Change, Effect, Entry, Event, Lease, Pending
 
@@ -56,6 +56,7 @@ class AsyncOutlet(Protocol):
         ...
 
 
+@runtime_checkable
 class AsyncOutlets(Protocol):
     """A sink that brings each event to several endpoints. None of them waits for another."""
 
@@ -111,8 +112,11 @@ class AsyncStreams(Protocol):
         """Adds the events in their order. ``again``: those that were added a short while ago are passed over."""
         ...
 
-    async def join(self, group: str) -> bool:
-        """Makes the group wherever it is missing, before the first event that is there. Whether it was missing."""
+    async def join(self, group: str, behind: bool = False) -> bool:
+        """Makes the group wherever it is missing, before the first event that is there, or ``behind`` the last one.
+
+        Gives back whether it was missing anywhere.
+        """
         ...
 
     async def take(self, group: str, consumer: str, limit: int) -> Sequence[Entry]:

@@ -46,6 +46,7 @@ _PAGE: Final = 500
 _KNOWN: Final = 50_000
 """Lines whose numbers are remembered."""
 _CHECKPOINT: Final = "~checkpoint"
+_BEGIN: Final = "~begin"
 _ALL: Final = 1 << 62
 """Behind every number: nothing of the line is to be brought here."""
 _NOTHING: Final = Effect(0)
@@ -261,22 +262,22 @@ class AsyncConsumer:
         """Makes the group. Where it was missing, what the streams had is missing too, and comes from the log."""
         if self._joined:
             return
-        missing = await self._streams.join(self.group)
-        await self._begin()
-        self._joined, self._lost = True, self._lost or missing
+        begins = self._from_now and await self._begin()
+        missing = await self._streams.join(self.group, begins)
+        self._joined, self._lost = True, self._lost or (missing and not begins)
         if missing:
             self._left.clear()
             self._known.clear()
         await self._revive()
 
-    async def _begin(self) -> None:
-        """A group that begins now has its checkpoint now: nothing before it is missing."""
-        if not self._from_now:
-            return
-        now = read(self._clock)
+    async def _begin(self) -> bool:
+        """Whether the group begins now. From then on it is one that has begun."""
+        now, begins = read(self._clock), False
         for each in self.listeners:
-            if not await self._effects.read(self._called(each), [_CHECKPOINT]):
-                await self._effects.write(self._called(each), [Change(_CHECKPOINT, 0, 1, now.isoformat())], now)
+            if not await self._effects.read(self._called(each), [_BEGIN]):
+                begins = True
+                await self._effects.write(self._called(each), [Change(_BEGIN, 0, 1, now.isoformat())], now)
+        return begins
 
     async def _revive(self) -> None:
         """What an older release could not read may be read by this one."""
@@ -591,10 +592,10 @@ class AsyncConsumer:
         names = [self._called(each) for each in self.listeners]
         found = [(await self._effects.read(name, [_CHECKPOINT])).get(_CHECKPOINT, _NOTHING) for name in names]
         begins = [each.state or "" for each in found]
-        begin = "" if everything and not self._from_now else min(begins, default="")
+        begin = "" if everything else min(begins, default="")
         if begin:
             begin = (datetime.fromisoformat(begin) - timedelta(seconds=self._timing.settle)).isoformat()
-        last = begin
+        last = max(begin, await self._first())
         while page := [
             each
             for each in await self._log.recorded(EventFilter(), last, _PAGE)
@@ -615,6 +616,13 @@ class AsyncConsumer:
             if last > (effect.state or ""):
                 change = Change(_CHECKPOINT, effect.number, effect.number + 1, last)
                 await self._effects.write(name, [change], now)
+
+    async def _first(self) -> str:
+        """Behind which instant a group begins that began with what came from then on."""
+        if not self._from_now:
+            return ""
+        found = [await self._effects.read(self._called(each), [_BEGIN]) for each in self.listeners]
+        return min([each[_BEGIN].state or "" for each in found if _BEGIN in each], default="")
 
     async def state(self, name: str, stream: str) -> Any:
         """What the fold called ``name`` came to in a stream; None where nothing took effect yet. It is JSON."""

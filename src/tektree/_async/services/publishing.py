@@ -104,7 +104,7 @@ class AsyncPublisher:
             raise ConfigurationError("sink", f"{sink.name!r} is not one of Policy.events.sinks; name it there")
         if sink.name in self.sinks:
             raise ConfigurationError("sink", f"{sink.name!r} is there already")
-        if hasattr(sink, "outlets"):
+        if isinstance(sink, AsyncOutlets):
             for each in sink.outlets:
                 self._handlers.register(
                     Registered(each.name, ("*",), each.send, attempts=each.attempts, elsewhere=True)
@@ -198,7 +198,7 @@ class AsyncPublisher:
         dead = [each for each in left if each.state == "dead"]
         for each in dead:
             await self._handlers.mourn(each)
-        if hasattr(sink, "outlets"):
+        if isinstance(sink, AsyncOutlets):
             return Turn(len(events))
         return Turn(len(events) - len(left), len([each for each in left if each.attempts]), len(dead))
 
@@ -206,7 +206,7 @@ class AsyncPublisher:
         self, sink: AsyncSink | AsyncOutlets, events: Sequence[Event], again: bool, one_by_one: Collection[int]
     ) -> list[Delivery]:
         """What of the events becomes deliveries; the sink has the others."""
-        if hasattr(sink, "outlets"):
+        if isinstance(sink, AsyncOutlets):
             return [
                 self._handlers.delivery(each.name, event)
                 for event in events

@@ -161,7 +161,7 @@ class AsyncRelay:
         works: list[Callable[[], Awaitable[bool]]] = []
         for sink in self._sinks():
             works.append(partial(self._serve, sink))
-            if hasattr(sink, "outlets"):
+            if isinstance(sink, AsyncOutlets):
                 works += [partial(self._call, [each.name]) for each in sink.outlets]
             else:
                 works.append(partial(self._call, [sink.name]))

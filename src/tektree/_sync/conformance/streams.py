@@ -183,12 +183,15 @@ def a_group_gets_every_event_once_in_the_order_of_lines(backends: Backends) -> N
     for group in ("g", "h"):
         same("missing", streams.join(group), True)
         same("missing again", streams.join(group), False)
+    same("missing, and begun behind the last", streams.join("late", True), True)
     streams.publish(events[5:], False)
     for group in ("g", "h"):
         found = [*streams.take(group, "c", 2), *streams.take(group, "d", 99)]
         same("taken", _by_line([each.event for each in found]), _by_line(events))
         same("handed out", {each.times for each in found}, {1})
         same("anything left", list(streams.take(group, "c", 99)), [])
+    late = streams.take("late", "c", 99)
+    same("taken by who came late", _by_line([each.event for each in late]), _by_line(events[5:]))
 
 
 def what_is_taken_is_pending_until_it_is_acknowledged(backends: Backends) -> None:

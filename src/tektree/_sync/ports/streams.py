@@ -7,7 +7,7 @@ sentence of each.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tektree.models.events import Change, Effect, Entry, Event, Lease, Pending
 
@@ -57,6 +57,7 @@ class Outlet(Protocol):
         ...
 
 
+@runtime_checkable
 class Outlets(Protocol):
     """A sink that brings each event to several endpoints. None of them waits for another."""
 
@@ -112,8 +113,11 @@ class Streams(Protocol):
         """Adds the events in their order. ``again``: those that were added a short while ago are passed over."""
         ...
 
-    def join(self, group: str) -> bool:
-        """Makes the group wherever it is missing, before the first event that is there. Whether it was missing."""
+    def join(self, group: str, behind: bool = False) -> bool:
+        """Makes the group wherever it is missing, before the first event that is there, or ``behind`` the last one.
+
+        Gives back whether it was missing anywhere.
+        """
         ...
 
     def take(self, group: str, consumer: str, limit: int) -> Sequence[Entry]:

@@ -162,7 +162,7 @@ class Relay:
         works: list[Callable[[], bool]] = []
         for sink in self._sinks():
             works.append(partial(self._serve, sink))
-            if hasattr(sink, "outlets"):
+            if isinstance(sink, Outlets):
                 works += [partial(self._call, [each.name]) for each in sink.outlets]
             else:
                 works.append(partial(self._call, [sink.name]))

@@ -67,8 +67,9 @@ class AsyncRedisStreams:
             _refused(reply, _KEYS[at])
         return {event_id_of(fields[1]) for (reply,) in found.values() for _, fields in reply}
 
-    async def join(self, group: str) -> bool:
-        made = {at: [("XGROUP", "CREATE", _KEYS[at], group, "0", "MKSTREAM")] for at in range(PARTITIONS)}
+    async def join(self, group: str, behind: bool = False) -> bool:
+        first = "$" if behind else "0"
+        made = {at: [("XGROUP", "CREATE", _KEYS[at], group, first, "MKSTREAM")] for at in range(PARTITIONS)}
         replies = await self._each(made)
         missing = False
         for at, (reply,) in replies.items():

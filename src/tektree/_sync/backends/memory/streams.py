@@ -84,11 +84,12 @@ class MemoryStreams:
                 part.entries[part.next] = event
                 part.next += 1
 
-    def join(self, group: str) -> bool:
+    def join(self, group: str, behind: bool = False) -> bool:
         with self._lock:
             missing = [part for part in self._parts if group not in part.groups]
             for part in missing:
-                part.groups[group] = _Group()
+                part.groups[group] = its = _Group()
+                its.last = part.next - 1 if behind else 0
             return bool(missing)
 
     def pending(self, group: str, consumer: str | None, idle: timedelta, limit: int) -> Sequence[Pending]:
