@@ -215,7 +215,7 @@ async def everywhere(flavour: str, story: Story, faults: list[Fault], policy: Po
     return calls
 
 
-ALIKE = ("address", "disable", "handle", "role")
+ALIKE = ("address", "disable", "erase", "handle", "role")
 """What is left to the relay of these is left in the same way as that of a change."""
 
 

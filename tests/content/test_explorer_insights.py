@@ -253,6 +253,7 @@ LONG = (
     "a vote and a deletion",
     "a vote taken back and a deletion",
     "a like and a deletion",
+    "a like and a consent",
     "a restored answer and its deletion",
 )
 """Those that take long, and are much like another one."""

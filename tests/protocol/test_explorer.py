@@ -72,7 +72,8 @@ def test_two_workers_and_one_fault(name: str) -> None:
     explored(PLOTS[name], *EVERY_STRIKE)
 
 
-@pytest.mark.parametrize("plot", [pytest.param(OWING[0], marks=pytest.mark.long), OWING[1]], ids=lambda plot: plot.name)
+@pytest.mark.long
+@pytest.mark.parametrize("plot", OWING, ids=lambda plot: plot.name)
 def test_two_workers_one_of_whom_owes_a_second_row(plot: Plot) -> None:
     explored(plot, Strike.CRASH)
 

@@ -5,6 +5,7 @@ is delivered. No event may lead back to itself: XP that makes XP has no end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple, cast, get_args
 
 from tektree.errors import ConfigurationError, InvalidPolicy
@@ -96,7 +97,13 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     Raises `InvalidPolicy` for a field that the payload of a known event lacks, for what has no cache, for one rule
     twice, and for a circle.
     """
-    rules = [Rule(event_type, each) for event_type, reactions in policy.reactions.items() for each in reactions]
+    return _table(policy.reactions, catalog)
+
+
+@lru_cache(maxsize=32)
+def _table(reactions: Mapping[str, Sequence[Reaction]], catalog: Catalog) -> Sequence[Rule]:
+    """The same, found once: that there is no circle takes longer to find than all else that a ``tek`` is made of."""
+    rules = tuple([Rule(event_type, each) for event_type, of_type in reactions.items() for each in of_type])
     names: set[str] = set()
     for rule in rules:
         name = rule.name

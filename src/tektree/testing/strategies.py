@@ -162,7 +162,10 @@ def _values(hint: Any) -> SearchStrategy[Any]:
     if origin is Literal:
         return st.sampled_from(parts)
     if origin is tuple:
-        return st.lists(_values(parts[0]), max_size=3).map(tuple)
+        limits = _limits(notes)
+        least = next((limit.min_length for limit in limits if getattr(limit, "min_length", None)), 0)
+        most = next((limit.max_length for limit in limits if getattr(limit, "max_length", None)), 3)
+        return st.lists(_values(parts[0]), min_size=least, max_size=max(least, min(most, 3))).map(tuple)
     if origin is dict:
         return st.dictionaries(_WORDS, _JSON, max_size=3)
     if origin is Mapping:
@@ -171,7 +174,7 @@ def _values(hint: Any) -> SearchStrategy[Any]:
 
 
 def _plain(base: Any, notes: list[Any]) -> SearchStrategy[Any]:
-    limits = [limit for note in notes for limit in (note.metadata if isinstance(note, FieldInfo) else [note])]
+    limits = _limits(notes)
     if base is str:
         return _texts(notes, limits)
     if base is int:
@@ -184,6 +187,11 @@ def _plain(base: Any, notes: list[Any]) -> SearchStrategy[Any]:
     if issubclass(base, SecretStr):
         return st.text(_CHARACTERS, max_size=60).map(PasswordHash)
     return st.sampled_from(list(base)) if issubclass(base, Enum) else _records(base)
+
+
+def _limits(notes: list[Any]) -> list[Any]:
+    """What the notes at an annotation say of sizes."""
+    return [limit for note in notes for limit in (note.metadata if isinstance(note, FieldInfo) else [note])]
 
 
 def _floats(limits: list[Any]) -> SearchStrategy[float]:
