@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tektree import Policy, Principal, TekTree
+from tektree import EntityRef, Policy, Principal, TekTree
 from tektree.backends.memory import memory_backends
 from tektree.errors import (
     ConfigurationError,
@@ -21,6 +21,7 @@ from tektree.errors import (
 from tektree.ids import derived_id
 from tektree.models.answers import Answer, AnswerDraft
 from tektree.models.questions import Question, QuestionDraft
+from tektree.testing import Faulty
 from tests.accounts.test_roles import reaches
 from tests.content.test_areas import ADA, BEN, HOSTILE, MOD, ROLES, STATES, VIEWERS, found, refused_as
 from tests.content.test_questions import asked
@@ -192,6 +193,42 @@ def test_answers_are_seen_with_their_question(world: World, state: str) -> None:
                     await refused(NotFound, tek.answers.accept(BEN, id)),
                 ]
                 assert {(each.kind, each.id) for each in errors} == {("answer", id)}
+
+    world.run(scenario)
+
+
+@pytest.mark.parametrize("state", ["private", "connections", "deleted", "public"])
+def test_what_is_hidden_is_as_what_is_absent(world: World, state: str) -> None:
+    """E9: the same error, after the same calls; also for one that is deleted below a question that everybody sees."""
+
+    async def scenario(world: World) -> None:
+        faulty = Faulty(world.backends)
+        plain, tek = world.tek(POLICY), world.tek(POLICY, faulty.backends)
+        question = await asked(plain, visibility="public" if state == "deleted" else state)
+        answer = await posted(plain, question, ADA)
+        if state == "deleted":
+            await plain.questions.delete(ADA, question.id)
+        elif state == "public":
+            await plain.answers.delete(ADA, answer.id)
+        absent = derived_id("answer", "absent")
+        calls: dict[str, Any] = {
+            "get": lambda id: tek.answers.get(BEN, id),
+            "edit": lambda id: tek.answers.edit(BEN, id, body="x"),
+            "delete": lambda id: tek.answers.delete(BEN, id),
+            "restore": lambda id: tek.answers.restore(BEN, id),
+            "accept": lambda id: tek.answers.accept(BEN, id),
+            "vote": lambda id: tek.votes.cast(BEN, EntityRef("answer", id), 1),
+        }
+        for name, call in calls.items():
+            said, sent = [], []
+            for id in (answer.id, absent):
+                faulty.calls.clear()
+                error = await refused(NotFound, call(id))
+                assert error.__context__ is None, "nor is there another error behind it"
+                said.append(str(error).replace(id, "…"))
+                sent.append(list(faulty.calls))
+            assert said[0] == said[1], name
+            assert sent[0] == sent[1], name
 
     world.run(scenario)
 
