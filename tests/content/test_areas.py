@@ -456,6 +456,23 @@ def test_no_circle_and_not_too_deep(world: World) -> None:
     world.run(scenario)
 
 
+def test_a_circle_that_others_wrote_is_broken_by_a_move(world: World) -> None:
+    """Written past the package, say; the area that goes to the top takes the others with it."""
+
+    async def scenario(world: World) -> None:
+        tek = world.tek(POLICY)
+        x = await made(tek, "X")
+        y = await made(tek, "Y", x)
+        found = await world.store.areas.by_id(x.id)
+        await world.store.areas.swap(found, found.record.evolve(parent_id=y.id))
+        assert await tek.areas.get(None, y.id)
+        await tek.areas.move(ADA, x.id, None)
+        assert await tree(world) == {"X": (None, [], "X"), "Y": ("X", ["X"], "X > Y")}
+        assert await tek.events.recount()
+
+    world.run(scenario)
+
+
 def test_moves_that_meet_make_no_circle(world: World) -> None:
     """J32: pairs and rings of three, from different processes; what is left is a tree, and right."""
 

@@ -385,10 +385,14 @@ class AsyncAreas:
         return [*[each for each in above if each is not None], stored]
 
     async def _height(self, area_id: str) -> int:
-        """How many levels stand below an area; more than there may be are not counted."""
-        level, height = await self._areas.below([area_id]), 0
-        while level and height <= self._deepest:
-            level, height = await self._areas.below(level), height + 1
+        """How many levels stand below an area; more than there may be are not counted, and in a circle none twice."""
+        seen, level, height = {area_id}, [area_id], 0
+        while height <= self._deepest:
+            level = [id for id in await self._areas.below(level) if id not in seen]
+            if not level:
+                break
+            seen.update(level)
+            height += 1
         return height
 
     # -- what follows -------------------------------------------------------------------------------------------------
