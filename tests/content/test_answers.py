@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -126,6 +127,10 @@ def test_two_accepts_at_once(world: World) -> None:
                     assert len(held) <= 1
             truth = await teks[0].questions.get(ada, question.id)
             assert held == [truth.accepted_answer_id]
+        world.clock.advance(timedelta(hours=1))  # what one process leaves behind the other waits for its lease
+        await teks[1].events.relay.run_once()
+        assert await xp(teks[0], ada) == [5 * (5 + 2)]
+        assert sum(await xp(teks[0], ben, cyd)) == 5 * (10 + 10 + 15)
 
     world.run(scenario)
 

@@ -493,6 +493,7 @@ def test_likes_at_once_are_counted(world: World) -> None:
             gone_and_back(),
             return_exceptions=True,
         )
+        world.clock.advance(HOUR)  # what one process leaves behind the other waits for its lease
         await teks[1].events.relay.run_once()
         likes = (await world.store.votes.of_target(insight.id)).up
         assert (await teks[0].insights.get(ada, insight.id)).like_count == likes
