@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tektree import Policy, Principal, TekTree
+from tektree import EntityRef, Policy, Principal, TekTree
 from tektree.backends.memory import memory_backends
 from tektree.errors import (
     ConfigurationError,
@@ -21,6 +22,7 @@ from tektree.errors import (
 from tektree.ids import derived_id
 from tektree.models.answers import Answer, AnswerDraft
 from tektree.models.questions import Question, QuestionDraft
+from tektree.testing import Faulty
 from tests.accounts.test_roles import reaches
 from tests.content.test_areas import ADA, BEN, HOSTILE, MOD, ROLES, STATES, VIEWERS, found, refused_as
 from tests.content.test_questions import asked
@@ -125,6 +127,10 @@ def test_two_accepts_at_once(world: World) -> None:
                     assert len(held) <= 1
             truth = await teks[0].questions.get(ada, question.id)
             assert held == [truth.accepted_answer_id]
+        world.clock.advance(timedelta(hours=1))  # what one process leaves behind the other waits for its lease
+        await teks[1].events.relay.run_once()
+        assert await xp(teks[0], ada) == [5 * (5 + 2)]
+        assert sum(await xp(teks[0], ben, cyd)) == 5 * (10 + 10 + 15)
 
     world.run(scenario)
 
@@ -192,6 +198,42 @@ def test_answers_are_seen_with_their_question(world: World, state: str) -> None:
                     await refused(NotFound, tek.answers.accept(BEN, id)),
                 ]
                 assert {(each.kind, each.id) for each in errors} == {("answer", id)}
+
+    world.run(scenario)
+
+
+@pytest.mark.parametrize("state", ["private", "connections", "deleted", "public"])
+def test_what_is_hidden_is_as_what_is_absent(world: World, state: str) -> None:
+    """E9: the same error, after the same calls; also for one that is deleted below a question that everybody sees."""
+
+    async def scenario(world: World) -> None:
+        faulty = Faulty(world.backends)
+        plain, tek = world.tek(POLICY), world.tek(POLICY, faulty.backends)
+        question = await asked(plain, visibility="public" if state == "deleted" else state)
+        answer = await posted(plain, question, ADA)
+        if state == "deleted":
+            await plain.questions.delete(ADA, question.id)
+        elif state == "public":
+            await plain.answers.delete(ADA, answer.id)
+        absent = derived_id("answer", "absent")
+        calls: dict[str, Any] = {
+            "get": lambda id: tek.answers.get(BEN, id),
+            "edit": lambda id: tek.answers.edit(BEN, id, body="x"),
+            "delete": lambda id: tek.answers.delete(BEN, id),
+            "restore": lambda id: tek.answers.restore(BEN, id),
+            "accept": lambda id: tek.answers.accept(BEN, id),
+            "vote": lambda id: tek.votes.cast(BEN, EntityRef("answer", id), 1),
+        }
+        for name, call in calls.items():
+            said, sent = [], []
+            for id in (answer.id, absent):
+                faulty.calls.clear()
+                error = await refused(NotFound, call(id))
+                assert error.__context__ is None, "nor is there another error behind it"
+                said.append(str(error).replace(id, "…"))
+                sent.append(list(faulty.calls))
+            assert said[0] == said[1], name
+            assert sent[0] == sent[1], name
 
     world.run(scenario)
 

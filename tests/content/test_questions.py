@@ -99,17 +99,18 @@ def test_what_is_hidden_is_as_what_is_absent(world: World, state: str) -> None:
             "edit": lambda id: tek.questions.edit(BEN, id, title="x"),
             "close": lambda id: tek.questions.close(BEN, id),
             "delete": lambda id: tek.questions.delete(BEN, id),
+            "restore": lambda id: tek.questions.restore(BEN, id),
         }
         for name, call in calls.items():
             said, sent = [], []
             for id in (question.id, absent):
                 faulty.calls.clear()
-                said.append(str(await refused(NotFound, call(id))).replace(id, "…"))
+                error = await refused(NotFound, call(id))
+                assert error.__context__ is None, "nor is there another error behind it"
+                said.append(str(error).replace(id, "…"))
                 sent.append(list(faulty.calls))
             assert said[0] == said[1], name
             assert sent[0] == sent[1], name
-        for id in (question.id, absent):
-            await refused(NotFound, tek.questions.restore(BEN, id))
 
     world.run(scenario)
 

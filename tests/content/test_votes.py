@@ -157,6 +157,7 @@ def test_votes_that_meet_a_deletion(world: World) -> None:
             turned(),
             return_exceptions=True,
         )
+        world.clock.advance(timedelta(hours=1))  # what one process leaves behind the other waits for its lease
         await teks[0].events.relay.run_once()
         tally = await world.store.votes.of_target(question.id)
         assert await counts(teks[0], question) == tuple(tally)

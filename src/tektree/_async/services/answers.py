@@ -299,10 +299,34 @@ class AsyncAnswers:
     ) -> tuple[Stored[Answer], Stored[Question]]:
         """An answer that ``viewer`` sees, and its question. Raises `InvalidInput`, `NotFound`."""
         stored = await self._answers.by_id(hex_id(id, "id"))
+        if stored is not None and stored.record.deleted_at is not None and not deleted:
+            stored = None
         with suppress(NotFound):  # what is not there takes the same calls as what is hidden
             question = await self._asked.seen(id if stored is None else stored.record.question_id, viewer)
-            if stored is not None and (stored.record.deleted_at is None or deleted):
+            if stored is not None:
                 return stored, question
+        raise NotFound("answer", str(id))
+
+    async def _restorable(self, by: Principal, id: object) -> Stored[Answer]:
+        """An answer that ``by`` may restore. Of a deleted one, nobody else hears that it is there: who may not, takes
+        the same calls as for what is not there.
+        """
+        stored = await self._answers.by_id(hex_id(id, "id"))
+        refused: Forbidden | None = None
+        try:
+            await self._permissions.demand(
+                by, "answer.restore", str(id) if stored is None else stored.record.created_by
+            )
+        except Forbidden as error:
+            refused = error
+        if stored is not None and stored.record.deleted_at is not None and refused is not None:
+            stored = None
+        with suppress(NotFound):
+            await self._asked.seen(id if stored is None else stored.record.question_id, visibility.viewer(by))
+            if stored is not None:
+                if refused is not None:
+                    raise refused
+                return stored
         raise NotFound("answer", str(id))
 
     async def _change(
@@ -313,13 +337,11 @@ class AsyncAnswers:
         decide: Callable[[Answer, str, datetime], _Change],
     ) -> Answer:
         async def reading() -> Stored[Answer]:
-            stored, _ = await self._seen(id, visibility.viewer(by), deleted=verb == "answer.restore")
-            try:
+            if verb == "answer.restore":
+                stored = await self._restorable(by, id)
+            else:
+                stored, _ = await self._seen(id, visibility.viewer(by))
                 await self._permissions.demand(by, verb, stored.record.created_by)
-            except Forbidden:
-                if stored.record.deleted_at is None:
-                    raise
-                raise NotFound("answer", str(id)) from None
             return stored._replace(record=stored.record.evolve(author=await self._uid(stored.record)))
 
         def decided(stored: Stored[Answer], now: datetime) -> _Change:

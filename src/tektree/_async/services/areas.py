@@ -311,14 +311,15 @@ class AsyncAreas:
         Raises `InvalidInput`, `InvalidCursor`, `NotFound`.
         """
         viewer = visibility.viewer(actor)
-        scope = "areas.children", id or "", viewer.id or ""
+        parent_id = None if id is None else hex_id(id, "id")
+        scope = "areas.children", parent_id or "", viewer.id or ""
         before, most = cursors.place(after, *scope), inputs.whole(limit, "limit", 1, 100)
         chain: Sequence[Area] = ()
-        if id is not None:
-            parent = (await self._owned.seen(id, viewer)).record
+        if parent_id is not None:
+            parent = (await self._owned.seen(parent_id, viewer)).record
             chain = [*await self._above(parent), parent]
         viewer = await self._viewers.known(viewer)
-        found = await self._areas.children(id, self._owned.sight(viewer), before, most)
+        found = await self._areas.children(parent_id, self._owned.sight(viewer), before, most)
         items = tuple([await self._as_seen(each, chain, viewer) for each in found.items])
         return cursors.page(found._replace(items=items), *scope)
 
@@ -384,10 +385,14 @@ class AsyncAreas:
         return [*[each for each in above if each is not None], stored]
 
     async def _height(self, area_id: str) -> int:
-        """How many levels stand below an area; more than there may be are not counted."""
-        level, height = await self._areas.below([area_id]), 0
-        while level and height <= self._deepest:
-            level, height = await self._areas.below(level), height + 1
+        """How many levels stand below an area; more than there may be are not counted, and in a circle none twice."""
+        seen, level, height = {area_id}, [area_id], 0
+        while height <= self._deepest:
+            level = [id for id in await self._areas.below(level) if id not in seen]
+            if not level:
+                break
+            seen.update(level)
+            height += 1
         return height
 
     # -- what follows -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
@@ -46,8 +47,15 @@ class AsyncFiling:
         self._pause = pause
 
     async def demand(self, areas: Sequence[str], viewer: Viewer) -> None:
-        """Raises `NotFound` for one of these areas that ``viewer`` does not see."""
-        seen = await self.seen(areas, viewer)
+        """Raises `NotFound` for one of these areas that ``viewer`` does not see, after the same calls as for one that
+        is not there.
+        """
+        if not areas:
+            return
+        now, found = read(self._clock), await self._read(areas)
+        seen = _seen(found, viewer, now)
+        if not seen.issuperset(areas):
+            seen = _seen(found, await self._viewers.known(viewer), now)
         for area in areas:
             if area not in seen:
                 raise NotFound("area", area)
@@ -60,7 +68,7 @@ class AsyncFiling:
             return ()
         now, found = read(self._clock), await self._read(ids)
         viewer = await self._viewers.before(found, viewer, now)
-        return {each.id for each in found if visibility.sees(viewer, matter_of(each, now))}
+        return _seen(found, viewer, now)
 
     async def _read(self, ids: Sequence[str]) -> Sequence[Area]:
         with suppress(CorruptDocument):
@@ -79,3 +87,7 @@ class AsyncFiling:
 
     async def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": sum([await each.in_area(area_id) for each in self._filed])}
+
+
+def _seen(found: Sequence[Area], viewer: Viewer, now: datetime) -> frozenset[str]:
+    return frozenset([each.id for each in found if visibility.sees(viewer, matter_of(each, now))])

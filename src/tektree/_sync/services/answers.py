@@ -296,10 +296,32 @@ class Answers:
     def _seen(self, id: object, viewer: Viewer, *, deleted: bool = False) -> tuple[Stored[Answer], Stored[Question]]:
         """An answer that ``viewer`` sees, and its question. Raises `InvalidInput`, `NotFound`."""
         stored = self._answers.by_id(hex_id(id, "id"))
+        if stored is not None and stored.record.deleted_at is not None and not deleted:
+            stored = None
         with suppress(NotFound):  # what is not there takes the same calls as what is hidden
             question = self._asked.seen(id if stored is None else stored.record.question_id, viewer)
-            if stored is not None and (stored.record.deleted_at is None or deleted):
+            if stored is not None:
                 return stored, question
+        raise NotFound("answer", str(id))
+
+    def _restorable(self, by: Principal, id: object) -> Stored[Answer]:
+        """An answer that ``by`` may restore. Of a deleted one, nobody else hears that it is there: who may not, takes
+        the same calls as for what is not there.
+        """
+        stored = self._answers.by_id(hex_id(id, "id"))
+        refused: Forbidden | None = None
+        try:
+            self._permissions.demand(by, "answer.restore", str(id) if stored is None else stored.record.created_by)
+        except Forbidden as error:
+            refused = error
+        if stored is not None and stored.record.deleted_at is not None and refused is not None:
+            stored = None
+        with suppress(NotFound):
+            self._asked.seen(id if stored is None else stored.record.question_id, visibility.viewer(by))
+            if stored is not None:
+                if refused is not None:
+                    raise refused
+                return stored
         raise NotFound("answer", str(id))
 
     def _change(
@@ -310,13 +332,11 @@ class Answers:
         decide: Callable[[Answer, str, datetime], _Change],
     ) -> Answer:
         def reading() -> Stored[Answer]:
-            stored, _ = self._seen(id, visibility.viewer(by), deleted=verb == "answer.restore")
-            try:
+            if verb == "answer.restore":
+                stored = self._restorable(by, id)
+            else:
+                stored, _ = self._seen(id, visibility.viewer(by))
                 self._permissions.demand(by, verb, stored.record.created_by)
-            except Forbidden:
-                if stored.record.deleted_at is None:
-                    raise
-                raise NotFound("answer", str(id)) from None
             return stored._replace(record=stored.record.evolve(author=self._uid(stored.record)))
 
         def decided(stored: Stored[Answer], now: datetime) -> _Change:

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
@@ -47,8 +48,15 @@ class Filing:
         self._pause = pause
 
     def demand(self, areas: Sequence[str], viewer: Viewer) -> None:
-        """Raises `NotFound` for one of these areas that ``viewer`` does not see."""
-        seen = self.seen(areas, viewer)
+        """Raises `NotFound` for one of these areas that ``viewer`` does not see, after the same calls as for one that
+        is not there.
+        """
+        if not areas:
+            return
+        now, found = read(self._clock), self._read(areas)
+        seen = _seen(found, viewer, now)
+        if not seen.issuperset(areas):
+            seen = _seen(found, self._viewers.known(viewer), now)
         for area in areas:
             if area not in seen:
                 raise NotFound("area", area)
@@ -61,7 +69,7 @@ class Filing:
             return ()
         now, found = read(self._clock), self._read(ids)
         viewer = self._viewers.before(found, viewer, now)
-        return {each.id for each in found if visibility.sees(viewer, matter_of(each, now))}
+        return _seen(found, viewer, now)
 
     def _read(self, ids: Sequence[str]) -> Sequence[Area]:
         with suppress(CorruptDocument):
@@ -80,3 +88,7 @@ class Filing:
 
     def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": sum([each.in_area(area_id) for each in self._filed])}
+
+
+def _seen(found: Sequence[Area], viewer: Viewer, now: datetime) -> frozenset[str]:
+    return frozenset([each.id for each in found if visibility.sees(viewer, matter_of(each, now))])

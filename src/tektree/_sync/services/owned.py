@@ -74,18 +74,22 @@ class Owned(Generic[K]):
         self._permissions.demand(by, verb, record.created_by, co_author=co_author)
 
     def restorable(self, by: Principal, id: object) -> Stored[K]:
-        """A thing that ``by`` may restore; of a deleted one, nobody else hears that it is there."""
+        """A thing that ``by`` may restore. Of a deleted one, nobody else hears that it is there: who may not, takes
+        the same calls as for what is not there.
+        """
         stored = self._store.by_id(hex_id(id, "id"))
-        if stored is None or stored.record.deleted_at is None:
-            shown = self.shown(None if stored is None else stored.record, visibility.viewer(by))
-            if not shown or stored is None:
-                raise NotFound(self._kind, str(id))
+        record = None if stored is None else stored.record
+        refused: Forbidden | None = None
         try:
-            self._permissions.demand(by, f"{self._kind}.restore", stored.record.created_by)
-        except Forbidden:
-            if stored.record.deleted_at is None:
-                raise
-            raise NotFound(self._kind, str(id)) from None
+            owner = str(id) if record is None else record.created_by
+            self._permissions.demand(by, f"{self._kind}.restore", owner)
+        except Forbidden as error:
+            refused = error
+        if stored is None or stored.record.deleted_at is None or refused is not None:
+            if not self.shown(record, visibility.viewer(by)) or stored is None:
+                raise NotFound(self._kind, str(id))
+            if refused is not None:
+                raise refused
         return self.authored(stored)
 
     def authored(self, stored: Stored[K]) -> Stored[K]:

@@ -126,9 +126,10 @@ class Votes:
         if kind == "question":
             return (self._asked.seen(id, viewer)).record
         stored = self._answers.by_id(id)
+        there = stored is not None and stored.record.deleted_at is None
         with suppress(NotFound):  # what is not there takes the same calls as what is hidden
-            self._asked.seen(id if stored is None else stored.record.question_id, viewer)
-            if stored is not None and stored.record.deleted_at is None:
+            self._asked.seen(stored.record.question_id if stored is not None and there else id, viewer)
+            if stored is not None and there:
                 return stored.record
         raise NotFound("answer", id)
 
