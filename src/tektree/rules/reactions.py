@@ -97,13 +97,13 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     Raises `InvalidPolicy` for a field that the payload of a known event lacks, for what has no cache, for one rule
     twice, and for a circle.
     """
-    return _table(policy.reactions, catalog)
+    return _table(tuple(policy.reactions.items()), catalog)
 
 
 @lru_cache(maxsize=32)
-def _table(reactions: Mapping[str, Sequence[Reaction]], catalog: Catalog) -> Sequence[Rule]:
+def _table(lines: tuple[tuple[str, Sequence[Reaction]], ...], catalog: Catalog) -> Sequence[Rule]:
     """The same, found once: that there is no circle takes longer to find than all else that a ``tek`` is made of."""
-    rules = tuple([Rule(event_type, each) for event_type, of_type in reactions.items() for each in of_type])
+    rules = tuple([Rule(event_type, each) for event_type, reactions in lines for each in reactions])
     names: set[str] = set()
     for rule in rules:
         name = rule.name
