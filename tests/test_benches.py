@@ -33,13 +33,13 @@ COLUMNS = {
 SHARED = {"measuring", "serving"}
 
 
-SERVED = "mongo_"
-"""These start a server of their own, which takes a while."""
+LONG = ("mongo_", "accounts")
+"""These start a server of their own, or hash passwords, which takes a while."""
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.long] if name.startswith(SERVED) else []) for name in sorted(COLUMNS)],
+    [pytest.param(name, marks=[pytest.mark.long] if name.startswith(LONG) else []) for name in sorted(COLUMNS)],
 )
 def test_a_bench_prints_its_table(name: str) -> None:
     """Each runs alone, and names no path of the machine it runs on."""

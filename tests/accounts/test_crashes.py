@@ -234,7 +234,9 @@ def test_a_crash_at_every_call(name: str, policy: Policy) -> None:
     assert World("async").run(lambda _: everywhere("async", STORIES[name], [*FAULTS, *HANGS], policy)) >= 2
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in ALIKE else []) for name in STORIES]
+)
 def test_a_crash_at_every_call_of_the_sync_twin(name: str) -> None:
     assert World("sync").run(lambda _: everywhere("sync", STORIES[name], FAULTS, POLICY)) >= 4
 

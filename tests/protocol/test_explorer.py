@@ -69,6 +69,12 @@ def explored(plot: Plot, *strikes: Strike, most: int = 1) -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_two_workers_and_one_fault(name: str) -> None:
+    explored(PLOTS[name], Strike.CRASH, Strike.LOST)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PLOTS)
+def test_two_workers_and_any_fault(name: str) -> None:
     explored(PLOTS[name], *EVERY_STRIKE)
 
 

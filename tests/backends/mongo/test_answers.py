@@ -13,7 +13,7 @@ from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.worlds import POLICY, enrolled, principal, refused
 
@@ -26,6 +26,7 @@ def indexed(world: World) -> None:
     world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, CONNECTIONS))
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("answers"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

@@ -16,7 +16,7 @@ from tektree.rules import areas as rules
 from tektree.rules import visibility
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, USERS
-from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, MOD, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
@@ -32,6 +32,7 @@ def indexed(world: World) -> None:
     world.indexed(CONTENT)
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("areas"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.test_connections import both, connect, seen
 from tests.content.worlds import POLICY
@@ -23,6 +23,7 @@ def indexed(world: World) -> None:
     world.indexed((AREAS, FOLLOWS, QUESTIONS, CONNECTIONS))
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("connections"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

@@ -13,7 +13,7 @@ from tektree.models.insights import InsightDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
@@ -27,6 +27,7 @@ def indexed(world: World) -> None:
     world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES, INSIGHTS, CONNECTIONS))
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("insights"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

@@ -19,7 +19,7 @@ from tektree.models.questions import Question, QuestionDraft, QuestionFilter
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
 from tests.content.test_areas import ADA, BEN, MOD, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
@@ -33,6 +33,7 @@ def indexed(world: World) -> None:
     world.indexed((AREAS, FOLLOWS, QUESTIONS, INSIGHTS, CONNECTIONS))
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("questions"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

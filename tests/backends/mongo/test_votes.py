@@ -11,7 +11,7 @@ from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.worlds import POLICY, enrolled, principal
 
@@ -24,6 +24,7 @@ def indexed(world: World) -> None:
     world.indexed((AREAS, FOLLOWS, QUESTIONS, ANSWERS, VOTES))
 
 
+@PROMISED
 @pytest.mark.parametrize("check", checks("votes"))
 def test_promise(check: str, world: World) -> None:
     async def asked(world: World) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
@@ -33,11 +34,13 @@ from tektree.wire.collections import (
 from tests.lanes import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, close, enter
 from tests.servers import DidNotStart, shared_mongo
 
-__all__ = ["ALL", "USED", "Awaited", "Heard", "World", "base_uri"]
+__all__ = ["ALL", "PROMISED", "USED", "Awaited", "Heard", "World", "base_uri"]
 
 T = TypeVar("T")
 
 ALL = [MOCK, PYMONGO, PYMONGO_ASYNC, MOTOR, REAL]
+PROMISED = pytest.mark.lanes(MOCK, PYMONGO, PYMONGO_ASYNC, REAL, long=[MOTOR])
+"""For the promises of content: Motor is our async code over another driver, which all other tests have met."""
 USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, SUBSCRIPTIONS, EVENTS, DELIVERIES)
 """The collections that the services use so far."""
 
