@@ -39,8 +39,8 @@ __all__ = ["ALL", "PROMISED", "USED", "Awaited", "Heard", "World", "base_uri"]
 T = TypeVar("T")
 
 ALL = [MOCK, PYMONGO, PYMONGO_ASYNC, MOTOR, REAL]
-PROMISED = pytest.mark.lanes(MOCK, PYMONGO, PYMONGO_ASYNC, REAL, long=[MOTOR])
-"""For the promises of content: Motor is our async code over another driver, which all other tests have met."""
+PROMISED = pytest.mark.lanes(MOCK, PYMONGO_ASYNC, REAL, long=[PYMONGO, MOTOR])
+"""For the promises of content: by default one lane for each flavour; all other tests meet every driver."""
 USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, SUBSCRIPTIONS, EVENTS, DELIVERIES)
 """The collections that the services use so far."""
 
