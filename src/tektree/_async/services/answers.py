@@ -111,17 +111,11 @@ class AsyncAnswers:
             _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
 
     async def _take_back(self, by: Principal, answer_id: str) -> None:
-        async def reading() -> Stored[Answer]:
-            stored = await self._answers.by_id(answer_id)
-            if stored is None:
-                raise NotFound("answer", answer_id)
-            return stored
-
         def decide(stored: Stored[Answer], now: datetime) -> _Change:
             decided = answers.deleted(stored.record, by, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await self.contents.change(reading, decide, by.uid)
+        await self.contents.change(partial(self.contents.stored, answer_id), decide, by.uid)
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AnswerFields]
@@ -253,9 +247,7 @@ class AsyncAnswers:
         step: Callable[[Question, Candidate, str, datetime], tuple[Question, Sequence[Payload]] | None],
     ) -> None:
         async def reading() -> Stored[Question]:
-            stored = await self._questions.by_id(question_id)
-            if stored is None:
-                raise NotFound("question", question_id)
+            stored = await self._of_questions.stored(question_id)
             return stored._replace(record=stored.record.evolve(author=await self._uid(stored.record)))
 
         def decide(

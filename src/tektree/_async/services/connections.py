@@ -10,7 +10,7 @@ from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.permissions import AsyncPermissions
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import InvalidInput, InvalidTransition, NotFound
+from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.connections import Connection, Contact, ContactStatus, contact
@@ -142,9 +142,7 @@ class AsyncConnections:
 
     async def _change(self, by: Principal, connection_id: str, uid: str | None, step: Step) -> Connection:
         async def reading() -> Stored[Connection]:
-            stored = await self._connections.by_id(connection_id)
-            if stored is None:
-                raise NotFound("connection", connection_id)
+            stored = await self.contents.stored(connection_id)
             record = connections.known(stored.record, by, uid)
             decided = step(record, by, read(self._clock))
             if decided is not None:

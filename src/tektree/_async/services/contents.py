@@ -18,7 +18,7 @@ from tektree._async.ports.events import AsyncEventLog
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, CorruptDocument, OutcomeUnknown, Stale, Taken
+from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken
 from tektree.ids import event_id
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -64,6 +64,13 @@ class AsyncContents(Generic[R]):
         self._clock = clock
         self._after = after
         self._pause = pause
+
+    async def stored(self, id: str) -> Stored[R]:
+        """The document of that id, deleted or not, whoever may see it. Raises `NotFound`."""
+        stored = await self._store.by_id(id)
+        if stored is None:
+            raise NotFound(self._kind, id)
+        return stored
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class AsyncCalls:
 class AsyncBatches:
     """A function that is called with many events at once, those of a line in their order.
 
-    Where it fails, it is called again with each line alone, and then with each event alone, to find out which it is.
+    Where it fails, it is called again with each event alone, to find out which it is.
     """
 
     def __init__(self, handler: Registered) -> None:

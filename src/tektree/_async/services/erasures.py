@@ -17,7 +17,6 @@ from tektree._async.services.insights import AsyncInsights
 from tektree._async.services.permissions import AsyncPermissions
 from tektree._async.services.questions import AsyncQuestions
 from tektree.clock import Clock, read
-from tektree.errors import NotFound
 from tektree.models.accounts import User
 from tektree.models.answers import Answer
 from tektree.models.content import Stored
@@ -70,7 +69,7 @@ class AsyncErasures:
             return areas.followed(follow, active=False, now=now)
 
         async for follow in self._made(user, store):
-            await self._turn(user, store, service.follows, follow.id, rule)
+            await self._turn(user, service.follows, follow.id, rule)
 
     async def _empty(
         self,
@@ -81,12 +80,12 @@ class AsyncErasures:
     ) -> None:
         async for record in self._made(user, store):
             if rule(record, user.uid, read(self._clock)) is not None:
-                await self._turn(user, store, contents, record.id, lambda record, now: rule(record, user.uid, now))
+                await self._turn(user, contents, record.id, lambda record, now: rule(record, user.uid, now))
 
     async def _answered(self, user: User, store: AsyncAnswerRepository, service: AsyncAnswers) -> None:
         """Behind the questions: whether an answer goes depends on its question."""
         async for answer in self._made(user, store):
-            await self._turn(user, store, service.contents, answer.id, await self._rule_for(user, answer))
+            await self._turn(user, service.contents, answer.id, await self._rule_for(user, answer))
 
     async def _rule_for(self, user: User, answer: Answer) -> _Rule:
         questions = self._backends.questions
@@ -100,7 +99,7 @@ class AsyncErasures:
                 stored = await store.by_id(id)
                 if stored is not None:
                     author = stored.record.author or await self._permissions.uid_of(stored.record.created_by)
-                    await self._turn(user, store, service.contents, id, partial(_without, user, author))
+                    await self._turn(user, service.contents, id, partial(_without, user, author))
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -111,20 +110,12 @@ class AsyncErasures:
                 yield each
             after = found[-1].id
 
-    async def _turn(
-        self, user: User, store: AsyncDocuments[Any], contents: AsyncContents[Any], id: str, rule: _Rule
-    ) -> None:
-        async def reading() -> Stored[Any]:
-            stored = await store.by_id(id)
-            if stored is None:
-                raise NotFound("content", id)
-            return stored
-
+    async def _turn(self, user: User, contents: AsyncContents[Any], id: str, rule: _Rule) -> None:
         def decide(stored: Stored[Any], now: datetime) -> Any:
             decided = rule(stored.record, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await contents.change(reading, decide, user.uid)
+        await contents.change(partial(contents.stored, id), decide, user.uid)
 
 
 def _without(user: User, author: str | None, insight: Any, now: datetime) -> tuple[Any, Any] | None:

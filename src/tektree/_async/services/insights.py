@@ -245,10 +245,7 @@ class AsyncInsights:
         id = stored.record.id
 
         async def reading() -> Stored[Insight]:
-            again = await self._insights.by_id(id)
-            if again is None:
-                raise NotFound("insight", id)
-            return await self._owned.authored(again)
+            return await self._owned.authored(await self.contents.stored(id))
 
         def decide(stored: Stored[Insight], now: datetime) -> _Change:
             if not insights.is_due(stored.record, now):

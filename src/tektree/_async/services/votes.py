@@ -98,10 +98,10 @@ class AsyncVotes:
                 return stored.record
 
         async def reading() -> Stored[Vote]:
-            stored = await self._stored(none.id)
+            stored = await self.contents.stored(none.id)
             if stored.record.lapsed:
                 await self._settle(stored.record)
-                stored = await self._stored(none.id)
+                stored = await self.contents.stored(none.id)
             if stored.record.lapsed:
                 raise NotFound(kind, thing.id)
             return stored
@@ -114,12 +114,6 @@ class AsyncVotes:
         return (await self.contents.change(reading, decide, by.uid))[0].record
 
     # -- steps --------------------------------------------------------------------------------------------------------
-
-    async def _stored(self, vote_id: str) -> Stored[Vote]:
-        stored = await self._votes.by_id(vote_id)
-        if stored is None:
-            raise NotFound("vote", vote_id)
-        return stored
 
     async def _seen(self, kind: Votable, id: str, viewer: Viewer) -> Question | Answer:
         if kind == "question":
@@ -170,7 +164,7 @@ class AsyncVotes:
         author, found = await self._author(thing), [thing]
 
         async def reading() -> Stored[Vote]:
-            stored = await self._stored(vote.id)
+            stored = await self.contents.stored(vote.id)
             found.append(await self._thing(vote.target_type, vote.target_id) or thing)
             return stored
 

@@ -112,17 +112,11 @@ class Answers:
             _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
 
     def _take_back(self, by: Principal, answer_id: str) -> None:
-        def reading() -> Stored[Answer]:
-            stored = self._answers.by_id(answer_id)
-            if stored is None:
-                raise NotFound("answer", answer_id)
-            return stored
-
         def decide(stored: Stored[Answer], now: datetime) -> _Change:
             decided = answers.deleted(stored.record, by, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self.contents.change(reading, decide, by.uid)
+        self.contents.change(partial(self.contents.stored, answer_id), decide, by.uid)
 
     def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AnswerFields]
@@ -252,9 +246,7 @@ class Answers:
         step: Callable[[Question, Candidate, str, datetime], tuple[Question, Sequence[Payload]] | None],
     ) -> None:
         def reading() -> Stored[Question]:
-            stored = self._questions.by_id(question_id)
-            if stored is None:
-                raise NotFound("question", question_id)
+            stored = self._of_questions.stored(question_id)
             return stored._replace(record=stored.record.evolve(author=self._uid(stored.record)))
 
         def decide(

@@ -120,17 +120,11 @@ class Areas:
             _LOG.warning("what stands above a new area was not looked at again: %s", error.code)
 
     def _take_back(self, by: Principal, area_id: str) -> None:
-        def reading() -> Stored[Area]:
-            stored = self._areas.by_id(area_id)
-            if stored is None:
-                raise NotFound("area", area_id)
-            return stored
-
         def decide(stored: Stored[Area], now: datetime) -> tuple[Sequence[Area], Callable[[Area], Payload]] | None:
             decided = areas.deleted(stored.record, by.id, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self.contents.change(reading, decide, by.uid)
+        self.contents.change(partial(self.contents.stored, area_id), decide, by.uid)
 
     def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
@@ -271,19 +265,13 @@ class Areas:
             self._turn(follow_id, by, active=False)
 
     def _turn(self, follow_id: str, by: Principal, *, active: bool) -> None:
-        def reading() -> Stored[Follow]:
-            stored = self._follows.by_id(follow_id)
-            if stored is None:
-                raise NotFound("follow", follow_id)
-            return stored
-
         def decide(
             stored: Stored[Follow], now: datetime
         ) -> tuple[Sequence[Follow], Callable[[Follow], Payload]] | None:
             decided = areas.followed(stored.record, active=active, now=now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self.follows.change(reading, decide, by.uid)
+        self.follows.change(partial(self.follows.stored, follow_id), decide, by.uid)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

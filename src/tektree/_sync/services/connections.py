@@ -11,7 +11,7 @@ from tektree._sync.services.contents import Contents, Said
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.permissions import Permissions
 from tektree.clock import Clock, read
-from tektree.errors import InvalidInput, InvalidTransition, NotFound
+from tektree.errors import InvalidInput, InvalidTransition
 from tektree.ids import hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.connections import Connection, Contact, ContactStatus, contact
@@ -143,9 +143,7 @@ class Connections:
 
     def _change(self, by: Principal, connection_id: str, uid: str | None, step: Step) -> Connection:
         def reading() -> Stored[Connection]:
-            stored = self._connections.by_id(connection_id)
-            if stored is None:
-                raise NotFound("connection", connection_id)
+            stored = self.contents.stored(connection_id)
             record = connections.known(stored.record, by, uid)
             decided = step(record, by, read(self._clock))
             if decided is not None:

@@ -19,7 +19,7 @@ from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import EventLog
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, CorruptDocument, OutcomeUnknown, Stale, Taken
+from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken
 from tektree.ids import event_id
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -65,6 +65,13 @@ class Contents(Generic[R]):
         self._clock = clock
         self._after = after
         self._pause = pause
+
+    def stored(self, id: str) -> Stored[R]:
+        """The document of that id, deleted or not, whoever may see it. Raises `NotFound`."""
+        stored = self._store.by_id(id)
+        if stored is None:
+            raise NotFound(self._kind, id)
+        return stored
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

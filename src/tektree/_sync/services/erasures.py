@@ -18,7 +18,6 @@ from tektree._sync.services.insights import Insights
 from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.questions import Questions
 from tektree.clock import Clock, read
-from tektree.errors import NotFound
 from tektree.models.accounts import User
 from tektree.models.answers import Answer
 from tektree.models.content import Stored
@@ -71,7 +70,7 @@ class Erasures:
             return areas.followed(follow, active=False, now=now)
 
         for follow in self._made(user, store):
-            self._turn(user, store, service.follows, follow.id, rule)
+            self._turn(user, service.follows, follow.id, rule)
 
     def _empty(
         self,
@@ -82,12 +81,12 @@ class Erasures:
     ) -> None:
         for record in self._made(user, store):
             if rule(record, user.uid, read(self._clock)) is not None:
-                self._turn(user, store, contents, record.id, lambda record, now: rule(record, user.uid, now))
+                self._turn(user, contents, record.id, lambda record, now: rule(record, user.uid, now))
 
     def _answered(self, user: User, store: AnswerRepository, service: Answers) -> None:
         """Behind the questions: whether an answer goes depends on its question."""
         for answer in self._made(user, store):
-            self._turn(user, store, service.contents, answer.id, self._rule_for(user, answer))
+            self._turn(user, service.contents, answer.id, self._rule_for(user, answer))
 
     def _rule_for(self, user: User, answer: Answer) -> _Rule:
         questions = self._backends.questions
@@ -101,7 +100,7 @@ class Erasures:
                 stored = store.by_id(id)
                 if stored is not None:
                     author = stored.record.author or self._permissions.uid_of(stored.record.created_by)
-                    self._turn(user, store, service.contents, id, partial(_without, user, author))
+                    self._turn(user, service.contents, id, partial(_without, user, author))
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
@@ -112,18 +111,12 @@ class Erasures:
                 yield each
             after = found[-1].id
 
-    def _turn(self, user: User, store: Documents[Any], contents: Contents[Any], id: str, rule: _Rule) -> None:
-        def reading() -> Stored[Any]:
-            stored = store.by_id(id)
-            if stored is None:
-                raise NotFound("content", id)
-            return stored
-
+    def _turn(self, user: User, contents: Contents[Any], id: str, rule: _Rule) -> None:
         def decide(stored: Stored[Any], now: datetime) -> Any:
             decided = rule(stored.record, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        contents.change(reading, decide, user.uid)
+        contents.change(partial(contents.stored, id), decide, user.uid)
 
 
 def _without(user: User, author: str | None, insight: Any, now: datetime) -> tuple[Any, Any] | None:

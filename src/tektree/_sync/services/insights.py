@@ -246,10 +246,7 @@ class Insights:
         id = stored.record.id
 
         def reading() -> Stored[Insight]:
-            again = self._insights.by_id(id)
-            if again is None:
-                raise NotFound("insight", id)
-            return self._owned.authored(again)
+            return self._owned.authored(self.contents.stored(id))
 
         def decide(stored: Stored[Insight], now: datetime) -> _Change:
             if not insights.is_due(stored.record, now):

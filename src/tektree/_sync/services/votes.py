@@ -99,10 +99,10 @@ class Votes:
                 return stored.record
 
         def reading() -> Stored[Vote]:
-            stored = self._stored(none.id)
+            stored = self.contents.stored(none.id)
             if stored.record.lapsed:
                 self._settle(stored.record)
-                stored = self._stored(none.id)
+                stored = self.contents.stored(none.id)
             if stored.record.lapsed:
                 raise NotFound(kind, thing.id)
             return stored
@@ -115,12 +115,6 @@ class Votes:
         return (self.contents.change(reading, decide, by.uid))[0].record
 
     # -- steps --------------------------------------------------------------------------------------------------------
-
-    def _stored(self, vote_id: str) -> Stored[Vote]:
-        stored = self._votes.by_id(vote_id)
-        if stored is None:
-            raise NotFound("vote", vote_id)
-        return stored
 
     def _seen(self, kind: Votable, id: str, viewer: Viewer) -> Question | Answer:
         if kind == "question":
@@ -171,7 +165,7 @@ class Votes:
         author, found = self._author(thing), [thing]
 
         def reading() -> Stored[Vote]:
-            stored = self._stored(vote.id)
+            stored = self.contents.stored(vote.id)
             found.append(self._thing(vote.target_type, vote.target_id) or thing)
             return stored
 
