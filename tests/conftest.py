@@ -6,12 +6,13 @@ import secrets
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import lanes
+from tests import lanes, servers
 from tests.protocol import counts
 
 # No deadline: a machine that is busy with something else is not a fault of the code. Failures come with the line that
-# repeats them. In CI (Hypothesis' own profile "ci") every run tries the same examples; here each run tries new ones.
+# repeats them. In CI every run tries the same examples, and less than half as many; here each run tries new ones.
 settings.register_profile("here", deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=40)
 settings.register_profile(
     "long", deadline=None, print_blob=True, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -45,6 +46,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def pytest_runtest_logfinish() -> None:
+    servers.renew_mongo()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

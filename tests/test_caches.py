@@ -516,12 +516,20 @@ class Played:
     ("meeting", "strikes"),
     [
         (Meeting(), (Strike.LOST,)),
-        (Meeting(readers=1, writes=("new", "newer")), EVERY_STRIKE),
+        (Meeting(readers=1, writes=("new", "newer")), (Strike.CRASH,)),
+        pytest.param(Meeting(readers=1, writes=("new", "newer")), EVERY_STRIKE, marks=pytest.mark.long),
         pytest.param(Meeting(), EVERY_STRIKE, marks=pytest.mark.long),
         pytest.param(Meeting(writes=("new", "newer")), (Strike.LOST,), marks=pytest.mark.long),
         pytest.param(Meeting(readers=3), (), marks=pytest.mark.long),
     ],
-    ids=["two readers", "two writes", "every strike", "two readers and two writes", "three readers"],
+    ids=[
+        "two readers",
+        "two writes",
+        "two writes and every strike",
+        "every strike",
+        "two readers and two writes",
+        "three readers",
+    ],
 )
 def test_nothing_stale_is_served_in_any_order(meeting: Meeting, strikes: Sequence[Strike], few_turns: None) -> None:
     """An invalidation during the load: the stale value is never served after it; with one fault at every call."""

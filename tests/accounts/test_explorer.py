@@ -272,8 +272,14 @@ def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MEETINGS if name not in LONG])
-def test_two_processes_and_one_fault(name: str) -> None:
+def test_two_processes_and_a_crash(name: str) -> None:
     """B19 D12 D15 E11 E18."""
+    explored(name, Strike.CRASH)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in MEETINGS if name not in LONG])
+def test_two_processes_and_any_fault(name: str) -> None:
     explored(name, *(FEW if name == "two admins" else EVERY_STRIKE))
 
 

@@ -555,10 +555,14 @@ def document(said: tuple[int, str, str]) -> dict[str, Any]:
     return found
 
 
-def test_over_mongo_the_excerpt_comes_to_the_same_to_the_last_field(run: Run, database: Database) -> None:
-    stored = document(run("import-activity", str(SMALL), "--mongo", database.uri, "--json"))
-    is_as_in_memory(database, SMALL)
-    in_memory = document(run("import-activity", str(SMALL), "--json"))
+@pytest.mark.parametrize("rows", [150, pytest.param(1000, marks=pytest.mark.long)])
+def test_over_mongo_the_excerpt_comes_to_the_same_to_the_last_field(
+    run: Run, database: Database, tmp_path: Path, rows: int
+) -> None:
+    path = beginning(tmp_path / "past.csv", rows)
+    stored = document(run("import-activity", str(path), "--mongo", database.uri, "--json"))
+    is_as_in_memory(database, path)
+    in_memory = document(run("import-activity", str(path), "--json"))
     assert (stored.pop("storage"), in_memory.pop("storage")) == ("MongoDB", "memory")
     assert stored == in_memory
 

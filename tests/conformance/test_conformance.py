@@ -1117,7 +1117,7 @@ def complaint(check: str, make: Callable[[], Backends]) -> str | None:
 @pytest.mark.parametrize(("port", "kind"), PLANTED, ids=[kind.__name__ for _, kind in PLANTED])
 def test_a_storage_that_breaks_a_promise_is_found(port: str, kind: type[Any]) -> None:
     enter("memory")
-    said = [complaint(check, lambda: memory(**{port: kind})) for check in checks()]
-    broken = [each for each in said if each is not None]
-    assert broken
-    assert all(len(each) > 10 for each in broken), "a check that fails says what is wrong"
+    said = (complaint(check, lambda: memory(**{port: kind})) for check in checks())
+    first = next((each for each in said if each is not None), None)
+    assert first is not None
+    assert len(first) > 10, "a check that fails says what is wrong"

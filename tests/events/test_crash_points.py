@@ -153,7 +153,7 @@ def finish(request: pytest.FixtureRequest) -> Finish:
     return FINISHERS[request.param]
 
 
-IN_LONG = [(PYMONGO, "the next writer"), (PYMONGO, "tektree relay --once")]
+IN_LONG = [way for way in WAYS if way[0] == PYMONGO]
 
 
 def ways(*in_long: tuple[str, str]) -> pytest.MarkDecorator:

@@ -75,6 +75,8 @@ def _driven(coroutine: Awaitable[Any]) -> Any:
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
     """Stores with containers of their own. What they hold is frozen and shared."""
+    if type(value) in _SHARED:
+        return value
     if id(value) in memo:
         return memo[id(value)]
     if type(value) is dict:
@@ -91,7 +93,12 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         for name in names:
             setattr(twin, name, _copied(getattr(value, name), memo))
         return twin
+    _SHARED.add(type(value))
     return value
+
+
+_SHARED: set[type] = set()
+"""The types of what stores hold and is frozen, as far as they were met."""
 
 
 class Plot:

@@ -7,8 +7,8 @@ Run it: ``python tools/bench/streams.py``. Ratios are to the same work without u
 - *consume*: a fold of every event, guarded by its number in the write of its state, and acknowledged in batches; beside
   ``XREADGROUP`` and ``XACK`` in batches, by redis-py, which looks at nothing. *calls* is a handler of each event.
 - *relay*: what is marked in MongoDB goes to Redis in batches of 200, beside batches of one.
-- *lag*: from an event that is told to the handler of a consumer, at a hundred events a second, with a relay and a
-  consumer that run.
+- *lag*: from an event that is told to the handler of a consumer, with a relay and a consumer that run, at a hundred
+  events a second: with the log in memory, and in MongoDB, as far as the server there comes.
 - *recovery*: from a ``FLUSHALL`` until ten thousand events took effect anew.
 """
 
@@ -55,8 +55,12 @@ def main() -> None:
         if not given.quick:
             with databases(given.mongo) as (uri, fresh):
                 _relay(uri + fresh(), port)
-                _lag(uri + fresh(), port)
-            _recovery(port)
+                _lag(TekTree.connect(uri + fresh(), f"redis://127.0.0.1:{port}", POLICY), "MongoDB")
+            client: Any = redis.Redis(port=port)
+            client.flushall()
+            _lag(TekTree(with_redis(memory_backends(), client), POLICY), "memory")
+            _recovery(client)
+            client.close()
 
 
 def made(number: int) -> list[Event]:
@@ -170,9 +174,8 @@ class Told(Payload, event="bench.told", by="bench"):
     at: int
 
 
-def _lag(uri: str, port: int, seconds: int = 10) -> None:
+def _lag(tek: TekTree, log: str, seconds: int = 10) -> None:
     """From an event that is told to a handler of a consumer."""
-    tek = TekTree.connect(uri, f"redis://127.0.0.1:{port}", POLICY)
     tek.setup()
     tek.events.register(Told)
     began: dict[int, float] = {}
@@ -198,14 +201,13 @@ def _lag(uri: str, port: int, seconds: int = 10) -> None:
     for each in works:
         each.join()
     cuts = statistics.quantiles(lags, n=100)
-    title = f"from an event to a handler, at {rate:.0f} events a second, by {how}"
+    title = f"from an event to a handler, log in {log}, at {rate:.0f} events a second, by {how}"
     show(title, ("ms", "what"), [(cuts[49] * 1e3, "p50"), (cuts[98] * 1e3, "p99"), (len(lags), "events")])
     tek.close()
 
 
-def _recovery(port: int, number: int = 10_000) -> None:
+def _recovery(client: Any, number: int = 10_000) -> None:
     """After a ``FLUSHALL`` everything takes effect anew, from the log."""
-    client: Any = redis.Redis(port=port)
     client.flushall()
     tek = TekTree(with_redis(memory_backends(), client), POLICY)
     consumer = _consumer(tek, "fold")
@@ -215,7 +217,6 @@ def _recovery(port: int, number: int = 10_000) -> None:
     healed = consumer.run_once().healed
     show("after a FLUSHALL", ("s", "what"), [(time.perf_counter() - start, f"{healed:,} events from a log in memory")])
     tek.close()
-    client.close()
 
 
 if __name__ == "__main__":

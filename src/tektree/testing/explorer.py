@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any, Final, NamedTuple, Protocol
 
 from tektree.errors import OutcomeUnknown, Unavailable
+from tektree.models.base import Value
 from tektree.ports import AsyncBackends
 from tektree.testing.faults import Call, around
 
@@ -173,12 +174,17 @@ class _Worker:
 
     def step(self, strike: Strike | None) -> None:
         point = self.point
-        assert point is not None
+        self.repeat(strike)
+        if strike is not Strike.CRASH:
+            assert point is not None
+            self.told = hash((self.told, point.call, strike, digest(point.outcome)))
+
+    def repeat(self, strike: Strike | None) -> None:
+        """A step that was taken before: what the worker is told is known, and not looked at again."""
         if strike is Strike.CRASH:
             self.point, self.end, self.told = None, End(struck=True), 0
-            return
-        self._send(strike)
-        self.told = hash((self.told, point.call, strike, digest(point.outcome)))
+        else:
+            self._send(strike)
 
     def _send(self, strike: Strike | None) -> None:
         try:
@@ -222,6 +228,17 @@ class _Run:
         self.left -= choice.strike is not None
         self.workers[choice.worker].step(choice.strike)
 
+    def repeat(self, path: Sequence[Choice], told: Sequence[int]) -> None:
+        """Goes where the same path led before, and the workers had been ``told`` this."""
+        for choice in path:
+            self.left -= choice.strike is not None
+            self.workers[choice.worker].repeat(choice.strike)
+        for worker, known in zip(self.workers, told, strict=True):
+            worker.told = known
+
+    def told(self) -> list[int]:
+        return [worker.told for worker in self.workers]
+
     def leave(self) -> None:
         for worker in self.workers:
             worker.leave()
@@ -256,16 +273,13 @@ class _Search:
         self._found = Exploration()
 
     async def all(self) -> Exploration:
-        self._found.schedules = self._below(self._at(()), ())
+        self._found.schedules = self._below(self._anew(), ())
         self._found.states = len(self._known)
         return self._found
 
-    def _at(self, path: Sequence[Choice]) -> _Run:
-        run = _Run(self._make(), self._most)
+    def _anew(self) -> _Run:
         self._found.runs += 1
-        for choice in path:
-            run.step(choice)
-        return run
+        return _Run(self._make(), self._most)
 
     def _over(self) -> bool:
         return self._first_only and bool(self._found.violations)
@@ -279,9 +293,12 @@ class _Search:
         choices = run.choices(self._strikes)
         if not choices or len(path) >= self._longest:
             return self._ended(run, key, path)
-        count, live = 0, run
+        count, told = 0, run.told()
         for choice in choices:
-            here = live if choice is choices[0] else self._at(path)
+            here = run
+            if choice is not choices[0]:
+                here = self._anew()
+                here.repeat(path, told)
             here.step(choice)
             count += self._below(here, (*path, choice))
             if self._over():
@@ -310,7 +327,7 @@ def digest(value: object) -> object:
         return value
     if kind.__hash__ not in {None, object.__hash__}:
         try:
-            return hash(value)
+            return _hashed(value) if isinstance(value, Value) else hash(value)
         except TypeError:  # a tuple of what cannot be hashed
             pass
     if isinstance(value, dict):
@@ -328,6 +345,19 @@ def digest(value: object) -> object:
 
 
 _LOCK: Final = type(Lock())
+_HASHES: Final[dict[int, tuple[Value, int]]] = {}
+"""Hashes of records, by their ``id``; they are kept here with them, so that nothing else comes to have it."""
+_MOST: Final = 20_000
+
+
+def _hashed(record: Value) -> int:
+    """The hash of a record, which never changes. Most of what storage holds is looked at again after every call."""
+    known = _HASHES.get(id(record))
+    if known is None:
+        if len(_HASHES) >= _MOST:
+            _HASHES.clear()
+        known = _HASHES[id(record)] = record, hash(record)
+    return known[1]
 
 
 def _slots(kind: type) -> Sequence[str]:

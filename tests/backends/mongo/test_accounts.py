@@ -30,7 +30,7 @@ from tests.backends.mongo.test_commands import _is_served as is_served
 from tests.backends.mongo.test_commands import _parts as parts
 from tests.backends.mongo.test_commands import _shape as shape
 from tests.backends.mongo.test_commands import orders, queries
-from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, USED, Awaited, Heard, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, RACED, REAL, USED, Awaited, Heard, World
 
 PLANTED = "Zaphod"
 DELIVERED = [f"find {EVENTS}", f"find {DELIVERIES}", f"update {EVENTS}"]
@@ -304,7 +304,7 @@ def test_after_an_erasure_no_document_holds_anything_personal(world: World) -> N
     world.run(scenario)
 
 
-@SERVERS
+@RACED
 def test_of_two_admins_who_demote_each_other_one_is_left(world: World) -> None:
     """E11 E18: ten times, from different processes."""
 

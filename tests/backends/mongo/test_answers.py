@@ -13,7 +13,7 @@ from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.worlds import POLICY, enrolled, principal, refused
 
@@ -112,7 +112,7 @@ def test_round_trips(world: World) -> None:
     world.run(scenario)
 
 
-@SERVERS
+@RACED
 def test_of_accepts_at_once_one_holds(world: World) -> None:
     """J33: the question says which, and the answers follow."""
 

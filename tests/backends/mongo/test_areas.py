@@ -16,7 +16,7 @@ from tektree.rules import areas as rules
 from tektree.rules import visibility
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, USERS
-from tests.backends.mongo.worlds import MOCK, MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, MOD, made
 from tests.content.worlds import POLICY, enrolled, principal, refused
 from tests.records import sample
@@ -134,7 +134,7 @@ def without_reactions() -> Any:
     return POLICY.evolve(reactions={})
 
 
-@SERVERS
+@RACED
 def test_moves_that_meet_make_no_circle(world: World) -> None:
     """J32: pairs, from different processes; what is left is a tree, and right."""
 

@@ -18,7 +18,7 @@ from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 from tektree.testing import SeededIds
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, VOTES
-from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.records import sample
 
 pytestmark = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
@@ -357,6 +357,7 @@ def commands_of(world: World) -> list[tuple[str, dict[str, Any]]]:
     return COMMANDS[world.lane]
 
 
+@RACED
 def test_nothing_is_skipped_upserted_or_found_and_modified(world: World) -> None:
     commands = commands_of(world)
     assert {name for name, _ in commands} == {"find", "insert", "update", "delete", "aggregate", "count"}

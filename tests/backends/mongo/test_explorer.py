@@ -157,10 +157,13 @@ LENGTHY = {"one reversal twice", "a restoring and an award", "two days at once"}
 NAMES = [pytest.param(name, marks=[pytest.mark.long] if name in LENGTHY else []) for name in PLOTS]
 
 
+@pytest.mark.parametrize(
+    "strikes", [(Strike.CRASH,), pytest.param(EVERY_STRIKE, marks=pytest.mark.long)], ids=["crash", "any"]
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_two_workers_and_one_fault(name: str) -> None:
+def test_two_workers_and_one_fault(name: str, strikes: Sequence[Strike]) -> None:
     enter("memory")
-    found = explore(PLOTS[name], EVERY_STRIKE)
+    found = explore(PLOTS[name], strikes)
     counts.tell(f"MongoDB: {name}: {found.told()}")
     assert not found.violations, found.story()
     assert found.schedules > found.states > 20, found.told()

@@ -21,7 +21,7 @@ COMMANDS = ["find", "insert", "insert", "update", "update"]
 """Those of an award."""
 COMMIT = 1
 WRITES = range(1, 5)
-DEADLINE = 0.2
+DEADLINE = 0.4
 PATIENCE = 5.0
 
 
@@ -49,8 +49,8 @@ async def struck(world: World, proxy: Proxy, at: int, strike: Strike, times: int
     plain = world.sync_tek()
     user_id = plain.gamification.enroll(f"usr_{strike.name.lower()}_{at}_{times}_{len(options)}").user_id
     client = world.client(proxy.uri, **options)
+    await world.tek(client).gamification.profile(user_id)  # connects, which may take longer than the deadline
     tek = world.tek(client, deadline=DEADLINE if times > 1 else PATIENCE)
-    await tek.gamification.profile(user_id)  # connects
     proxy.arm(at, strike, times)
     began = asyncio.get_running_loop().time()
     try:
@@ -116,7 +116,9 @@ def test_silence_ends_at_the_deadline(world: World, proxy: Proxy) -> None:
 def test_a_cancelled_award_leaves_nothing_half_done(world: World, proxy: Proxy) -> None:
     async def cancelled(world: World) -> None:
         plain = world.sync_tek()
-        tek = world.tek(world.client(proxy.uri), deadline=0.5)
+        client = world.client(proxy.uri)
+        await world.tek(client).gamification.enroll("usr_first")  # connects
+        tek = world.tek(client, deadline=0.5)
         for at in range(len(COMMANDS)):
             for strike in (Strike.HANG, Strike.HANG_AFTER):
                 user_id = plain.gamification.enroll(f"usr_{strike.name.lower()}_{at}").user_id

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from tektree import Principal
-from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, World
+from tests.backends.mongo.worlds import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, RACED, REAL, World
 from tests.servers import MongoServer
 
-RACING = (PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 WRITERS, EACH, XP, CAP = 64, 2, 7, 500
 
 
@@ -43,7 +42,7 @@ def whole(world: World, user_id: str, rows: int) -> None:
     assert world.look.xp_transactions.count_documents({"_outbox": {"$exists": True}}) == 0
 
 
-@pytest.mark.lanes(*RACING)
+@RACED
 def test_with_one_client(world: World) -> None:
     async def scenario(world: World) -> None:
         await raced(world, [world.tek()])
@@ -62,7 +61,7 @@ def test_with_one_client_per_writer(world: World) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.lanes(*RACING)
+@RACED
 def test_with_one_client_for_each_of_64_writers(world: World) -> None:
     async def scenario(world: World) -> None:
         await raced(world, [world.tek(world.client()) for _ in range(WRITERS)])
@@ -89,7 +88,7 @@ def anew(world: World) -> Iterator[World]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("tenth", range(10))
-@pytest.mark.lanes(*RACING)
+@RACED
 def test_a_hundred_times(world: World, tenth: int) -> None:
     async def scenario(world: World) -> None:
         tek = world.tek()
@@ -169,7 +168,7 @@ def test_one_key_of_many_writers_is_one_row(world: World) -> None:
     world.run(scenario)
 
 
-@pytest.mark.lanes(*RACING)
+@RACED
 def test_settings_and_awards_do_not_undo_each_other(world: World) -> None:
     async def scenario(world: World) -> None:
         teks = [world.tek(world.client()) for _ in range(4)]

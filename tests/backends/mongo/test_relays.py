@@ -122,14 +122,17 @@ def meeting(variant: type[Relays], *about: Any) -> Callable[[], Meeting]:
 
 
 @pytest.mark.parametrize(
+    "strikes", [(Strike.CRASH,), pytest.param((Strike.LOST, Strike.REFUSED), marks=pytest.mark.long)], ids=len
+)
+@pytest.mark.parametrize(
     ("relays", "events", "marked"), [(1, 2, True), (2, 1, True), (2, 2, False)], ids=["one", "marked", "due"]
 )
-def test_relays_and_one_fault(relays: int, events: int, marked: bool) -> None:
+def test_relays_and_one_fault(relays: int, events: int, marked: bool, strikes: Sequence[Strike]) -> None:
     """Two relays that read one mark may both make a delivery of it, one after the other has been made; so then it is at
     least once.
     """
     enter("memory")
-    found = explore(meeting(Relays, relays, events, marked), (Strike.CRASH, Strike.LOST, Strike.REFUSED))
+    found = explore(meeting(Relays, relays, events, marked), strikes)
     counts.tell(f"MongoDB: {relays} relays, {events} events: {found.told()}")
     assert not found.violations, found.story()
     assert found.states > 20, found.told()

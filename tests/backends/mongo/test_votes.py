@@ -11,7 +11,7 @@ from tektree.models.questions import QuestionDraft
 from tektree.testing import checks, run, run_async
 from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
-from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
+from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.worlds import POLICY, enrolled, principal
 
@@ -82,7 +82,7 @@ def test_round_trips(world: World) -> None:
     world.run(scenario)
 
 
-@SERVERS
+@RACED
 def test_votes_at_once_are_counted(world: World) -> None:
     """E14, J34: of one user one; of many, as many as there are."""
 

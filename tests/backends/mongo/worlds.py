@@ -34,13 +34,15 @@ from tektree.wire.collections import (
 from tests.lanes import MOCK, MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, close, enter
 from tests.servers import DidNotStart, shared_mongo
 
-__all__ = ["ALL", "PROMISED", "USED", "Awaited", "Heard", "World", "base_uri"]
+__all__ = ["ALL", "PROMISED", "RACED", "USED", "Awaited", "Heard", "World", "base_uri"]
 
 T = TypeVar("T")
 
 ALL = [MOCK, PYMONGO, PYMONGO_ASYNC, MOTOR, REAL]
 PROMISED = pytest.mark.lanes(MOCK, PYMONGO_ASYNC, REAL, long=[PYMONGO, MOTOR])
 """For the promises of content: by default one lane for each flavour; all other tests meet every driver."""
+RACED = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, REAL, long=[MOTOR])
+"""For races, and what is as long: by default one server lane for each flavour."""
 USED = (USERS, GAMIFICATION_PROFILES, XP_TRANSACTIONS, SUBSCRIPTIONS, EVENTS, DELIVERIES)
 """The collections that the services use so far."""
 

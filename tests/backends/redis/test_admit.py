@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
@@ -30,6 +30,7 @@ from tektree.wire.keys import session as session_key
 from tektree.wire.scripts import Script
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
+from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, enter
 from tests.servers import shared_redis
 
@@ -204,7 +205,7 @@ async def compared(steps: list[Any], world: World) -> None:
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC, *CLUSTERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@AGAINST_SERVERS
 @given(STEPS)
 def test_memory_and_redis_in_lock_step(world: World, steps: list[Any]) -> None:
     """One script says what session, quota and limit say one after the other (J20)."""

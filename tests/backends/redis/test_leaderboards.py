@@ -9,7 +9,7 @@ from hashlib import sha1
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tektree._async.backends.redis.leaderboards as async_module
@@ -22,6 +22,7 @@ from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import Script, script
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import SERVERS, World
+from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, MOCK, REDIS, REDIS_ASYNC, enter
 from tests.records import REDIS as MODEL
 from tests.servers import shared_redis
@@ -29,7 +30,6 @@ from tests.servers import shared_redis
 NOW = datetime(2025, 12, 16, 14, tzinfo=UTC)
 WEEK = Board.weekly(NOW)
 BOARDS = (Board.GLOBAL, WEEK)
-MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def entry(uid: str, score: int, seq: int = 1, board: Board = Board.GLOBAL, **more: Any) -> BoardEntry:
@@ -101,7 +101,7 @@ async def either_way(entries: list[BoardEntry], again: list[BoardEntry], world: 
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
-@MANY
+@AGAINST_SERVERS
 @given(ENTRIES, st.data())
 def test_no_order_of_writes_matters(world: World, entries: list[BoardEntry], data: Any) -> None:
     """J24: twice, late and in any order, they end in the same board, to the byte."""
@@ -154,7 +154,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
-@MANY
+@AGAINST_SERVERS
 @given(STEPS)
 def test_memory_and_redis_in_lock_step(world: World, steps: list[Any]) -> None:
     """J20."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree.backends.memory import MemoryCaches, MemoryQuotas, MemorySessions
@@ -16,6 +16,7 @@ from tektree.models.questions import Question
 from tektree.models.quotas import Counter, Taken
 from tektree.models.sessions import Session
 from tests.backends.redis.worlds import World
+from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, REDIS, REDIS_ASYNC
 
 START = datetime(2025, 12, 16, 14, tzinfo=UTC)
@@ -63,7 +64,7 @@ def session_call(step: Any, now: datetime) -> tuple[str, tuple[Any, ...]]:
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@AGAINST_SERVERS
 @given(SESSION_STEPS)
 def test_sessions(world: World, steps: list[Any]) -> None:
     async def compared(world: World) -> None:
@@ -117,7 +118,7 @@ def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@AGAINST_SERVERS
 @given(QUOTA_STEPS)
 def test_quotas(world: World, steps: list[Any]) -> None:
     world.look.flushall()
@@ -166,7 +167,7 @@ def record(place: Place, version: int) -> User | Question:
 
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@AGAINST_SERVERS
 @given(CACHE_STEPS)
 def test_caches(world: World, steps: list[Any]) -> None:
     world.look.flushall()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis.asyncio.retry
 import redis.retry
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 
@@ -30,6 +30,7 @@ from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import Script, script
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import SERVERS, World
+from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC
 from tests.records import REDIS as MODEL
 from tests.servers import RedisServer, shared_redis
@@ -107,7 +108,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.lanes(FAKE, FAKE_ASYNC, *SERVERS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@AGAINST_SERVERS
 @given(STEPS)
 def test_redis_says_what_the_rule_says(world: World, steps: list[tuple[str, int, int, bool]]) -> None:
     """I6: in lock step with the rule, which is measured against a log of arrivals; whatever the server's clock does."""

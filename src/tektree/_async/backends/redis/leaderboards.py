@@ -8,9 +8,11 @@ Settings are kept with each board, because boards share no slot. They are writte
 time, and those of the past eight weeks, this one and the next.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
+from operator import neg
 from typing import Any, Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
@@ -31,6 +33,8 @@ _BEFORE: Final = 1 << 56
 _DIGITS: Final = 15
 _BACK: Final = 9
 """Weeks back to the oldest board that may be alive, with one to spare: the clocks of callers differ."""
+_STANDING: Final[Callable[[Iterable[Any]], Standing]] = partial(tuple.__new__, Standing)
+"""As ``Standing._make``, without a look at the length, which is a fifth of the time of a reply."""
 
 
 class AsyncRedisLeaderboards:
@@ -69,8 +73,8 @@ class AsyncRedisLeaderboards:
         if board.is_over(now):
             return []
         found: bytes = await self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
-        before, *flat = found.decode().split() or ("0",)
-        return _places(int(before), flat[::2], flat[1::2])
+        first, *flat = found.decode().split() or ("0",)
+        return _places(int(first), flat[::2], map(int, flat[1::2]))
 
     async def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
         """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
@@ -117,11 +121,10 @@ def _spread(news: Sequence[BoardEntry], everywhere: Sequence[BoardEntry]) -> lis
 def _standings(found: Sequence[Any]) -> list[Standing]:
     """The first places, from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
     flat = [each for pair in found for each in pair] if found and isinstance(found[0], list) else found
-    return _places(0, [member.decode() for member in flat[::2]], flat[1::2])
+    return _places(0, [member.decode() for member in flat[::2]], [int(float(score)) for score in flat[1::2]])
 
 
-def _places(before: int, members: Sequence[str], scores: Sequence[Any]) -> list[Standing]:
+def _places(before: int, members: Sequence[str], scores: Iterable[int]) -> list[Standing]:
     """A member is its instant and its uid; a score is below zero, so that the highest stands first."""
     uids = [member[_DIGITS:] for member in members]
-    points = [-int(float(score)) for score in scores]
-    return list(map(Standing._make, zip(count(before + 1), uids, points, strict=False)))
+    return list(map(_STANDING, zip(count(before + 1), uids, map(neg, scores), strict=False)))
