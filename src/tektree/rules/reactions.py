@@ -100,6 +100,19 @@ def table(policy: Policy, catalog: Catalog) -> Sequence[Rule]:
     return _table(tuple(policy.reactions.items()), catalog)
 
 
+def by_handler(policy: Policy, catalog: Catalog) -> Mapping[str, Sequence[Rule]]:
+    """The rules of `table` that each handler carries out. Raises `InvalidPolicy` as that does."""
+    return _by_handler(tuple(policy.reactions.items()), catalog)
+
+
+@lru_cache(maxsize=32)
+def _by_handler(lines: tuple[tuple[str, Sequence[Reaction]], ...], catalog: Catalog) -> Mapping[str, Sequence[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for rule in _table(lines, catalog):
+        found.setdefault(rule.handler, []).append(rule)
+    return found
+
+
 @lru_cache(maxsize=32)
 def _table(lines: tuple[tuple[str, Sequence[Reaction]], ...], catalog: Catalog) -> Sequence[Rule]:
     """The same, found once: that there is no circle takes longer to find than all else that a ``tek`` is made of."""

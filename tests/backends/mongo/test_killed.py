@@ -14,7 +14,7 @@ from tektree.testing import ManualClock
 from tests.lanes import PYMONGO, close, enter
 from tests.servers import DidNotStart, MongoServer
 
-WRITERS, KILLS = 8, 5
+WRITERS, KILLS = 8, 3
 
 
 @pytest.fixture

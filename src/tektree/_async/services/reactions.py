@@ -52,10 +52,7 @@ class AsyncReactions:
         self._subscriptions = subscriptions
         self._quotas = quotas
         self._caches = caches
-        by_handler: dict[str, list[Rule]] = {}
-        for rule in reactions.table(policy, handlers.catalog):
-            by_handler.setdefault(rule.handler, []).append(rule)
-        for name, rules in by_handler.items():
+        for name, rules in reactions.by_handler(policy, handlers.catalog).items():
             is_cache = rules[0].reaction.effect == "cache"
             if is_cache and (not caches.on or policy.events.caches == "consumer"):
                 continue
