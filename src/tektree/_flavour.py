@@ -158,14 +158,14 @@ class async_lines:  # noqa: N801 - one of a pair
         parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
         self._named = ("_",) if parameter is not None and parameter.default is inspect.Parameter.empty else ()
 
-    async def exchange(self, sent: bytes, replies: int) -> list[Any]:
+    def exchange(self, sent: bytes, replies: int) -> Awaitable[list[Any]]:
         """So many replies to what is sent. Nothing is sent twice."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[Any]] = loop.create_future()
         self._waiting.append((sent, replies, found))
         if self._carrier is None or self._carrier.done():
             self._carrier = loop.create_task(self._carry())
-        return await found
+        return found
 
     async def close(self) -> None:
         """The pool is closed with its client."""

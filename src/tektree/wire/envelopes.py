@@ -16,9 +16,8 @@ from tektree.models.events import Event
 
 __all__ = ["event_from_json", "event_id_of", "event_to_json"]
 
-_FIELDS: Final = frozenset(Event.model_fields)
-_TEXTS: Final = itemgetter(*sorted(_FIELDS - {"timestamp", "metadata", "payload"}))
-_STR: Final = {str}
+_VALUES: Final = itemgetter(*Event.model_fields)
+_TYPES: Final = tuple([dict if name in {"metadata", "payload"} else str for name in Event.model_fields])
 _WRITE: Final = Event.__pydantic_serializer__.to_json
 _BEFORE: Final = b'"event_id":"'
 _NESTED: Final = frozenset({dict, list})
@@ -33,13 +32,10 @@ def event_from_json(text: bytes, where: str) -> Event:
     """The event that a text holds. Raises `CorruptDocument` for any other, of what is called ``where``."""
     try:
         found: dict[str, Any] = pydantic_core.from_json(text, cache_strings="keys")
-        at = found["timestamp"]
-        if found.keys() == _FIELDS and type(at) is str and at[-1] == "Z":
-            metadata, payload = found["metadata"], found["payload"]
-            if {*map(type, _TEXTS(found))} == _STR and type(metadata) is dict and type(payload) is dict:
-                found["timestamp"] = datetime.fromisoformat(at)
-                found["metadata"], found["payload"] = _frozen(metadata), _frozen(payload)
-                return made(Event, found)
+        if len(found) == len(_TYPES) and tuple(map(type, _VALUES(found))) == _TYPES and found["timestamp"][-1] == "Z":
+            found["timestamp"] = datetime.fromisoformat(found["timestamp"])
+            found["metadata"], found["payload"] = _frozen(found["metadata"]), _frozen(found["payload"])
+            return made(Event, found)
         return Event.model_validate_json(text)
     except (InvalidInput, ValueError, TypeError, LookupError):
         raise CorruptDocument(where, "", "event", "is no event as this package writes it") from None

@@ -15,6 +15,7 @@ in one slot, so one script may touch both.
 """
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
@@ -90,6 +91,7 @@ def stream(partition: int) -> str:
     return f"{{tek:evt:{partition:02}}}:s"
 
 
+@lru_cache(maxsize=1024)
 def effects(partition: int, name: str) -> tuple[str, str]:
     """Where it is kept how far a handler got in the lines of a partition: in streams, and in events without one.
 

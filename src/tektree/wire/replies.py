@@ -13,7 +13,7 @@ _MORE: Final = object()
 """There is no whole reply yet."""
 
 _END: Final = b"\r\n"
-_LISTS: Final = frozenset(b"*~>")
+_LISTS: Final = frozenset(b"*~>%")
 _TEXTS: Final = frozenset(b"$=!")
 
 
@@ -55,48 +55,45 @@ class Replies:
         return taken
 
     def _next(self) -> Any:
-        value = self._part()
-        while value is not _MORE:
-            while self._open:
-                items, most, asked = self._open[-1]
+        """The next reply. What begins a list is kept open, and what comes is its, until it is whole."""
+        data, at, opened = self._data, self._at, self._open
+        value: Any
+        while (end := data.find(_END, at)) >= 0:
+            kind, behind = data[at], end + 2
+            if kind in _TEXTS:
+                size, value = int(data[at + 1 : end]), None
+                if size >= 0:
+                    behind += size + 2
+                    if len(data) < behind:
+                        break
+                    value = data[end + 2 : behind - 2]
+                    value = value if kind == _BULK else self._text(kind, value)
+            elif kind in _LISTS:
+                size = int(data[at + 1 : end]) * (2 if kind == _MAP else 1)
+                if size > 0:
+                    opened.append(([], size, kind != _UNASKED))
+                    at = behind
+                    continue
+                value = [] if size == 0 else None
+            else:
+                value = self._simple(kind, data[at + 1 : end])
+            at = behind
+            while opened:
+                items, most, asked = opened[-1]
                 items.append(value)
                 if len(items) < most:
                     break
-                self._open.pop()
+                opened.pop()
                 value = items
                 if not asked:
                     break
             else:
+                self._at = at
                 return value
-            value = self._part()
+        self._at = at
         return _MORE
 
-    def _part(self) -> Any:
-        """The next value that is no list; what begins a list is kept open, and its first value is the next."""
-        data, at = self._data, self._at
-        while True:
-            end = data.find(_END, at)
-            if end < 0:
-                return _MORE
-            kind, said = data[at], data[at + 1 : end]
-            if kind in _TEXTS:
-                size = int(said)
-                begin, stop = end + 2, end + 2 + size
-                if size >= 0 and len(data) < stop + 2:
-                    return _MORE
-                self._at = stop + 2 if size >= 0 else begin
-                return self._text(kind, data[begin:stop]) if size >= 0 else None
-            self._at = at = end + 2
-            if kind not in _LISTS and kind != _MAP:
-                return self._simple(kind, said)
-            size = int(said) * (2 if kind == _MAP else 1)
-            if size <= 0:
-                return [] if size == 0 else None
-            self._open.append(([], size, kind != _UNASKED))
-
     def _text(self, kind: int, said: bytes) -> Any:
-        if kind == _BULK:
-            return said
         return said[4:] if kind == _VERBATIM else self._refusal(said.decode("utf-8", "replace"))
 
     def _simple(self, kind: int, said: bytes) -> Any:

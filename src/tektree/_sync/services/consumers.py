@@ -327,7 +327,7 @@ class Consumer:
         places, lines = _placed(entries)
         try:
             reached = [self._bring(each, lines, self._doomed(each, entries)) for each in self.listeners]
-            done = [each for each, place in zip(entries, places, strict=True) if _is_done(place, reached)]
+            done = _done(entries, places, reached)
             if done:
                 self._streams.acknowledge(self.group, done)
         except BaseException:
@@ -664,6 +664,11 @@ def _placed(entries: Sequence[Entry]) -> tuple[list[tuple[str, int]], dict[str, 
     return places, lines
 
 
-def _is_done(place: tuple[str, int], reached: Sequence[Mapping[str, int]]) -> bool:
-    line, number = place
-    return all(each.get(line, 0) >= number for each in reached)
+def _done(
+    entries: Sequence[Entry], places: Sequence[tuple[str, int]], reached: Sequence[Mapping[str, int]]
+) -> Sequence[Entry]:
+    """The entries that all are done with, by how far each got in their lines."""
+    done = [*zip(entries, places, strict=True)]
+    for each in reached:
+        done = [(entry, place) for entry, place in done if each.get(place[0], 0) >= place[1]]
+    return [entry for entry, _ in done]

@@ -6,13 +6,14 @@ reply was lost, also one that counts. Here that is done with those alone that ma
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._async.backends.redis.faults import RAISED, fault
-from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command
+from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command, Written, written
 from tektree._flavour import async_loop, async_redis_clients, async_redis_stranger
 from tektree.errors import ConfigurationError, TekTreeError
 from tektree.wire.scripts import Script
@@ -50,7 +51,7 @@ class AsyncRedis:
 
     async def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
         """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
-        reply = (await self.send(("EVALSHA", script.sha, *call), about=about, again=again))[0]
+        reply = (await self.send((_asked(script), *call), about=about, again=again))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
             reply = (await self.send(("EVAL", script.text, *call), about=about, again=again))[0]
         if isinstance(reply, ResponseError):
@@ -67,7 +68,7 @@ class AsyncRedis:
         if self.is_cluster:
             return [await self.run(script, keys, args, again=True) for keys, args in calls]
         about, whole = calls[0][0][0], [(len(keys), *keys, *args) for keys, args in calls]
-        replies = await self.send(*[("EVALSHA", script.sha, *each) for each in whole], about=about, again=True)
+        replies = await self.send(*[(_asked(script), *each) for each in whole], about=about, again=True)
         if any(isinstance(each, NoScriptError) for each in replies):
             replies = await self.send(*[("EVAL", script.text, *each) for each in whole], about=about, again=True)
         for (keys, _), reply in zip(calls, replies, strict=True):
@@ -81,11 +82,7 @@ class AsyncRedis:
         They do no harm when they are given twice, and are when the connection breaks.
         """
         about = str(commands[0][1])
-        replies = await self.send(*commands, about=about, again=True)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise fault(reply, about)
-        return replies
+        return _answered(await self.send(*commands, about=about, again=True), about)
 
     async def both(self, first: Command, second: Command) -> list[Any]:
         """The replies to two commands about keys that need not share a slot. One round trip where one server has
@@ -93,7 +90,8 @@ class AsyncRedis:
         """
         if self.is_cluster:
             return [*await self.ask(first), *await self.ask(second)]
-        return await self.ask(first, second)
+        about = str(first[1])
+        return _answered(await self.send(first, second, about=about, again=True), about)
 
     async def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
@@ -127,6 +125,20 @@ class AsyncRedis:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
+
+
+def _answered(replies: list[Any], about: str) -> list[Any]:
+    """The replies, if none is a refusal."""
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise fault(reply, about)
+    return replies
+
+
+@cache
+def _asked(script: Script) -> Written:
+    """How a call of a script begins."""
+    return written(("EVALSHA", script.sha))
 
 
 def client_of(client: object) -> str | None:

@@ -5,7 +5,7 @@ moved. The client's would not do: it hides what was sent to whom, and sends it a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -46,7 +46,7 @@ class AsyncNodes(Protocol):
 
     is_cluster: bool
 
-    async def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], about: str) -> Awaitable[list[Any]]:
         """The replies of the server that has the key ``about``, with what it refused as errors."""
         ...
 
@@ -68,16 +68,11 @@ def written(command: Sequence[str | int | bytes | Written]) -> Written:
     """Parts of a command as they are sent."""
     number, found = len(command), []
     for each in command:
-        if isinstance(each, str):
-            part = each.encode()
-        elif isinstance(each, int):
-            part = b"%d" % each
-        elif isinstance(each, bytes):
-            part = each
-        else:
+        if isinstance(each, Written):
             number += each.parts - 1
             found.append(each.data)
             continue
+        part = each.encode() if isinstance(each, str) else each if isinstance(each, bytes) else b"%d" % each
         found.append(b"$%d\r\n%b\r\n" % (len(part), part))
     return Written(number, b"".join(found))
 
@@ -90,8 +85,8 @@ class AsyncOneNode:
     def __init__(self, client: Any, deadline: float) -> None:
         self._lines = async_lines(client.connection_pool, deadline, ResponseError, _replies)
 
-    async def exchange(self, commands: Sequence[Command], about: str) -> list[Any]:
-        return await self._lines.exchange(_packed(commands), len(commands))
+    def exchange(self, commands: Sequence[Command], about: str) -> Awaitable[list[Any]]:
+        return self._lines.exchange(_packed(commands), len(commands))
 
     async def close(self) -> None:
         await self._lines.close()

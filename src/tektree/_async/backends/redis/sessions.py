@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
+from tektree._async.backends.redis.nodes import Command, written
 from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
@@ -53,16 +54,13 @@ class AsyncRedisSessions:
         return bool(joined)
 
     async def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
-        key = user_sessions(uid)
-        text, found = await self._redis.both(
-            ("GET", session_key(session_id)),
-            ("HMGET", key, "epoch", "version", f"s:{session_id}", f"r:{session_id}"),
-        )
+        session, places = _reading(uid, session_id)
+        text, found = await self._redis.both(session, places)
         if found[3] is not None:
             return _rotated(found[3])
         if text is None or found[2] is None:
             return None
-        return Kept(stored_session(text), _marks(key, found))
+        return Kept(stored_session(text), _marks(str(places[1]), found))
 
     async def end_place(self, uid: str, session_id: str) -> None:
         ended = await self._redis.run(_END_PLACE, [user_sessions(uid)], [session_id], again=True)
@@ -108,6 +106,13 @@ class AsyncRedisSessions:
 def stored_session(text: bytes) -> Session:
     """The session that a text holds: the same text is read again and again, and what it holds never changes."""
     return session_from_json(text)
+
+
+@lru_cache(maxsize=4096)
+def _reading(uid: str, session_id: str) -> tuple[Command, Command]:
+    """What is asked for a session: it is read again and again."""
+    places = written(("epoch", "version", f"s:{session_id}", f"r:{session_id}"))
+    return ("GET", session_key(session_id)), ("HMGET", user_sessions(uid), places)
 
 
 def _rest(session: Session, now: datetime) -> int:

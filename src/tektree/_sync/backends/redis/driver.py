@@ -7,6 +7,7 @@ reply was lost, also one that counts. Here that is done with those alone that ma
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError as LostConnection
@@ -14,7 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._flavour import sync_loop, sync_redis_clients, sync_redis_stranger
 from tektree._sync.backends.redis.faults import RAISED, fault
-from tektree._sync.backends.redis.nodes import Cluster, Command, Nodes, OneNode
+from tektree._sync.backends.redis.nodes import Cluster, Command, Nodes, OneNode, Written, written
 from tektree.errors import ConfigurationError, TekTreeError
 from tektree.wire.scripts import Script
 
@@ -47,7 +48,7 @@ class Redis:
 
     def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
         """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
-        reply = (self.send(("EVALSHA", script.sha, *call), about=about, again=again))[0]
+        reply = (self.send((_asked(script), *call), about=about, again=again))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
             reply = (self.send(("EVAL", script.text, *call), about=about, again=again))[0]
         if isinstance(reply, ResponseError):
@@ -62,7 +63,7 @@ class Redis:
         if self.is_cluster:
             return [self.run(script, keys, args, again=True) for keys, args in calls]
         about, whole = calls[0][0][0], [(len(keys), *keys, *args) for keys, args in calls]
-        replies = self.send(*[("EVALSHA", script.sha, *each) for each in whole], about=about, again=True)
+        replies = self.send(*[(_asked(script), *each) for each in whole], about=about, again=True)
         if any(isinstance(each, NoScriptError) for each in replies):
             replies = self.send(*[("EVAL", script.text, *each) for each in whole], about=about, again=True)
         for (keys, _), reply in zip(calls, replies, strict=True):
@@ -76,11 +77,7 @@ class Redis:
         They do no harm when they are given twice, and are when the connection breaks.
         """
         about = str(commands[0][1])
-        replies = self.send(*commands, about=about, again=True)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise fault(reply, about)
-        return replies
+        return _answered(self.send(*commands, about=about, again=True), about)
 
     def both(self, first: Command, second: Command) -> list[Any]:
         """The replies to two commands about keys that need not share a slot. One round trip where one server has
@@ -88,7 +85,8 @@ class Redis:
         """
         if self.is_cluster:
             return [*self.ask(first), *self.ask(second)]
-        return self.ask(first, second)
+        about = str(first[1])
+        return _answered(self.send(first, second, about=about, again=True), about)
 
     def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""
@@ -122,6 +120,20 @@ class Redis:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
+
+
+def _answered(replies: list[Any], about: str) -> list[Any]:
+    """The replies, if none is a refusal."""
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise fault(reply, about)
+    return replies
+
+
+@cache
+def _asked(script: Script) -> Written:
+    """How a call of a script begins."""
+    return written(("EVALSHA", script.sha))
 
 
 def client_of(client: object) -> str | None:

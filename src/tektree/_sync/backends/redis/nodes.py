@@ -69,16 +69,11 @@ def written(command: Sequence[str | int | bytes | Written]) -> Written:
     """Parts of a command as they are sent."""
     number, found = len(command), []
     for each in command:
-        if isinstance(each, str):
-            part = each.encode()
-        elif isinstance(each, int):
-            part = b"%d" % each
-        elif isinstance(each, bytes):
-            part = each
-        else:
+        if isinstance(each, Written):
             number += each.parts - 1
             found.append(each.data)
             continue
+        part = each.encode() if isinstance(each, str) else each if isinstance(each, bytes) else b"%d" % each
         found.append(b"$%d\r\n%b\r\n" % (len(part), part))
     return Written(number, b"".join(found))
 

@@ -2,9 +2,11 @@
 """Rate limits on Redis: for each bucket the count that others read, and the log that it is computed from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from tektree._sync.backends.redis.driver import Redis
+from tektree._sync.backends.redis.nodes import Written, written
 from tektree.models.rate_limits import Bucket, Fill
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import script
@@ -57,9 +59,16 @@ class RedisRateLimits:
 
     def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
         keys = [key for each in buckets for key in _keys(each)]
-        limits = [value for each in buckets for value in (each.limit, each.window * 1_000_000)]
-        now, *found = map(int, (self._redis.run(_TAKE, keys, [cost, counts, *limits])).split())
+        asked = _asked(cost, counts, *[value for each in buckets for value in (each.limit, each.window)])
+        reply = self._redis.call(_TAKE, (len(keys), *keys, asked), keys[0])
+        now, *found = map(int, reply.split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
+
+
+@lru_cache(maxsize=1024)
+def _asked(cost: int, counts: int, *limits: int) -> Written:
+    """The arguments of the script: limits and their windows, in seconds here and in microseconds there."""
+    return written((cost, counts, *[number * (1, 1_000_000)[at % 2] for at, number in enumerate(limits)]))
 
 
 def _keys(bucket: Bucket) -> tuple[str, str]:
