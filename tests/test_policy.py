@@ -115,6 +115,17 @@ def test_the_rate_limits() -> None:
     assert limits.login_per_source == RateLimit(limit=20, window_seconds=60)
 
 
+def test_limits_are_named_by_tier_at_once_or_below_tiers() -> None:
+    """`rate_limits` (tier → endpoint pattern → limit per window)."""
+    limits = {"free": {"/search": {"limit": 10, "window_seconds": 30}}, "pro": {"*": {"limit": 7}}}
+    at_once, below = Policy(rate_limits=limits), Policy(rate_limits={"tiers": limits})
+    assert at_once == below == Policy.from_json(at_once.to_json()) == Policy.from_toml(at_once.to_toml())
+    more = Policy(rate_limits={**limits, "login_per_account": {"limit": 3}}).rate_limits
+    assert (more.tiers, more.login_per_account.limit) == (below.rate_limits.tiers, 3)
+    with pytest.raises(InvalidPolicy, match="all of them below it, or all without it"):
+        Policy(rate_limits={"tiers": limits, "free": {}})
+
+
 def test_the_achievements() -> None:
     """Achievements: `ach_first_steps` (first XP), `ach_week_warrior` (streak 7), `ach_month_master` (30),
     `ach_top_contributor` (10,000 XP), `ach_first_insight`, `ach_first_accepted`, `ach_level_10`; none of them

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -360,12 +360,23 @@ class RateLimits(Setting):
     """Requests per window: for each tier by endpoint pattern, in which ``*`` stands for any characters; and log-ins,
     per account and source.
 
-    Each endpoint is counted on its own, also where one pattern covers many.
+    Each endpoint is counted on its own, also where one pattern covers many. Tiers may be named at once, as in
+    ``{"free": {"*": {"limit": 60}}}``.
     """
 
     tiers: Annotated[Mapping[Tier, Mapping[Label, RateLimit]], FREEZE] = _rate_limits()
     login_per_account: RateLimit = RateLimit(limit=5)
     login_per_source: RateLimit = RateLimit(limit=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_once(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.keys().isdisjoint(get_args(Tier)):
+            return given
+        if "tiers" in given:
+            raise ValueError("tiers: name all of them below it, or all without it")
+        tiers = {tier: given[tier] for tier in get_args(Tier) if tier in given}
+        return {"tiers": tiers, **{name: value for name, value in given.items() if name not in tiers}}
 
 
 class Sessions(Setting):
