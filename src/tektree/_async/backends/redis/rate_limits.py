@@ -58,16 +58,16 @@ class AsyncRedisRateLimits:
 
     async def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
         keys = [key for each in buckets for key in _keys(each)]
-        asked = _asked(cost, counts, *[value for each in buckets for value in (each.limit, each.window)])
+        asked = _asked(cost, counts, *[(each.limit, each.window) for each in buckets])
         reply = await self._redis.call(_TAKE, (len(keys), *keys, asked), keys[0])
         now, *found = map(int, reply.split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
 
 
 @lru_cache(maxsize=1024)
-def _asked(cost: int, counts: int, *limits: int) -> Written:
-    """The arguments of the script: limits and their windows, in seconds here and in microseconds there."""
-    return written((cost, counts, *[number * (1, 1_000_000)[at % 2] for at, number in enumerate(limits)]))
+def _asked(cost: int, counts: int, *limits: tuple[int, int]) -> Written:
+    """The arguments of the script: each limit and its window, in seconds here and in microseconds there."""
+    return written((cost, counts, *[each for limit, window in limits for each in (limit, window * 1_000_000)]))
 
 
 def _keys(bucket: Bucket) -> tuple[str, str]:
