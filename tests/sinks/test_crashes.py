@@ -97,9 +97,9 @@ def in_memory(chaos: Pipeline, variant: Variant = RIGHT, make: Any = consumer_of
 def on_servers(chaos: Pipeline) -> list[str]:
     world = World.made(PYMONGO).indexed((*USED, DELIVERIES))
     other = RedisWorld(REDIS)
+    client = redis.Redis.from_url(other.uri)
+    store = with_redis(world.backends(world._looking), client)
     try:
-        client = redis.Redis.from_url(other.uri)
-        store = with_redis(world.backends(world._looking), client)
         around_it = around(store, chaos.sync_step)
 
         def made(number: int, backends: Any = around_it) -> Any:
@@ -113,6 +113,8 @@ def on_servers(chaos: Pipeline) -> list[str]:
         asyncio.run(chaos.settled(Ours(lambda number: made(number, store), chaos.keep)))
         return list(complaints(tek, store, chaos.jobs, chaos.keep))
     finally:
+        TekTree(store, POLICY).close()
+        client.close()
         other.over()
         world.over()
 
