@@ -1,13 +1,15 @@
 """Answers: posted, accepted, deleted, restored, by whom it may be. In memory, in both flavours."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tektree import EntityRef, Policy, Principal, TekTree
+from tektree import AsyncTekTree, EntityRef, Policy, Principal, TekTree
+from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree.backends.memory import memory_backends
 from tektree.errors import (
     ConfigurationError,
@@ -16,13 +18,16 @@ from tektree.errors import (
     InvalidInput,
     InvalidTransition,
     NotFound,
+    OutcomeUnknown,
     QuotaExhausted,
     Stale,
+    Unavailable,
 )
 from tektree.ids import derived_id
 from tektree.models.answers import Answer, AnswerDraft
 from tektree.models.questions import Question, QuestionDraft
-from tektree.testing import Faulty
+from tektree.testing import Call, Faulty
+from tektree.testing.faults import around
 from tests.accounts.test_roles import reaches
 from tests.content.test_areas import ADA, BEN, HOSTILE, MOD, ROLES, STATES, VIEWERS, found, refused_as
 from tests.content.test_questions import asked
@@ -200,6 +205,30 @@ def test_answers_are_seen_with_their_question(world: World, state: str) -> None:
                 assert {(each.kind, each.id) for each in errors} == {("answer", id)}
 
     world.run(scenario)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_answer_that_comes_while_its_question_is_closed_is_taken_back(away: bool) -> None:
+    """Where storage is away just then, nobody knows what came of it."""
+
+    async def scenario() -> None:
+        store = async_memory_backends()
+        plain = AsyncTekTree(store, POLICY)
+        question = await asked(plain)
+
+        async def step(call: Call, made: Callable[[], Awaitable[Any]]) -> Any:
+            if away and str(call) == "answers.swap":
+                raise Unavailable("answers")
+            done = await made()
+            if str(call) == "answers.insert":
+                await plain.questions.close(ADA, question.id)
+            return done
+
+        tek = AsyncTekTree(around(store, step), POLICY)
+        await refused(OutcomeUnknown if away else InvalidTransition, posted(tek, question))
+        assert len(await plain.answers.list(None, question.id)) == away
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("state", ["private", "connections", "deleted", "public"])

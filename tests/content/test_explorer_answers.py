@@ -156,13 +156,13 @@ class Played:
         done(plain.sweep())
         yield from self.agreed()
         yield from self.told()
-        if not any(end.struck for end in ends):
+        if self.meeting.calm and not any(end.struck for end in ends):
             yield from self.refused()
         if self.meeting.judge is not None:
             yield from self.meeting.judge(self, ends)
 
     def refused(self) -> Iterator[str]:
-        """Which answers are there that came too late. One whose process ended in between is not looked at again."""
+        """Which answers are there that came too late. Whose process ended, or met a fault in between, stays."""
         for id in self.store.answers.late:
             if self.store.answers._stored[id].record.deleted_at is None:
                 yield "an answer came too late"

@@ -20,7 +20,7 @@ from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound
+from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound, OutcomeUnknown, Unavailable
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.answers import Answer, AnswerDraft, AnswerFields
@@ -87,8 +87,9 @@ class Answers:
         """Answers a question that the actor sees. It uses one unit of the quota ``answers``.
 
         The question is looked at again behind the write: where it was closed, deleted or hidden meanwhile, the answer
-        is deleted at once, and the unit is given back. Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a
-        closed question, `QuotaExhausted`.
+        is deleted at once, and the unit is given back. Where storage is away just then, the answer stays, as if it had
+        come before. Raises `InvalidInput`, `NotFound`, `InvalidTransition` for a closed question, `QuotaExhausted`,
+        `OutcomeUnknown` where it could not be deleted.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AnswerDraft)
         question = (self._asked.seen(question_id, visibility.viewer(by), "question_id")).record
@@ -106,7 +107,10 @@ class Answers:
             question = self._asked.seen(answer.question_id, visibility.viewer(by), "question_id")
             answers.taking(question.record)
         except (InvalidTransition, NotFound):
-            self._take_back(by, answer.id)
+            try:
+                self._take_back(by, answer.id)
+            except Unavailable:
+                raise OutcomeUnknown("answers") from None
             raise
         except BackendError as error:  # the answer is there: it stays
             _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
