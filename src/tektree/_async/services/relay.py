@@ -264,7 +264,7 @@ class AsyncRelay:
             if "stream" in metadata:
                 stream, number = metadata["stream"], metadata.get("seq", 0)
                 firsts[stream] = min(number, firsts.get(stream, number))
-        held = {stream for stream, number in firsts.items() if await self._log.awaited(stream, number)}
+        held = {stream for stream, number in firsts.items() if number > 1 and await self._log.awaited(stream, number)}
         return [each for each in marked if each.event.metadata.get("stream") not in held]
 
     async def _try(self, handlers: Sequence[str], due_only: bool, most: int | None = None) -> tuple[int, int, int]:

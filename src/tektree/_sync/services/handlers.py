@@ -292,7 +292,7 @@ class Handlers:
         That may be at it still, or gone: then these are left to the relay, which keeps the order.
         """
         first = batch[0][0].metadata
-        if "stream" in first and self._log.awaited(line, first.get("seq", 0)):
+        if first.get("seq", 0) > 1 and self._log.awaited(line, first["seq"]):
             return
         wanted = batch[0][1] if len(batch) == 1 else list({name: None for _, to in batch for name in to})
         blocked = self._deliveries.blocked(wanted, line)

@@ -263,7 +263,7 @@ class Relay:
             if "stream" in metadata:
                 stream, number = metadata["stream"], metadata.get("seq", 0)
                 firsts[stream] = min(number, firsts.get(stream, number))
-        held = {stream for stream, number in firsts.items() if self._log.awaited(stream, number)}
+        held = {stream for stream, number in firsts.items() if number > 1 and self._log.awaited(stream, number)}
         return [each for each in marked if each.event.metadata.get("stream") not in held]
 
     def _try(self, handlers: Sequence[str], due_only: bool, most: int | None = None) -> tuple[int, int, int]:

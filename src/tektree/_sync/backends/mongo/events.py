@@ -173,9 +173,9 @@ class MongoEventLog:
         return sorted(found, key=lambda each: recording(each.event))
 
     def awaited(self, stream: str, before: int) -> bool:
-        """By the index of what is marked, which is short, rather than by that of the stream, which is long."""
+        """By the index of what is marked or by that of the stream, whichever the server finds to be shorter."""
         marked = {"_relay.until": {"$gt": _EPOCH}, "_relay.by": {"$gt": ""}}
-        query = {**marked, "metadata.stream": stream, "metadata.seq": {"$lt": before}}
+        query = {**marked, "metadata.stream": stream, "metadata.seq": {"$gt": 0, "$lt": before}}
         with self._mongo.reading(EVENTS):
             return self._events.find_one(query, {"_id": 1}) is not None
 
