@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.backends.mongo.worlds import base_uri
-from tests.lanes import PYMONGO
+from tests.lanes import PYMONGO, REDIS, close
+from tests.servers import DidNotStart, shared_redis
 
 BENCHES = Path(__file__).resolve().parent.parent / "tools" / "bench"
 COLUMNS = {
@@ -47,6 +48,11 @@ def test_a_bench_prints_its_table(
     """It names no path of the machine it runs on."""
     if name.startswith("mongo_"):
         base_uri(PYMONGO)  # skips it where there is no server; one of its own is part of what is tried here
+    if name == "streams":
+        try:
+            shared_redis()
+        except DidNotStart as reason:
+            close(REDIS, str(reason))
     monkeypatch.syspath_prepend(BENCHES)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", "--quick"])
     runpy.run_path(str(BENCHES / f"{name}.py"), run_name="__main__")

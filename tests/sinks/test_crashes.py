@@ -95,8 +95,8 @@ def in_memory(chaos: Pipeline, variant: Variant = RIGHT, make: Any = consumer_of
 
 
 def on_servers(chaos: Pipeline) -> list[str]:
+    other = RedisWorld(REDIS)  # where there is none the test is skipped, and nothing is open yet
     world = World.made(PYMONGO).indexed((*USED, DELIVERIES))
-    other = RedisWorld(REDIS)
     client = redis.Redis.from_url(other.uri)
     store = with_redis(world.backends(world._looking), client)
     try:
