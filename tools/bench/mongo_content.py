@@ -131,15 +131,17 @@ def _reading(database: Any, id: str) -> dict[str, Pair]:
 
 def _asking(database: Any, sent: list[dict[str, Any]], new: list[QuestionDraft]) -> dict[str, Pair]:
     """Sends again what a question sent, with ids of its own."""
-    quota, stored, looked, told, _ = sent
-    names = ("subscriptions", "questions", "events")
-    subscriptions, questions, events = [database.get_collection(name, **CONCERNS) for name in names]
+    account, quota, stored, looked, told, _ = sent
+    names = ("users", "subscriptions", "questions", "events")
+    users, subscriptions, questions, events = [database.get_collection(name, **CONCERNS) for name in names]
     order, fields = list(looked["sort"].items()), looked["projection"]
     made = _made(stored["documents"][0], told["documents"][0])
 
     def ask() -> None:
         document, event = next(made)
         behind = {**looked["filter"], "metadata.stream": event["metadata"]["stream"]}
+        with pymongo.timeout(10):
+            users.find_one(account["filter"])
         with pymongo.timeout(10):
             subscriptions.find_one(quota["filter"])
         with pymongo.timeout(10):
