@@ -1,4 +1,4 @@
-"""How many examples a property has that is dear: because it asks a server in each, or makes whole records."""
+"""How many examples a property has that asks a server in each."""
 
 from hypothesis import HealthCheck, settings
 
