@@ -68,7 +68,7 @@ def explored(plot: Plot, *strikes: Strike, most: int = 1) -> None:
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_two_workers_and_one_fault(name: str) -> None:
+def test_two_workers_and_a_crash(name: str) -> None:
     explored(PLOTS[name], Strike.CRASH)
 
 

@@ -19,7 +19,7 @@ from tektree._async.services.quotas import AsyncQuotas
 from tektree._async.services.viewers import AsyncViewers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound, OutcomeUnknown, Unavailable
+from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.answers import Answer, AnswerDraft, AnswerFields
@@ -106,10 +106,7 @@ class AsyncAnswers:
             question = await self._asked.seen(answer.question_id, visibility.viewer(by), "question_id")
             answers.taking(question.record)
         except (InvalidTransition, NotFound):
-            try:
-                await self._take_back(by, answer.id)
-            except Unavailable:
-                raise OutcomeUnknown("answers") from None
+            await self._take_back(by, answer.id)
             raise
         except BackendError as error:  # the answer is there: it stays
             _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
@@ -119,7 +116,7 @@ class AsyncAnswers:
             decided = answers.deleted(stored.record, by, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await self.contents.change(partial(self.contents.stored, answer_id), decide, by.uid)
+        await self.contents.take_back(answer_id, decide, by.uid)
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AnswerFields]

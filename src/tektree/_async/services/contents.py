@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from tektree import context
@@ -18,7 +19,7 @@ from tektree._async.ports.events import AsyncEventLog
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken
+from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken, Unavailable
 from tektree.ids import event_id
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -126,6 +127,15 @@ class AsyncContents(Generic[R]):
                 continue
             return await self.follow(written), True
         raise Stale(self._kind, id)
+
+    async def take_back(self, id: str, decide: Decide[R], by: str) -> None:
+        """Changes what the same call has just written. Raises as `change`, but `OutcomeUnknown` where storage is away:
+        then it is there still.
+        """
+        try:
+            await self.change(partial(self.stored, id), decide, by)
+        except Unavailable:
+            raise OutcomeUnknown(self._kind) from None
 
     async def swap(
         self,

@@ -20,7 +20,7 @@ from tektree._sync.services.permissions import Permissions
 from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound, OutcomeUnknown, Unavailable
+from tektree.errors import BackendError, Forbidden, InvalidTransition, NotFound
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.answers import Answer, AnswerDraft, AnswerFields
@@ -107,10 +107,7 @@ class Answers:
             question = self._asked.seen(answer.question_id, visibility.viewer(by), "question_id")
             answers.taking(question.record)
         except (InvalidTransition, NotFound):
-            try:
-                self._take_back(by, answer.id)
-            except Unavailable:
-                raise OutcomeUnknown("answers") from None
+            self._take_back(by, answer.id)
             raise
         except BackendError as error:  # the answer is there: it stays
             _LOG.warning("the question of a new answer was not looked at again: %s", error.code)
@@ -120,7 +117,7 @@ class Answers:
             decided = answers.deleted(stored.record, by, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self.contents.change(partial(self.contents.stored, answer_id), decide, by.uid)
+        self.contents.take_back(answer_id, decide, by.uid)
 
     def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AnswerFields]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from tektree import context
@@ -19,7 +20,7 @@ from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import EventLog
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken
+from tektree.errors import BackendError, CorruptDocument, NotFound, OutcomeUnknown, Stale, Taken, Unavailable
 from tektree.ids import event_id
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -127,6 +128,15 @@ class Contents(Generic[R]):
                 continue
             return self.follow(written), True
         raise Stale(self._kind, id)
+
+    def take_back(self, id: str, decide: Decide[R], by: str) -> None:
+        """Changes what the same call has just written. Raises as `change`, but `OutcomeUnknown` where storage is away:
+        then it is there still.
+        """
+        try:
+            self.change(partial(self.stored, id), decide, by)
+        except Unavailable:
+            raise OutcomeUnknown(self._kind) from None
 
     def swap(
         self,
