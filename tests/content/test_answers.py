@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tektree import AsyncTekTree, EntityRef, Policy, Principal, TekTree
-from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
-from tektree.backends.memory import memory_backends
+from tektree.backends.memory import async_memory_backends, memory_backends
 from tektree.errors import (
     ConfigurationError,
     Forbidden,

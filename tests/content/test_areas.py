@@ -1,11 +1,12 @@
 """Areas: made, edited, moved, deleted, restored, followed and found, by whom it may be. In memory, in both flavours."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, get_args
 
 import pytest
 
-from tektree import EntityRef, Policy, Principal, TekTree
+from tektree import AsyncTekTree, EntityRef, Policy, Principal, TekTree
 from tektree.backends.memory import async_memory_backends, memory_backends
 from tektree.errors import (
     ConfigurationError,
@@ -14,8 +15,10 @@ from tektree.errors import (
     InvalidInput,
     InvalidTransition,
     NotFound,
+    OutcomeUnknown,
     QuotaExhausted,
     Stale,
+    Unavailable,
 )
 from tektree.ids import derived_id
 from tektree.models.accounts import Role
@@ -23,7 +26,8 @@ from tektree.models.areas import Area, AreaDraft
 from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 from tektree.rules.roles import TABLE
-from tektree.testing import Faulty
+from tektree.testing import Call, Faulty
+from tektree.testing.faults import around
 from tests.accounts.test_roles import reaches
 from tests.content.worlds import POLICY, World, enrolled, principal, refused, stored
 from tests.rules.test_visibility import oracle
@@ -521,6 +525,33 @@ def test_an_area_with_others_below_it_stays(world: World) -> None:
 
 
 # -- XP, quotas, roles, follows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_area_that_comes_while_what_is_above_is_hidden_is_taken_back(away: bool) -> None:
+    """Where storage is away just then, nobody knows what came of it."""
+
+    async def scenario() -> None:
+        store = async_memory_backends()
+        plain = AsyncTekTree(store, POLICY)
+        top = await made(plain, "Top")
+        below: list[str] = []
+
+        async def step(call: Call, make: Callable[[], Awaitable[Any]]) -> Any:
+            if away and str(call) == "areas.swap":
+                raise Unavailable("areas")
+            done = await make()
+            if str(call) == "areas.insert":
+                below.append(done.record.id)
+                await plain.areas.edit(ADA, top.id, visibility="private")
+            return done
+
+        tek = AsyncTekTree(around(store, step), POLICY)
+        await refused(OutcomeUnknown if away else NotFound, made(tek, "Below", top, BEN))
+        stored = await store.areas.by_id(below[0])
+        assert (stored.record.deleted_at is None) is away
+
+    asyncio.run(scenario())
 
 
 def test_deleting_takes_back_and_restoring_gives_again(world: World) -> None:

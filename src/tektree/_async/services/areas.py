@@ -96,7 +96,8 @@ class AsyncAreas:
 
         Its slug is made of its title. What stands above it is looked at again behind the write: where that was moved
         too deep, deleted or hidden meanwhile, the area is deleted at once, and the unit is given back. Raises
-        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`.
+        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`,
+        `OutcomeUnknown` where it could not be deleted.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AreaDraft)
         await self._permissions.demand(by, "area.create", by.id)
@@ -125,7 +126,7 @@ class AsyncAreas:
             decided = areas.deleted(stored.record, by.id, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        await self.contents.change(partial(self.contents.stored, area_id), decide, by.uid)
+        await self.contents.take_back(area_id, decide, by.uid)
 
     async def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]

@@ -95,7 +95,8 @@ class Areas:
 
         Its slug is made of its title. What stands above it is looked at again behind the write: where that was moved
         too deep, deleted or hidden meanwhile, the area is deleted at once, and the unit is given back. Raises
-        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`.
+        `InvalidInput`, `NotFound` for the parent, `InvalidTransition` when it would stand too deep, `QuotaExhausted`,
+        `OutcomeUnknown` where it could not be deleted.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, AreaDraft)
         self._permissions.demand(by, "area.create", by.id)
@@ -124,7 +125,7 @@ class Areas:
             decided = areas.deleted(stored.record, by.id, by.uid, now)
             return None if decided is None else ([decided[0]], lambda _: decided[1])
 
-        self.contents.change(partial(self.contents.stored, area_id), decide, by.uid)
+        self.contents.take_back(area_id, decide, by.uid)
 
     def edit(
         self, /, actor: Principal | User, id: str, *, revision: int | None = None, **given: Unpack[AreaFields]
