@@ -9,6 +9,7 @@ from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, As
 from tektree._async.ports.connections import AsyncConnectionRepository
 from tektree._async.ports.documents import AsyncDocuments
 from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
+from tektree._async.ports.filings import AsyncFilings
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.insights import AsyncInsightRepository
 from tektree._async.ports.leaderboards import AsyncLeaderboardStore
@@ -27,6 +28,7 @@ from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
 from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.documents import Documents
 from tektree._sync.ports.events import Deliveries, EventLog
+from tektree._sync.ports.filings import Filings
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.insights import InsightRepository
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -54,6 +56,7 @@ __all__ = [
     "AsyncDeliveries",
     "AsyncDocuments",
     "AsyncEventLog",
+    "AsyncFilings",
     "AsyncFollowRepository",
     "AsyncGamificationRepository",
     "AsyncInsightRepository",
@@ -74,6 +77,7 @@ __all__ = [
     "Deliveries",
     "Documents",
     "EventLog",
+    "Filings",
     "FollowRepository",
     "GamificationRepository",
     "InsightRepository",

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, get_args
 from tektree.errors import Forbidden, InvalidInput
 from tektree.models.accounts import Actor, Principal, Role, User
 
-__all__ = ["CO_AUTHORS", "TABLE", "Owner", "Reach", "acting", "demand", "may"]
+__all__ = ["CO_AUTHORS", "TABLE", "Owner", "Reach", "acting", "demand", "may", "present"]
 
 
 class Reach(StrEnum):
@@ -149,3 +149,13 @@ def demand(actor: Principal, verb: str, owner: Owner | None, *, co_author: bool 
     """Raises `Forbidden`, which names the verb, unless ``actor`` `may`."""
     if not may(actor, verb, owner, co_author=co_author):
         raise Forbidden(verb)
+
+
+def present(actor: Principal, verb: str, stored: User | None) -> User | None:
+    """The account of who acts, as stored; None: there is none, and the host vouches for them.
+
+    Raises `Forbidden`, which names the verb, where it is not active, or is somebody else's.
+    """
+    if stored is not None and (stored.status != "active" or stored.uid != actor.uid):
+        raise Forbidden(verb)
+    return stored

@@ -104,6 +104,7 @@ def test_round_trips(world: World) -> None:
         tek = world.tek(world.client(event_listeners=[heard]), policy=without_reactions())
         find, areas, update = f"find {INSIGHTS}", f"find {AREAS}", f"update {INSIGHTS}"
         who, known = f"find {USERS}", f"find {CONNECTIONS}"
+        look = f"aggregate {USERS}"
         tell = [f"find {EVENTS}", f"insert {EVENTS}", update]
         count = [areas, f"aggregate {QUESTIONS}", f"aggregate {INSIGHTS}", f"update {AREAS}"]
         quota = ["find subscriptions", f"aggregate {INSIGHTS}"]
@@ -113,7 +114,7 @@ def test_round_trips(world: World) -> None:
             return heard.names()
 
         for call, expected in (
-            (lambda: tek.insights.draft(ADA, InsightDraft(title="New", body="x")), [who, f"insert {INSIGHTS}", *tell]),
+            (lambda: tek.insights.draft(ADA, InsightDraft(title="New", body="x")), [look, f"insert {INSIGHTS}", *tell]),
             (lambda: tek.insights.publish(ADA, bare.id), [find, who, *quota, find, who, update, *tell]),
             (lambda: tek.insights.publish(ADA, bare.id), [find, who, find, who]),
             (lambda: tek.insights.get(BEN, bare.id), [find]),

@@ -89,7 +89,7 @@ def test_a_life(world: World) -> None:
 
 @SERVERS
 def test_round_trips(world: World) -> None:
-    """``ask`` is one read of areas and its commit; a read is one command, and one for the areas that it names."""
+    """``ask`` is one look at who asks and what it names, and its commit; a read is one command, and one for areas."""
 
     async def scenario(world: World) -> None:
         heard = Heard()
@@ -109,9 +109,10 @@ def test_round_trips(world: World) -> None:
 
         draft = QuestionDraft(title="New", body="x", areas=[area.id])
         who, known = f"find {USERS}", f"find {CONNECTIONS}"
-        assert await sent(tek.questions.ask(ADA, draft)) == [who, areas, *quota, f"insert {QUESTIONS}", *count, *tell]
+        look = f"aggregate {USERS}"
+        assert await sent(tek.questions.ask(ADA, draft)) == [look, *quota, f"insert {QUESTIONS}", *count, *tell]
         draft = QuestionDraft(title="Newer", body="x")
-        assert await sent(tek.questions.ask(ADA, draft)) == [who, quota[0], f"insert {QUESTIONS}", *tell]
+        assert await sent(tek.questions.ask(ADA, draft)) == [look, quota[0], f"insert {QUESTIONS}", *tell]
         for call, expected in (
             (lambda: tek.questions.get(BEN, bare.id), [find]),
             (lambda: tek.questions.get(BEN, filed.id), [find, areas]),

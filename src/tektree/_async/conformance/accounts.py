@@ -22,7 +22,8 @@ _EMAIL: Final = {"email": "taken@example.com", "email_canonical": "taken@example
 _HANDLE: Final = {"handle": "Taken_1", "handle_canonical": "taken_1"}
 
 
-def _user(name: str, **more: Any) -> User:
+def account(name: str, **more: Any) -> User:
+    """A user of that name."""
     fields: dict[str, Any] = {
         "id": derived_id("user", name),
         "uid": f"usr_{name}",
@@ -54,7 +55,7 @@ def _event(user: User, number: int) -> Event:
 
 async def _there(backends: AsyncBackends, name: str, **more: Any) -> StoredUser:
     try:
-        return await backends.accounts.insert(_user(name, **more), [])
+        return await backends.accounts.insert(account(name, **more), [])
     except Taken as taken:
         fails(f"{taken.field} of {name} was refused, and is nobody's")
 
@@ -75,7 +76,7 @@ def _secret(user: User) -> str | None:
 async def a_new_user_is_found_by_all_that_names_them(backends: AsyncBackends) -> None:
     """``insert`` stores the whole user at version 1 with its events, and every way of seeking gives it back."""
     token = Token(purpose="reset", digest="d" * 64, bound_to="b" * 64, made_at=NOON, expires_at=later(1))
-    user = _user("ada", tokens=(token,), bio="é\n∑", last_login_at=later(seconds=3), role="moderator")
+    user = account("ada", tokens=(token,), bio="é\n∑", last_login_at=later(seconds=3), role="moderator")
     event = _event(user, 1)
     _whole("insert", await backends.accounts.insert(user, [event], [("somebody",)]), user, 1, [event])
     store = backends.accounts
@@ -123,7 +124,7 @@ async def who_was_there_before_is_found_to_the_letter(backends: AsyncBackends) -
 
 async def inserting_again_is_the_same_insert(backends: AsyncBackends) -> None:
     """``insert`` of an ``id`` that is there changes nothing and gives back what is there."""
-    user = _user("cyd")
+    user = account("cyd")
     event = _event(user, 1)
     first = await backends.accounts.insert(user, [event])
     await backends.accounts.told(user.id, [event.event_id])
@@ -144,24 +145,24 @@ async def an_address_and_a_handle_have_one_owner(backends: AsyncBackends) -> Non
         ("handle", {"handle_claims": (HandleClaim(digest="2" * 64), HandleClaim(digest="1" * 64, until=NOON))}),
         ("uid", {"uid": "usr_dan"}),
     ):
-        other = _user("eve", **more)
+        other = account("eve", **more)
         error = await refused(f"a second owner of {next(iter(more))}", Taken, backends.accounts.insert, other, [])
         same(f"what is taken with {next(iter(more))}", getattr(error, "field", None), field)
         same("who was refused", await backends.accounts.by_id(other.id), None)
-    _whole("who is free of all that", (await _there(backends, "eve")), _user("eve"), 1)
+    _whole("who is free of all that", (await _there(backends, "eve")), account("eve"), 1)
 
 
 async def what_a_refused_user_had_stays_free(backends: AsyncBackends) -> None:
     """An address that came with a handle that is taken is nobody's."""
     await _there(backends, "fay")
-    await refused("the handle", Taken, backends.accounts.insert, _user("gus", handle="Fay"), [])
+    await refused("the handle", Taken, backends.accounts.insert, account("gus", handle="Fay"), [])
     same("the address", await backends.accounts.called("email", "gus@example.com", "gus@example.com"), None)
     await _there(backends, "gil", email="Gus@example.com", email_canonical="gus@example.com")
 
 
 async def a_swap_sets_everything_and_counts(backends: AsyncBackends) -> None:
     """``swap`` sets all fields at once, one version up, and leaves its events behind those that stand there."""
-    user = _user("hal", bio="before", avatar="https://example.com/a.png")
+    user = account("hal", bio="before", avatar="https://example.com/a.png")
     one, two = _event(user, 1), _event(user, 2)
     old = await backends.accounts.insert(user, [one])
     wanted = user.evolve(
@@ -194,7 +195,7 @@ async def a_swap_of_what_has_changed_is_stale(backends: AsyncBackends) -> None:
     event = _event(old.user, 2)
     await refused("a swap", Stale, backends.accounts.swap, old, old.user.evolve(bio="second"), [event])
     await refused("a replacement", Stale, backends.accounts.replace, old, old.user.evolve(bio="third"), [event])
-    nobody = StoredUser(_user("nemo"), 1)
+    nobody = StoredUser(account("nemo"), 1)
     await refused("a swap of nobody", Stale, backends.accounts.swap, nobody, nobody.user)
     _whole("the user", await backends.accounts.by_id(old.user.id), newer.user, 2)
 
@@ -223,7 +224,7 @@ async def what_was_given_up_is_free(backends: AsyncBackends) -> None:
     moved = moved.evolve(handle_canonical="lea2", handle_claims=(HandleClaim(digest=accounts.claim("lea2")),))
     await backends.accounts.swap(old, moved)
     await _there(backends, "len", email="Lea@example.com", email_canonical="lea@example.com", handle="Lea")
-    await refused("the new one", Taken, backends.accounts.insert, _user("lou", handle="Lea2"), [])
+    await refused("the new one", Taken, backends.accounts.insert, account("lou", handle="Lea2"), [])
 
 
 async def a_swap_leaves_the_last_login(backends: AsyncBackends) -> None:
@@ -259,7 +260,7 @@ async def a_login_counts_only_for_who_may(backends: AsyncBackends) -> None:
 
 async def a_replacement_leaves_nothing(backends: AsyncBackends) -> None:
     """``replace`` puts the user and its events in place of all that was there."""
-    user = _user("oda", bio="personal", last_login_at=later(1), role="moderator")
+    user = account("oda", bio="personal", last_login_at=later(1), role="moderator")
     old = await backends.accounts.insert(user, [_event(user, 1)])
     end = accounts.erasing(user, later(2), POLICY.accounts)
     event = _event(end, 2)
@@ -267,7 +268,7 @@ async def a_replacement_leaves_nothing(backends: AsyncBackends) -> None:
     _whole("the user", await backends.accounts.by_id(user.id), end, 2, [event])
     same("the address", await backends.accounts.called("email", "oda@example.com", "Oda@example.com"), None)
     await _there(backends, "ole", email="Oda@example.com", email_canonical="oda@example.com")
-    await refused("the handle, held back", Taken, backends.accounts.insert, _user("oli", **_claiming("oda")), [])
+    await refused("the handle, held back", Taken, backends.accounts.insert, account("oli", **_claiming("oda")), [])
 
 
 def _claiming(handle: str) -> dict[str, Any]:
@@ -276,7 +277,7 @@ def _claiming(handle: str) -> dict[str, Any]:
 
 async def events_wait_until_they_are_told(backends: AsyncBackends) -> None:
     """``unfinished`` finds users that hold events; ``told`` takes off those that it names, and does not count."""
-    quiet, user = await _there(backends, "pat"), _user("quy")
+    quiet, user = await _there(backends, "pat"), account("quy")
     events = [_event(user, number) for number in (1, 2, 3)]
     await backends.accounts.insert(user, events)
     same("who holds events", list(await backends.accounts.unfinished(9)), [user.id])
@@ -289,7 +290,7 @@ async def events_wait_until_they_are_told(backends: AsyncBackends) -> None:
     same("who holds events", list(await backends.accounts.unfinished(9)), [])
     _whole("who never held any", await backends.accounts.by_id(quiet.user.id), quiet.user, 1)
     for name in ("rea", "ron", "ruy"):
-        await backends.accounts.insert(_user(name), [_event(_user(name), 1)])
+        await backends.accounts.insert(account(name), [_event(account(name), 1)])
     same("how many of three", len(await backends.accounts.unfinished(2)), 2)
 
 
@@ -306,7 +307,7 @@ async def a_token_has_one_owner_and_goes_with_the_swap(backends: AsyncBackends) 
 
 async def what_is_amended_stays_in_its_place(backends: AsyncBackends) -> None:
     """``events.amend`` changes payload and metadata of an event that is there, and nothing else."""
-    user = _user("tom")
+    user = account("tom")
     events = [(await backends.events.tell(_event(user, number)))[0] for number in (1, 2, 3)]
     clean = events[1].evolve(payload=Frozen({**events[1].payload, "email": None}))
     unknown = _event(user, 9)
@@ -343,7 +344,7 @@ def _subscription(name: str, tier: Any) -> Subscription:
 
 async def of_many_who_register_at_once_one_does(backends: AsyncBackends, together: Together) -> None:
     """An address is unique in the store, not by looking first."""
-    users = [_user(f"v{at}", **_EMAIL) for at in range(8)]
+    users = [account(f"v{at}", **_EMAIL) for at in range(8)]
     ends = await together([partial(backends.accounts.insert, user, [_event(user, 1)]) for user in users])
     same("how many were refused", sum([isinstance(end, Taken) for end in ends]), 7)
     won = [user for user, end in zip(users, ends, strict=True) if isinstance(end, StoredUser)]

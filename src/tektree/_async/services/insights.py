@@ -93,8 +93,7 @@ class AsyncInsights:
         Areas are such as the actor sees. Raises `InvalidInput`, `NotFound` for an area.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, InsightDraft)
-        await self._permissions.demand(by, "insight.draft", by.id)
-        await self._filing.demand(wanted.areas, visibility.viewer(by))
+        await self._filing.demand(by, "insight.draft", wanted.areas)
         insight, tried = insights.drafted(wanted, fresh_id(self._ids), by, read(self._clock), self._per_minute)
         records = [content.renamed(insight, slug) for slug in tried]
         stored = await self.contents.insert(records, partial(insights.announced, uid=by.uid), by.uid)
@@ -124,7 +123,7 @@ class AsyncInsights:
         if changes.get("areas"):
             found.append(first := (await reading()).record)
             more = [each for each in changes["areas"] if each not in first.areas]
-            await self._filing.demand(more, visibility.viewer(by))
+            await self._filing.attachable(by, more)
 
         def decide(old: Insight, now: datetime) -> _Change:
             found.append(old)

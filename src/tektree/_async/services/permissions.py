@@ -41,13 +41,9 @@ class AsyncPermissions:
     async def _stored(self, actor: Principal, verb: str) -> User | None:
         """Who acts, as stored; None: nowhere. Raises `Forbidden` for who is not active, or is somebody else."""
         stored = await self._accounts.by_id(actor.id)
-        if stored is None:
-            if isinstance(actor, Actor):
-                raise Forbidden(verb)
-            return None
-        if stored.user.status != "active" or stored.user.uid != actor.uid:
+        if stored is None and isinstance(actor, Actor):
             raise Forbidden(verb)
-        return stored.user
+        return roles.present(actor, verb, None if stored is None else stored.user)
 
     async def other(self, actor: Principal, verb: str, user_id: str, *, active: bool) -> str | None:
         """The uid of somebody whom ``actor`` does something to; None where the host keeps both elsewhere.

@@ -21,7 +21,7 @@ from tektree._async.services.viewers import AsyncViewers
 from tektree._async.services.views import AsyncViews
 from tektree._flavour import async_backoff
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, InvalidInput, NotFound
+from tektree.errors import BackendError, NotFound
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.base import INT53
@@ -91,8 +91,7 @@ class AsyncQuestions:
         slug is made of its title. Raises `InvalidInput`, `NotFound` for an area, `QuotaExhausted`.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, QuestionDraft)
-        await self._permissions.demand(by, "question.ask", by.id)
-        await self._attachable(by, wanted.areas, wanted.files)
+        await self._filing.demand(by, "question.ask", wanted.areas, wanted.files)
         question, tried = questions.asked(wanted, fresh_id(self._ids), by, read(self._clock))
         records = [content.renamed(question, slug) for slug in tried]
         async with self._quotas.reserve(by, "questions"):
@@ -117,7 +116,7 @@ class AsyncQuestions:
             found.append(first := (await reading()).record)
             areas = [each for each in changes.get("areas", ()) if each not in first.areas]
             files = [each for each in changes.get("files", ()) if each not in first.files]
-            await self._attachable(by, areas, files)
+            await self._filing.attachable(by, areas, files)
 
         def decide(old: Question, now: datetime) -> _Change:
             found.append(old)
@@ -262,12 +261,6 @@ class AsyncQuestions:
     ) -> Question:
         stored, _ = await self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
         return await self._as_seen(stored.record, visibility.viewer(by))
-
-    async def _attachable(self, by: Principal, areas: Sequence[str], files: Sequence[str]) -> None:
-        """Raises `NotFound` for an area that the actor does not see, `InvalidInput` for a file that is another's."""
-        await self._filing.demand(areas, visibility.viewer(by))
-        if files and await self._questions.of_others(by.id, files):
-            raise InvalidInput("files", "must be your own; one of them is somebody else's")
 
     async def _looked_at(self, question: Question, viewer: Viewer) -> Question:
         if viewer.id != question.created_by:

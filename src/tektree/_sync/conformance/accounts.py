@@ -23,7 +23,8 @@ _EMAIL: Final = {"email": "taken@example.com", "email_canonical": "taken@example
 _HANDLE: Final = {"handle": "Taken_1", "handle_canonical": "taken_1"}
 
 
-def _user(name: str, **more: Any) -> User:
+def account(name: str, **more: Any) -> User:
+    """A user of that name."""
     fields: dict[str, Any] = {
         "id": derived_id("user", name),
         "uid": f"usr_{name}",
@@ -55,7 +56,7 @@ def _event(user: User, number: int) -> Event:
 
 def _there(backends: Backends, name: str, **more: Any) -> StoredUser:
     try:
-        return backends.accounts.insert(_user(name, **more), [])
+        return backends.accounts.insert(account(name, **more), [])
     except Taken as taken:
         fails(f"{taken.field} of {name} was refused, and is nobody's")
 
@@ -76,7 +77,7 @@ def _secret(user: User) -> str | None:
 def a_new_user_is_found_by_all_that_names_them(backends: Backends) -> None:
     """``insert`` stores the whole user at version 1 with its events, and every way of seeking gives it back."""
     token = Token(purpose="reset", digest="d" * 64, bound_to="b" * 64, made_at=NOON, expires_at=later(1))
-    user = _user("ada", tokens=(token,), bio="é\n∑", last_login_at=later(seconds=3), role="moderator")
+    user = account("ada", tokens=(token,), bio="é\n∑", last_login_at=later(seconds=3), role="moderator")
     event = _event(user, 1)
     _whole("insert", backends.accounts.insert(user, [event], [("somebody",)]), user, 1, [event])
     store = backends.accounts
@@ -124,7 +125,7 @@ def who_was_there_before_is_found_to_the_letter(backends: Backends) -> None:
 
 def inserting_again_is_the_same_insert(backends: Backends) -> None:
     """``insert`` of an ``id`` that is there changes nothing and gives back what is there."""
-    user = _user("cyd")
+    user = account("cyd")
     event = _event(user, 1)
     first = backends.accounts.insert(user, [event])
     backends.accounts.told(user.id, [event.event_id])
@@ -145,24 +146,24 @@ def an_address_and_a_handle_have_one_owner(backends: Backends) -> None:
         ("handle", {"handle_claims": (HandleClaim(digest="2" * 64), HandleClaim(digest="1" * 64, until=NOON))}),
         ("uid", {"uid": "usr_dan"}),
     ):
-        other = _user("eve", **more)
+        other = account("eve", **more)
         error = refused(f"a second owner of {next(iter(more))}", Taken, backends.accounts.insert, other, [])
         same(f"what is taken with {next(iter(more))}", getattr(error, "field", None), field)
         same("who was refused", backends.accounts.by_id(other.id), None)
-    _whole("who is free of all that", (_there(backends, "eve")), _user("eve"), 1)
+    _whole("who is free of all that", (_there(backends, "eve")), account("eve"), 1)
 
 
 def what_a_refused_user_had_stays_free(backends: Backends) -> None:
     """An address that came with a handle that is taken is nobody's."""
     _there(backends, "fay")
-    refused("the handle", Taken, backends.accounts.insert, _user("gus", handle="Fay"), [])
+    refused("the handle", Taken, backends.accounts.insert, account("gus", handle="Fay"), [])
     same("the address", backends.accounts.called("email", "gus@example.com", "gus@example.com"), None)
     _there(backends, "gil", email="Gus@example.com", email_canonical="gus@example.com")
 
 
 def a_swap_sets_everything_and_counts(backends: Backends) -> None:
     """``swap`` sets all fields at once, one version up, and leaves its events behind those that stand there."""
-    user = _user("hal", bio="before", avatar="https://example.com/a.png")
+    user = account("hal", bio="before", avatar="https://example.com/a.png")
     one, two = _event(user, 1), _event(user, 2)
     old = backends.accounts.insert(user, [one])
     wanted = user.evolve(
@@ -195,7 +196,7 @@ def a_swap_of_what_has_changed_is_stale(backends: Backends) -> None:
     event = _event(old.user, 2)
     refused("a swap", Stale, backends.accounts.swap, old, old.user.evolve(bio="second"), [event])
     refused("a replacement", Stale, backends.accounts.replace, old, old.user.evolve(bio="third"), [event])
-    nobody = StoredUser(_user("nemo"), 1)
+    nobody = StoredUser(account("nemo"), 1)
     refused("a swap of nobody", Stale, backends.accounts.swap, nobody, nobody.user)
     _whole("the user", backends.accounts.by_id(old.user.id), newer.user, 2)
 
@@ -224,7 +225,7 @@ def what_was_given_up_is_free(backends: Backends) -> None:
     moved = moved.evolve(handle_canonical="lea2", handle_claims=(HandleClaim(digest=accounts.claim("lea2")),))
     backends.accounts.swap(old, moved)
     _there(backends, "len", email="Lea@example.com", email_canonical="lea@example.com", handle="Lea")
-    refused("the new one", Taken, backends.accounts.insert, _user("lou", handle="Lea2"), [])
+    refused("the new one", Taken, backends.accounts.insert, account("lou", handle="Lea2"), [])
 
 
 def a_swap_leaves_the_last_login(backends: Backends) -> None:
@@ -260,7 +261,7 @@ def a_login_counts_only_for_who_may(backends: Backends) -> None:
 
 def a_replacement_leaves_nothing(backends: Backends) -> None:
     """``replace`` puts the user and its events in place of all that was there."""
-    user = _user("oda", bio="personal", last_login_at=later(1), role="moderator")
+    user = account("oda", bio="personal", last_login_at=later(1), role="moderator")
     old = backends.accounts.insert(user, [_event(user, 1)])
     end = accounts.erasing(user, later(2), POLICY.accounts)
     event = _event(end, 2)
@@ -268,7 +269,7 @@ def a_replacement_leaves_nothing(backends: Backends) -> None:
     _whole("the user", backends.accounts.by_id(user.id), end, 2, [event])
     same("the address", backends.accounts.called("email", "oda@example.com", "Oda@example.com"), None)
     _there(backends, "ole", email="Oda@example.com", email_canonical="oda@example.com")
-    refused("the handle, held back", Taken, backends.accounts.insert, _user("oli", **_claiming("oda")), [])
+    refused("the handle, held back", Taken, backends.accounts.insert, account("oli", **_claiming("oda")), [])
 
 
 def _claiming(handle: str) -> dict[str, Any]:
@@ -277,7 +278,7 @@ def _claiming(handle: str) -> dict[str, Any]:
 
 def events_wait_until_they_are_told(backends: Backends) -> None:
     """``unfinished`` finds users that hold events; ``told`` takes off those that it names, and does not count."""
-    quiet, user = _there(backends, "pat"), _user("quy")
+    quiet, user = _there(backends, "pat"), account("quy")
     events = [_event(user, number) for number in (1, 2, 3)]
     backends.accounts.insert(user, events)
     same("who holds events", list(backends.accounts.unfinished(9)), [user.id])
@@ -290,7 +291,7 @@ def events_wait_until_they_are_told(backends: Backends) -> None:
     same("who holds events", list(backends.accounts.unfinished(9)), [])
     _whole("who never held any", backends.accounts.by_id(quiet.user.id), quiet.user, 1)
     for name in ("rea", "ron", "ruy"):
-        backends.accounts.insert(_user(name), [_event(_user(name), 1)])
+        backends.accounts.insert(account(name), [_event(account(name), 1)])
     same("how many of three", len(backends.accounts.unfinished(2)), 2)
 
 
@@ -307,7 +308,7 @@ def a_token_has_one_owner_and_goes_with_the_swap(backends: Backends) -> None:
 
 def what_is_amended_stays_in_its_place(backends: Backends) -> None:
     """``events.amend`` changes payload and metadata of an event that is there, and nothing else."""
-    user = _user("tom")
+    user = account("tom")
     events = [(backends.events.tell(_event(user, number)))[0] for number in (1, 2, 3)]
     clean = events[1].evolve(payload=Frozen({**events[1].payload, "email": None}))
     unknown = _event(user, 9)
@@ -344,7 +345,7 @@ def _subscription(name: str, tier: Any) -> Subscription:
 
 def of_many_who_register_at_once_one_does(backends: Backends, together: Together) -> None:
     """An address is unique in the store, not by looking first."""
-    users = [_user(f"v{at}", **_EMAIL) for at in range(8)]
+    users = [account(f"v{at}", **_EMAIL) for at in range(8)]
     ends = together([partial(backends.accounts.insert, user, [_event(user, 1)]) for user in users])
     same("how many were refused", sum([isinstance(end, Taken) for end in ends]), 7)
     won = [user for user, end in zip(users, ends, strict=True) if isinstance(end, StoredUser)]

@@ -11,6 +11,7 @@ from tektree._sync.ports.areas import AreaRepository, FollowRepository
 from tektree._sync.ports.caches import CacheStore
 from tektree._sync.ports.connections import ConnectionRepository
 from tektree._sync.ports.events import Deliveries, EventLog
+from tektree._sync.ports.filings import Filings
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.insights import InsightRepository
 from tektree._sync.ports.leaderboards import LeaderboardStore
@@ -34,9 +35,10 @@ class Backends:
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
     ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
-    say so. ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
-    ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
-    where the log has to be asked.
+    say so. ``filings`` looks at its accounts, areas and questions together; without it they are asked one by one, and
+    who puts something else in the place of one of the three leaves it out. ``leases`` and ``effects`` are for relays
+    with sinks and for consumers, ``streams`` is what these read, ``stream_effects`` is kept beside the streams and lost
+    with them; ``news`` opens what tells of new events, None where the log has to be asked.
     """
 
     gamification: GamificationRepository
@@ -62,6 +64,7 @@ class Backends:
     votes: VoteRepository | None = None
     connections: ConnectionRepository | None = None
     insights: InsightRepository | None = None
+    filings: Filings | None = None
     leases: Leases | None = None
     effects: Effects | None = None
     streams: Streams | None = None

@@ -8,18 +8,23 @@ from functools import partial
 from typing import Final, Protocol
 
 from tektree._flavour import sync_backoff
+from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.areas import AreaRepository
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.services.counts import recounted
 from tektree._sync.services.viewers import Viewers
 from tektree.clock import Clock, read
-from tektree.errors import CorruptDocument, NotFound
+from tektree.errors import CorruptDocument, InvalidInput, NotFound
+from tektree.models.accounts import Actor, Principal
 from tektree.models.areas import Area
+from tektree.models.premises import Premises
 from tektree.models.visibility import matter_of
-from tektree.rules import visibility
+from tektree.rules import roles, visibility
+from tektree.rules.roles import Owner
 from tektree.rules.visibility import Viewer
 
-__all__ = ["Filing"]
+__all__ = ["Filing", "OneByOne"]
 
 
 class Filed(Protocol):
@@ -28,6 +33,23 @@ class Filed(Protocol):
     def in_area(self, area_id: str) -> int:
         """How much that everybody may see is filed under this area."""
         ...
+
+
+class OneByOne:
+    """Looks at accounts, areas and questions where the storages cannot do so together."""
+
+    def __init__(
+        self, accounts: AccountRepository, areas: AreaRepository, questions: QuestionRepository | None
+    ) -> None:
+        self._accounts = accounts
+        self._areas = areas
+        self._questions = questions
+
+    def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
+        stored = self._accounts.by_id(user_id) if account else None
+        found = _readable(self._areas, areas) if areas else ()
+        taken = self._questions.of_others(user_id, files) if files and self._questions is not None else ()
+        return Premises(None if stored is None else stored.user, found, taken)
 
 
 class Filing:
@@ -41,25 +63,44 @@ class Filing:
         pause: Callable[[int], None] = sync_backoff,
     ) -> None:
         self._areas = areas
+        self._filings = backends.filings or OneByOne(backends.accounts, areas, backends.questions)
         self._viewers = Viewers(backends.connections)
         filed: list[Filed | None] = [backends.questions, backends.insights]
         self._filed: Final[Sequence[Filed]] = [each for each in filed if each is not None]
         self._clock = clock
         self._pause = pause
 
-    def demand(self, areas: Sequence[str], viewer: Viewer) -> None:
-        """Raises `NotFound` for one of these areas that ``viewer`` does not see, after the same calls as for one that
-        is not there.
+    def demand(self, by: Principal, verb: str, areas: Sequence[str], files: Sequence[str] = ()) -> None:
+        """Raises `Forbidden` unless ``by`` may do this to what is their own, and what `attachable` raises.
+
+        All that is stored about it is looked at together. Who was found by their session just now is not looked up.
         """
-        if not areas:
-            return
-        now, found = read(self._clock), self._read(areas)
-        seen = _seen(found, viewer, now)
+        roles.demand(by, verb, Owner(by.id, by.role))
+        found = self._known(by, areas, files, account=not isinstance(by, Actor))
+        roles.present(by, verb, found.user)
+        self._check(found, by, areas)
+
+    def attachable(self, by: Principal, areas: Sequence[str], files: Sequence[str] = ()) -> None:
+        """Raises `NotFound` for an area that ``by`` does not see, after the same calls as for one that is not there;
+        `InvalidInput` for a file that is somebody else's.
+        """
+        self._check(self._known(by, areas, files, account=False), by, areas)
+
+    def _known(self, by: Principal, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
+        if not (account or areas or files):
+            return Premises(None)
+        return self._filings.premises(by.id, areas, files, account=account)
+
+    def _check(self, found: Premises, by: Principal, areas: Sequence[str]) -> None:
+        viewer, now = visibility.viewer(by), read(self._clock)
+        seen = _seen(found.areas, viewer, now)
         if not seen.issuperset(areas):
-            seen = _seen(found, self._viewers.known(viewer), now)
+            seen = _seen(found.areas, self._viewers.known(viewer), now)
         for area in areas:
             if area not in seen:
                 raise NotFound("area", area)
+        if found.taken:
+            raise InvalidInput("files", "must be your own; one of them is somebody else's")
 
     def seen(self, ids: Sequence[str], viewer: Viewer) -> Collection[str]:
         """Those of these areas that ``viewer`` sees, in one command; in more where one of them cannot be read, or
@@ -67,19 +108,9 @@ class Filing:
         """
         if not ids:
             return ()
-        now, found = read(self._clock), self._read(ids)
+        now, found = read(self._clock), _readable(self._areas, ids)
         viewer = self._viewers.before(found, viewer, now)
         return _seen(found, viewer, now)
-
-    def _read(self, ids: Sequence[str]) -> Sequence[Area]:
-        with suppress(CorruptDocument):
-            return [each.record for each in self._areas.by_ids(ids)]
-        found: list[Area] = []
-        for id in ids:
-            with suppress(CorruptDocument):
-                stored = self._areas.by_id(id)
-                found += [] if stored is None else [stored.record]
-        return found
 
     def recount(self, areas: Collection[str]) -> None:
         """Counts the content of these areas anew."""
@@ -92,3 +123,14 @@ class Filing:
 
 def _seen(found: Sequence[Area], viewer: Viewer, now: datetime) -> frozenset[str]:
     return frozenset([each.id for each in found if visibility.sees(viewer, matter_of(each, now))])
+
+
+def _readable(store: AreaRepository, ids: Sequence[str]) -> Sequence[Area]:
+    with suppress(CorruptDocument):
+        return [each.record for each in store.by_ids(ids)]
+    found: list[Area] = []
+    for id in ids:
+        with suppress(CorruptDocument):
+            stored = store.by_id(id)
+            found += [] if stored is None else [stored.record]
+    return found

@@ -94,8 +94,7 @@ class Insights:
         Areas are such as the actor sees. Raises `InvalidInput`, `NotFound` for an area.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, InsightDraft)
-        self._permissions.demand(by, "insight.draft", by.id)
-        self._filing.demand(wanted.areas, visibility.viewer(by))
+        self._filing.demand(by, "insight.draft", wanted.areas)
         insight, tried = insights.drafted(wanted, fresh_id(self._ids), by, read(self._clock), self._per_minute)
         records = [content.renamed(insight, slug) for slug in tried]
         stored = self.contents.insert(records, partial(insights.announced, uid=by.uid), by.uid)
@@ -125,7 +124,7 @@ class Insights:
         if changes.get("areas"):
             found.append(first := (reading()).record)
             more = [each for each in changes["areas"] if each not in first.areas]
-            self._filing.demand(more, visibility.viewer(by))
+            self._filing.attachable(by, more)
 
         def decide(old: Insight, now: datetime) -> _Change:
             found.append(old)

@@ -22,7 +22,7 @@ from tektree._sync.services.quotas import Quotas
 from tektree._sync.services.viewers import Viewers
 from tektree._sync.services.views import Views
 from tektree.clock import Clock, read
-from tektree.errors import BackendError, InvalidInput, NotFound
+from tektree.errors import BackendError, NotFound
 from tektree.ids import Ids, fresh_id, hex_id
 from tektree.models.accounts import Principal, User
 from tektree.models.base import INT53
@@ -92,8 +92,7 @@ class Questions:
         slug is made of its title. Raises `InvalidInput`, `NotFound` for an area, `QuotaExhausted`.
         """
         by, wanted = roles.acting(actor), content.drafted(draft, QuestionDraft)
-        self._permissions.demand(by, "question.ask", by.id)
-        self._attachable(by, wanted.areas, wanted.files)
+        self._filing.demand(by, "question.ask", wanted.areas, wanted.files)
         question, tried = questions.asked(wanted, fresh_id(self._ids), by, read(self._clock))
         records = [content.renamed(question, slug) for slug in tried]
         with self._quotas.reserve(by, "questions"):
@@ -118,7 +117,7 @@ class Questions:
             found.append(first := (reading()).record)
             areas = [each for each in changes.get("areas", ()) if each not in first.areas]
             files = [each for each in changes.get("files", ()) if each not in first.files]
-            self._attachable(by, areas, files)
+            self._filing.attachable(by, areas, files)
 
         def decide(old: Question, now: datetime) -> _Change:
             found.append(old)
@@ -263,12 +262,6 @@ class Questions:
     ) -> Question:
         stored, _ = self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
         return self._as_seen(stored.record, visibility.viewer(by))
-
-    def _attachable(self, by: Principal, areas: Sequence[str], files: Sequence[str]) -> None:
-        """Raises `NotFound` for an area that the actor does not see, `InvalidInput` for a file that is another's."""
-        self._filing.demand(areas, visibility.viewer(by))
-        if files and self._questions.of_others(by.id, files):
-            raise InvalidInput("files", "must be your own; one of them is somebody else's")
 
     def _looked_at(self, question: Question, viewer: Viewer) -> Question:
         if viewer.id != question.created_by:

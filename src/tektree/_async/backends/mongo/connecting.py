@@ -13,6 +13,7 @@ from tektree._async.backends.mongo.connections import AsyncMongoConnections
 from tektree._async.backends.mongo.deliveries import AsyncMongoDeliveries
 from tektree._async.backends.mongo.driver import DEADLINE, AsyncMongo, driver_of, stranger, warn_of_motor
 from tektree._async.backends.mongo.events import AsyncMongoEventLog
+from tektree._async.backends.mongo.filings import AsyncMongoFilings
 from tektree._async.backends.mongo.gamification import AsyncMongoGamification, AsyncMongoLedger
 from tektree._async.backends.mongo.insights import AsyncMongoInsights
 from tektree._async.backends.mongo.leaderboards import AsyncMongoLeaderboards
@@ -69,6 +70,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         votes=AsyncMongoVotes(found),
         connections=AsyncMongoConnections(found),
         insights=AsyncMongoInsights(found),
+        filings=AsyncMongoFilings(found),
         leases=AsyncMongoLeases(found),
         effects=AsyncMongoEffects(found),
         news=partial(AsyncMongoNews.opened, found),

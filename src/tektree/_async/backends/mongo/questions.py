@@ -1,6 +1,6 @@
 """Questions in MongoDB."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from tektree.models.questions import Order, Question, QuestionFilter
 from tektree.models.visibility import Sight
 from tektree.wire.collections import QUESTIONS
 
-__all__ = ["AsyncMongoQuestions"]
+__all__ = ["AsyncMongoQuestions", "held_by_others", "held_in"]
 
 _COUNTS: Final = ("view_count", "upvote_count", "downvote_count", "answer_count")
 _OPEN: Final[Mapping[str, Any]] = {"visibility": "public", "deleted_at": None}
@@ -57,16 +57,25 @@ class AsyncMongoQuestions(AsyncMongoDocuments[Question]):
     async def of_others(self, user_id: str, files: Sequence[str]) -> Sequence[str]:
         if not files:
             return []
-        query = {"files": {"$in": list(files)}, "created_by": {"$ne": ObjectId(user_id)}}
         with self._mongo.reading(QUESTIONS):
-            found = await self._mongo.listed(self._documents.find(query, {"files": 1}))
-        held = {file for document in found for file in document["files"]}
-        return [file for file in dict.fromkeys(files) if file in held]
+            found = await self._mongo.listed(self._documents.find(held_by_others(user_id, files), {"files": 1}))
+        return held_in(found, files)
 
     async def viewed(self, id: str, times: int) -> None:
         counted = {"_id": ObjectId(id), "view_count": {"$gte": 0, "$lte": INT53 - times}}
         with self._mongo.writing(QUESTIONS):
             await self._documents.update_one(counted, {"$inc": {"view_count": times}})
+
+
+def held_by_others(user_id: str, files: Sequence[str]) -> dict[str, Any]:
+    """Finds the questions of others that hold any of these files."""
+    return {"files": {"$in": list(files)}, "created_by": {"$ne": ObjectId(user_id)}}
+
+
+def held_in(documents: Iterable[Mapping[str, Any]], files: Sequence[str]) -> list[str]:
+    """Those of these files that any of the documents holds, in their order, each once."""
+    held = {file for document in documents for file in document["files"]}
+    return [file for file in dict.fromkeys(files) if file in held]
 
 
 def _asked(which: QuestionFilter) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tektree._sync.backends.mongo.connections import MongoConnections
 from tektree._sync.backends.mongo.deliveries import MongoDeliveries
 from tektree._sync.backends.mongo.driver import DEADLINE, Mongo, driver_of, stranger, warn_of_motor
 from tektree._sync.backends.mongo.events import MongoEventLog
+from tektree._sync.backends.mongo.filings import MongoFilings
 from tektree._sync.backends.mongo.gamification import MongoGamification, MongoLedger
 from tektree._sync.backends.mongo.insights import MongoInsights
 from tektree._sync.backends.mongo.leaderboards import MongoLeaderboards
@@ -70,6 +71,7 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         votes=MongoVotes(found),
         connections=MongoConnections(found),
         insights=MongoInsights(found),
+        filings=MongoFilings(found),
         leases=MongoLeases(found),
         effects=MongoEffects(found),
         news=partial(MongoNews.opened, found),
