@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from tektree.errors import ConfigurationError, RateLimited
@@ -134,17 +134,27 @@ def _some(data: bytes) -> bytes:
     return data
 
 
-_Asked = tuple[bytes, int, asyncio.Future[list[Any]]]
-"""What is sent, how many replies it has, and who waits for them."""
+class _Asked(NamedTuple):
+    """What is sent, how many replies it has, who waits for them, and until when."""
+
+    sent: bytes
+    replies: int
+    found: asyncio.Future[list[Any]]
+    until: float
+
+
+_FEW: Final = 8
+"""So many are not worth being sent in two halves."""
 
 
 class async_lines:  # noqa: N801 - one of a pair
     """Exchanges with a Redis server, over a connection of the client's own pool.
 
-    What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up.
-    The connection is back in the pool when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and
-    then gets a ``TimeoutError``. ``replies`` makes what reads the bytes that come. Where the driver has no stream,
-    it reads by itself; ``refusals`` are what it raises that are answers.
+    What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up:
+    one half of them hears and asks again while the server answers the other half. The connection is back in the pool
+    when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and then gets a ``TimeoutError``.
+    ``replies`` makes what reads the bytes that come. Where the driver has no stream, it reads by itself; ``refusals``
+    are what it raises that are answers.
     """
 
     def __init__(self, pool: Any, deadline: float, refusals: type[Exception], replies: Callable[[], Replies]) -> None:
@@ -162,7 +172,7 @@ class async_lines:  # noqa: N801 - one of a pair
         """So many replies to what is sent. Nothing is sent twice."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[Any]] = loop.create_future()
-        self._waiting.append((sent, replies, found))
+        self._waiting.append(_Asked(sent, replies, found, loop.time() + self._deadline))
         if self._carrier is None or self._carrier.done():
             self._carrier = loop.create_task(self._carry())
         return found
@@ -171,59 +181,96 @@ class async_lines:  # noqa: N801 - one of a pair
         """The pool is closed with its client."""
 
     async def _carry(self) -> None:
+        """Answers all who wait, and who comes meanwhile. What breaks, breaks for all that was sent."""
+        flying: deque[list[_Asked]] = deque()
         while self._waiting:
-            batch = [each for each in self._waiting if not each[2].done()]
-            self._waiting.clear()
-            if not batch:  # all of them gave up
+            if self._waiting[0].found.done():  # gave up, and sets nobody else a limit
+                self._waiting.popleft()
                 continue
             try:
-                async with asyncio.timeout(self._deadline):
-                    await self._round(batch)
+                async with asyncio.timeout(None) as limit:
+                    await self._ferry(flying, limit)
             except BaseException as error:
-                if isinstance(error, TimeoutError):  # who came meanwhile has waited as well, and was not sent
-                    batch += self._waiting
+                failed = [each for batch in flying for each in batch]
+                flying.clear()
+                if not failed or not isinstance(error, Exception) or isinstance(error, TimeoutError):
+                    failed += self._waiting  # they were not sent, and have waited as well
                     self._waiting.clear()
-                for _, _, found in batch:
-                    if not found.done():
-                        found.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
+                for each in failed:
+                    if not each.found.done():
+                        each.found.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
                 if not isinstance(error, Exception):
                     raise
 
-    async def _round(self, batch: list[_Asked]) -> None:
+    async def _ferry(self, flying: deque[list[_Asked]], limit: asyncio.Timeout) -> None:
+        """Over one connection, with two batches on their way at the most."""
+        limit.reschedule(self._waiting[0].until)
         connection = await self._pool.get_connection(*self._named)
-        whole, limit = False, getattr(connection, "socket_timeout", None)
+        whole, timeout = False, getattr(connection, "socket_timeout", None)
         connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
         try:
-            stream = getattr(connection, "_reader", None)
-            if isinstance(stream, asyncio.StreamReader):
-                connection._writer.write(b"".join([sent for sent, _, _ in batch]))
-                await connection._writer.drain()
-                await self._read(stream, batch)
-            else:
-                await connection.send_packed_command([b"".join([sent for sent, _, _ in batch])])
-                for _, replies, found in batch:
-                    answers = [await self._reply(connection) for _ in range(replies)]
-                    if not found.done():
-                        found.set_result(answers)
+            line = _Stream(connection, self._replies(), self._refusals)
+            while self._waiting or flying:
+                if self._waiting and len(flying) < 2:
+                    if batch := self._batch(sum(map(len, flying))):
+                        flying.append(batch)
+                        await line.send(batch)
+                    continue
+                limit.reschedule(flying[0][0].until)
+                await line.read(flying[0])
+                flying.popleft()
+                await asyncio.sleep(0)  # who has heard asks again, before the others hear
             whole = True
         finally:
             if not whole:  # its next reply would be another's
                 with suppress(Exception):
                     await connection.disconnect(nowait=True)
-            connection.socket_timeout = limit
+            connection.socket_timeout = timeout
             await self._pool.release(connection)
 
-    async def _read(self, stream: asyncio.StreamReader, batch: list[_Asked]) -> None:
-        come = self._replies()
-        for _, replies, found in batch:
-            while (answers := come.take(replies)) is None:
-                come.feed(_some(await stream.read(_CHUNK)))
+    def _batch(self, sent: int) -> list[_Asked]:
+        """Who is sent next: not much more than half of all who wait for replies, and nobody who gave up."""
+        waiting = self._waiting
+        most = min(len(waiting), max(_FEW, (len(waiting) + sent + 1) // 2))
+        return [each for each in [waiting.popleft() for _ in range(most)] if not each.found.done()]
+
+
+class _Stream:
+    """A connection of the driver that is open, and what is made for it once."""
+
+    __slots__ = ("_come", "_connection", "_refusals", "_stream")
+
+    def __init__(self, connection: Any, come: Replies, refusals: type[Exception]) -> None:
+        self._connection = connection
+        self._come = come
+        self._refusals = refusals
+        stream = getattr(connection, "_reader", None)
+        self._stream = stream if isinstance(stream, asyncio.StreamReader) else None
+
+    async def send(self, batch: Sequence[_Asked]) -> None:
+        """Sends what all of them ask, at once."""
+        sent = b"".join([each.sent for each in batch])
+        if self._stream is None:
+            await self._connection.send_packed_command([sent])
+        else:
+            self._connection._writer.write(sent)
+            await self._connection._writer.drain()
+
+    async def read(self, batch: Sequence[_Asked]) -> None:
+        """Gives each of them its replies."""
+        for _, replies, found, _ in batch:
+            answers: list[Any] | None
+            if self._stream is None:
+                answers = [await self._reply() for _ in range(replies)]
+            else:
+                while (answers := self._come.take(replies)) is None:
+                    self._come.feed(_some(await self._stream.read(_CHUNK)))
             if not found.done():
                 found.set_result(answers)
 
-    async def _reply(self, connection: Any) -> Any:
+    async def _reply(self) -> Any:
         try:
-            return await connection.read_response(disable_decoding=True)
+            return await self._connection.read_response(disable_decoding=True)
         except self._refusals as refusal:
             return refusal
 

@@ -51,26 +51,27 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local hits, newest, wait = 0, now, 0
-if limit then
+local stamp, hits = string.format('%d', now), 0
+local newest = stamp
+if limit then  -- what calls are given is text already: Redis takes longer to write a number than to make most calls
   local log = KEYS[3]
-  local last = redis.call('LINDEX', log, -1)
+  local last = redis.call('LINDEX', log, '-1')
   if last and last + window <= now then
     redis.call('DEL', log)
   elseif last then
-    newest = math.max(now, last)
-    while redis.call('LINDEX', log, 0) + window <= now do redis.call('LPOP', log) end
+    if tonumber(last) > now then newest = last end
+    while redis.call('LINDEX', log, '0') + window <= now do redis.call('LPOP', log) end
   end
   hits = redis.call('RPUSH', log, newest)
   if hits > limit then
     redis.call('RPOP', log)
-    hits, newest = hits - 1, tonumber(last)
-    wait = redis.call('LINDEX', log, hits - limit) + window - now
-    return string.format('4 %d %d %d %d %d', quota and used - n or 0, now, hits, newest, wait) .. text
+    hits = hits - 1
+    local wait = redis.call('LINDEX', log, hits - limit) + window - now
+    return string.format('4 %d %s %d %s %d', quota and used - n or 0, stamp, hits, last, wait) .. text
   end
-  local rest = math.ceil((newest + window - now) / 1000)
+  local rest = string.format('%d', math.ceil((newest + window - now) / 1000))
   redis.call('PEXPIRE', log, rest)
-  redis.call('SET', KEYS[2], hits, 'PX', rest)
+  redis.call('SET', KEYS[2], string.format('%d', hits), 'PX', rest)
 end
 
 local said = 5
@@ -78,4 +79,4 @@ if quota then
   redis.call('INCRBY', quota, n)
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
-return string.format('%d %d %d %d %d 0', said, used, now, hits, newest) .. text
+return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text

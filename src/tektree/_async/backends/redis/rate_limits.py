@@ -6,6 +6,7 @@ from typing import Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
 from tektree._async.backends.redis.nodes import Written, written
+from tektree.models.admissions import LONGEST_KEPT
 from tektree.models.rate_limits import Bucket, Fill
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import script
@@ -57,17 +58,23 @@ class AsyncRedisRateLimits:
         return [fills[each] for each in buckets]
 
     async def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
-        keys = [key for each in buckets for key in _keys(each)]
-        asked = _asked(cost, counts, *[(each.limit, each.window) for each in buckets])
-        reply = await self._redis.call(_TAKE, (len(keys), *keys, asked), keys[0])
+        call, about = (_called if sum([len(each.endpoint) for each in buckets]) <= LONGEST_KEPT else _call)(
+            cost, counts, *buckets
+        )
+        reply = await self._redis.call(_TAKE, (call,), about)
         now, *found = map(int, reply.split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
 
 
-@lru_cache(maxsize=1024)
-def _asked(cost: int, counts: int, *limits: tuple[int, int]) -> Written:
-    """The arguments of the script: each limit and its window, in seconds here and in microseconds there."""
-    return written((cost, counts, *[each for limit, window in limits for each in (limit, window * 1_000_000)]))
+def _call(cost: int, counts: int, *buckets: Bucket) -> tuple[Written, str]:
+    """What the script is given, and its first key. Windows are in seconds here, and in microseconds there."""
+    keys = [key for each in buckets for key in _keys(each)]
+    limits = [number for each in buckets for number in (each.limit, each.window * 1_000_000)]
+    return written((len(keys), *keys, cost, counts, *limits)), keys[0]
+
+
+_called: Final = lru_cache(maxsize=4096)(_call)
+"""Whoever hits one limit hits it again and again."""
 
 
 def _keys(bucket: Bucket) -> tuple[str, str]:

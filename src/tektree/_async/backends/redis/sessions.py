@@ -54,13 +54,13 @@ class AsyncRedisSessions:
         return bool(joined)
 
     async def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
-        session, places = _reading(uid, session_id)
-        text, found = await self._redis.both(session, places)
+        session, places, keys = _reading(uid, session_id)
+        text, found = await self._redis.both(session, places, keys)
         if found[3] is not None:
             return _rotated(found[3])
         if text is None or found[2] is None:
             return None
-        return Kept(stored_session(text), _marks(str(places[1]), found))
+        return Kept(stored_session(text), _marks(keys[1], found))
 
     async def end_place(self, uid: str, session_id: str) -> None:
         ended = await self._redis.run(_END_PLACE, [user_sessions(uid)], [session_id], again=True)
@@ -73,9 +73,8 @@ class AsyncRedisSessions:
 
     async def end(self, uid: str, session_id: str) -> bool:
         """One that is in one place only is over: it was ended with all others, or has expired."""
-        listed, kept = await self._redis.both(
-            ("HDEL", user_sessions(uid), f"s:{session_id}"), ("DEL", session_key(session_id))
-        )
+        places, key = user_sessions(uid), session_key(session_id)
+        listed, kept = await self._redis.both(("HDEL", places, f"s:{session_id}"), ("DEL", key), (places, key))
         return bool(listed and kept)
 
     async def end_all(self, uid: str, but: str | None = None) -> int:
@@ -109,10 +108,11 @@ def stored_session(text: bytes) -> Session:
 
 
 @lru_cache(maxsize=4096)
-def _reading(uid: str, session_id: str) -> tuple[Command, Command]:
-    """What is asked for a session: it is read again and again."""
-    places = written(("epoch", "version", f"s:{session_id}", f"r:{session_id}"))
-    return ("GET", session_key(session_id)), ("HMGET", user_sessions(uid), places)
+def _reading(uid: str, session_id: str) -> tuple[Command, Command, tuple[str, str]]:
+    """What is asked for a session, and about which keys: it is read again and again."""
+    key, places = session_key(session_id), user_sessions(uid)
+    asked = written(("HMGET", places, "epoch", "version", f"s:{session_id}", f"r:{session_id}"))
+    return (written(("GET", key)),), (asked,), (key, places)
 
 
 def _rest(session: Session, now: datetime) -> int:

@@ -79,14 +79,17 @@ class Redis:
         about = str(commands[0][1])
         return _answered(self.send(*commands, about=about, again=True), about)
 
-    def both(self, first: Command, second: Command) -> list[Any]:
-        """The replies to two commands about keys that need not share a slot. One round trip where one server has
-        both.
+    def both(self, first: Command, second: Command, keys: tuple[str, str]) -> list[Any]:
+        """The replies to two commands, each about one of two keys that need not share a slot.
+
+        One round trip where one server has both. They may be given twice, as in `ask`.
         """
-        if self.is_cluster:
-            return [*self.ask(first), *self.ask(second)]
-        about = str(first[1])
-        return _answered(self.send(first, second, about=about, again=True), about)
+        if not self.is_cluster:
+            return _answered(self.send(first, second, about=keys[0], again=True), keys[0])
+        found: list[Any] = []
+        for command, about in zip((first, second), keys, strict=True):
+            found += _answered(self.send(command, about=about, again=True), about)
+        return found
 
     def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
         """The replies to commands, in one round trip; what the server refused is the error it answered with."""

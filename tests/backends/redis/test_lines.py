@@ -1,0 +1,341 @@
+"""How tasks share a connection: against a server that answers when the test says so, for as many as it says."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import pytest
+from redis.exceptions import ResponseError
+
+from tektree._async.backends.redis.nodes import _replies
+from tektree._flavour import async_lines
+
+
+class Line:
+    """A connection of a driver, from its other end."""
+
+    def __init__(self, socket_timeout: float | None = 7.0, *, plain: bool = True) -> None:
+        self.socket_timeout = socket_timeout
+        self._reader = asyncio.StreamReader() if plain else None
+        self._writer = self
+        self.sent: list[list[bytes]] = []
+        self.open: list[bytes] = []
+        self.ended = False
+
+    def write(self, data: bytes) -> None:
+        batch = data.split()
+        self.sent.append(batch)
+        self.open += batch
+
+    async def drain(self) -> None:
+        assert self.socket_timeout is None, "its deadline would be set for each reply"
+
+    async def send_packed_command(self, parts: list[bytes]) -> None:
+        self.write(b"".join(parts))
+
+    async def read_response(self, disable_decoding: bool) -> bytes:
+        asked = self.open.pop(0)
+        if asked == b"refused":
+            raise ResponseError("no")
+        return asked
+
+    async def disconnect(self, nowait: bool) -> None:
+        self.ended = True
+
+    def answer(self, number: int) -> None:
+        """The replies to the next so many: what they asked."""
+        assert self._reader is not None
+        for each in [self.open.pop(0) for _ in range(number)]:
+            self._reader.feed_data(b"+%b\r\n" % each)
+
+    def hang_up(self) -> None:
+        assert self._reader is not None
+        self._reader.feed_eof()
+
+
+class Pool:
+    """What hands out connections."""
+
+    def __init__(self, *lines: Line | Exception) -> None:
+        self.lines = list(lines)
+        self.lent: list[Line] = []
+        self.back: list[Line] = []
+
+    async def get_connection(self) -> Line:
+        line = self.lines.pop(0)
+        if isinstance(line, Exception):
+            raise line
+        self.lent.append(line)
+        return line
+
+    async def release(self, line: Line) -> None:
+        self.back.append(line)
+
+
+Lines = type[async_lines]
+Reply: TypeAlias = "asyncio.Future[list[Any]]"
+
+
+def over(pool: Pool, lines: Lines = async_lines, deadline: float = 60.0) -> async_lines:
+    return lines(pool, deadline, ResponseError, _replies)
+
+
+def ask(lines: async_lines, *names: int | str) -> list[Reply]:
+    return [asyncio.ensure_future(lines.exchange(b"%b " % str(name).encode(), 1)) for name in names]
+
+
+def failure(reply: Reply) -> BaseException | None:
+    assert reply.done()
+    return reply.exception()
+
+
+async def settled() -> None:
+    """Whatever can go on, has."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def said(asked: list[Reply]) -> list[str]:
+    return [reply[0].decode() for reply in await asyncio.gather(*asked)]
+
+
+def names(*numbers: int) -> list[str]:
+    return [str(number) for number in range(*numbers)]
+
+
+async def halves(lines: Lines = async_lines) -> None:
+    """While the server has one half, the other hears and asks again."""
+    line = Line()
+    shared = over(Pool(line), lines)
+
+    async def again(name: int) -> list[str]:
+        return [(await shared.exchange(b"%d " % number, 1))[0].decode() for number in (name, 100 + name, 200 + name)]
+
+    tasks = [asyncio.ensure_future(again(name)) for name in range(50)]
+    await settled()
+    sizes = [len(batch) for batch in line.sent]
+    assert sizes == [25, 25], "both halves are on their way"
+    for turn in range(4):
+        line.answer(25)
+        await settled()
+        assert len(line.sent) == 3 + turn, "who has heard has asked again before the others hear"
+        assert len(line.open) == 50
+    line.answer(50)
+    assert await asyncio.gather(*tasks) == [[str(name), str(100 + name), str(200 + name)] for name in range(50)]
+
+
+async def unequal(lines: Lines = async_lines) -> None:
+    """However they come, no batch is much more than half of all, and no third one is sent."""
+    line = Line()
+    shared = over(Pool(line), lines)
+    first = ask(shared, 0)
+    await settled()
+    rest = ask(shared, *range(1, 40))
+    await settled()
+    line.answer(1)
+    await settled()
+    assert [len(batch) for batch in line.sent] == [1, 20, 19]
+    line.answer(39)
+    assert await said(first + rest) == names(40)
+
+
+async def few(lines: Lines = async_lines) -> None:
+    """A few go together."""
+    line = Line()
+    asked = ask(over(Pool(line), lines), *range(8))
+    await settled()
+    assert [len(batch) for batch in line.sent] == [8]
+    line.answer(8)
+    assert await said(asked) == names(8)
+
+
+async def gave_up(lines: Lines = async_lines) -> None:
+    """Who gave up is not sent; who gave up later gets no reply, and nobody else gets theirs."""
+    line = Line()
+    shared = over(Pool(line), lines)
+    asked = ask(shared, *range(20))
+    asked[3].cancel()
+    await settled()
+    assert b"3" not in line.open
+    late = ask(shared, *range(20, 26))
+    late[0].cancel()
+    asked[5].cancel()
+    await settled()
+    line.answer(len(line.open))
+    await settled()
+    assert b"20" not in line.open
+    line.answer(len(line.open))
+    heard = [each for at, each in enumerate(asked + late) if at not in (3, 5, 20)]
+    assert await said(heard) == [name for name in names(26) if name not in ("3", "5", "20")]
+
+
+async def nobody_left(lines: Lines = async_lines) -> None:
+    """Where all gave up before anything was sent, nothing is."""
+    pool = Pool()
+    asked = ask(over(pool, lines), *range(10))
+    for each in asked:
+        each.cancel()
+    await settled()
+    assert all(each.cancelled() for each in asked)
+    assert pool.lent == []
+
+
+async def broken(lines: Lines = async_lines) -> None:
+    """What was sent fails when the connection breaks, once; what was not goes over the next one."""
+    first, second = Line(), Line()
+    pool = Pool(first, second)
+    shared = over(pool, lines)
+    asked = ask(shared, *range(40))
+    await settled()
+    waiting = ask(shared, *range(40, 45))
+    first.answer(7)
+    first.hang_up()
+    await settled()
+    assert [reply.result() for reply in asked[:7]] == [[name.encode()] for name in names(7)]
+    for reply in asked[7:]:
+        assert isinstance(failure(reply), ConnectionResetError)
+    assert first.ended
+    assert second.sent == [[name.encode() for name in names(40, 45)]]
+    second.answer(5)
+    assert await said(waiting) == names(40, 45)
+    await settled()
+    assert (pool.back, second.ended) == ([first, second], False)
+
+
+async def refused_connection(lines: Lines = async_lines) -> None:
+    """Where there is no connection, all who wait hear so; the next one tries again."""
+    line = Line()
+    shared = over(Pool(ConnectionRefusedError(), line), lines)
+    asked = ask(shared, *range(30))
+    await settled()
+    for reply in asked:
+        assert isinstance(failure(reply), ConnectionRefusedError)
+    later = ask(shared, 1)
+    await settled()
+    line.answer(1)
+    assert await said(later) == ["1"]
+
+
+async def silent(lines: Lines = async_lines) -> None:
+    """A server that says nothing fails all within the deadline, those that were not sent as well."""
+    line = Line()
+    pool = Pool(line)
+    shared = over(pool, lines, 0.05)
+    asked = ask(shared, *range(40))
+    await settled()
+    asked += ask(shared, *range(40, 45))
+    for reply in await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10):
+        assert isinstance(reply, TimeoutError)
+    await settled()
+    assert line.ended
+    assert pool.back == [line]
+
+
+async def at_rest(lines: Lines = async_lines) -> None:
+    """When nobody waits, the connection is back as it was, and the next who asks takes one again."""
+    line = Line()
+    pool = Pool(line, line)
+    shared = over(pool, lines)
+    for turn in (1, 2):
+        asked = ask(shared, turn)
+        await settled()
+        assert (line.socket_timeout, len(pool.back)) == (None, turn - 1)
+        line.answer(1)
+        assert await said(asked) == [str(turn)]
+        await settled()
+        assert (line.socket_timeout, len(pool.back), line.ended) == (7.0, turn, False)
+
+
+async def ended(lines: Lines = async_lines) -> None:
+    """When the loop ends what carries them, nobody is left waiting."""
+    line = Line()
+    shared = over(Pool(line), lines)
+    asked = ask(shared, *range(40))
+    await settled()
+    asked += ask(shared, *range(40, 45))
+    assert shared._carrier is not None
+    shared._carrier.cancel()
+    for reply in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(reply, ConnectionAbortedError)
+    assert line.ended
+
+
+async def without_a_stream(lines: Lines = async_lines) -> None:
+    """A driver that reads by itself is asked for each reply; a refusal is one."""
+    shared = over(Pool(Line(plain=False)), lines)
+    asked = ask(shared, *range(20), "refused", *range(20, 30))
+    replies = [reply[0] for reply in await asyncio.gather(*asked)]
+    assert isinstance(replies.pop(20), ResponseError)
+    assert [each.decode() for each in replies] == names(30)
+
+
+PROMISES = [
+    halves,
+    unequal,
+    few,
+    gave_up,
+    nobody_left,
+    broken,
+    refused_connection,
+    silent,
+    at_rest,
+    ended,
+    without_a_stream,
+]
+Promise = Callable[..., Coroutine[Any, Any, None]]
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=[each.__name__ for each in PROMISES])
+def test_promise(promise: Promise) -> None:
+    asyncio.run(promise())
+
+
+class AllAtOnce(async_lines):
+    """One batch at a time, of all who wait."""
+
+    def _batch(self, sent: int) -> Any:
+        return [] if sent else super()._batch(len(self._waiting))
+
+
+class HalvesOfFew(async_lines):
+    def _batch(self, sent: int) -> Any:
+        rest = [self._waiting.pop() for _ in range(len(self._waiting) // 2)]
+        batch = super()._batch(sent)
+        self._waiting.extend(reversed(rest))
+        return batch
+
+
+class SendsWhoGaveUp(async_lines):
+    def _batch(self, sent: int) -> Any:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), 10))]
+
+
+class SendsTwice(async_lines):
+    """What was on its way when the connection broke is sent again."""
+
+    async def _ferry(self, flying: Any, limit: Any) -> None:
+        try:
+            await super()._ferry(flying, limit)
+        except ConnectionResetError:
+            self._waiting.extendleft(reversed([each for batch in flying for each in batch]))
+            flying.clear()
+            await super()._ferry(flying, limit)
+
+
+BROKEN: list[tuple[Lines, Promise]] = [
+    (AllAtOnce, halves),
+    (AllAtOnce, unequal),
+    (HalvesOfFew, few),
+    (SendsWhoGaveUp, gave_up),
+    (SendsTwice, broken),
+]
+
+
+@pytest.mark.parametrize(("lines", "promise"), BROKEN, ids=[f"{a.__name__}-{b.__name__}" for a, b in BROKEN])
+def test_who_breaks_a_promise_is_found(lines: Lines, promise: Promise) -> None:
+    async def found() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of those whom the test does not await
+        await asyncio.wait_for(promise(lines), 10)
+
+    with pytest.raises(AssertionError):
+        asyncio.run(found())
