@@ -142,6 +142,13 @@ def test_a_policy_names_limits_by_endpoint(is_async: bool, clock: ManualClock) -
             limits.hit("usr_a", endpoint, cost=0, tier=tier)
 
 
+@pytest.mark.parametrize("tier", ["", "gold", "FREE", b"free", 5, True, [], {}, ("free",)])
+def test_a_tier_that_there_is_not(limits: Any, tier: Any) -> None:
+    for call in (limits.hit, limits.peek):
+        with pytest.raises(InvalidInput, match="tier: must be free, pro, team or enterprise"):
+            call("usr_a", ENDPOINT, tier=tier)
+
+
 def test_log_ins_are_counted_per_account_and_per_source(limits: Any, clock: ManualClock) -> None:
     """B10, B12: five guesses at an account, twenty from a source, in both or in neither."""
     assert [limits.login("ada", "192.0.2.7").allowed for _ in range(6)] == [True] * 5 + [False]

@@ -62,14 +62,16 @@ def take(log: tuple[int, ...], now: int, limit: int, window: int, cost: int) -> 
 
 def decision(bucket: Bucket, fill: Fill) -> Decision:
     """What a bucket's fill means to the one who asked."""
-    after = fill.newest + bucket.window * _MICRO - fill.now if fill.used else 0
+    _, _, limit, window = bucket
+    used, now, newest, wait = fill
+    after = newest + window * _MICRO - now if used else 0
     return Decision(
-        fill.wait == 0,
-        bucket.limit,
-        bucket.limit - fill.used if bucket.limit > fill.used else 0,
-        _EPOCH + timedelta(microseconds=fill.now + after),
-        fill.wait / _MICRO,
-        bucket.window,
+        wait == 0,
+        limit,
+        limit - used if limit > used else 0,
+        _EPOCH + timedelta(0, 0, now + after),
+        wait / _MICRO,
+        window,
         after / _MICRO,
     )
 

@@ -96,7 +96,7 @@ class AsyncRateLimits:
         """The limit that applies; None where there is none."""
         if tier is None:
             tier = "free"
-        elif tier not in _TIERS:
+        elif type(tier) is not str or tier not in _TIERS:
             raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
         limits: Mapping[str, RateLimit] | None = self._policy.rate_limits.tiers.get(cast(Tier, tier))
         return None if limits is None else rules.limit_for(limits, endpoint)

@@ -25,6 +25,13 @@ class _Log:
         self.hits: deque[int] = deque()
         self.over = 0
 
+    def newest(self, since: int, now: int) -> int:
+        """The newest hit, or ``now``, once those up to ``since`` are gone."""
+        hits = self.hits
+        while hits and hits[0] <= since:
+            hits.popleft()
+        return hits[-1] if hits else now
+
 
 class AsyncMemoryRateLimits:
     """Sliding windows in this process, by ``clock``: anything that returns the time as an aware datetime."""
@@ -57,31 +64,30 @@ class AsyncMemoryRateLimits:
 
     def _took(self, bucket: Bucket, cost: int, now: int) -> Fill:
         """The fill after ``cost`` hits, if they have room."""
-        fill = self._fill(bucket, cost, now)
-        if fill.wait:
-            return fill
-        key = bucket.subject, bucket.endpoint
-        log = self._logs.get(key)
+        subject, endpoint, limit, window = bucket
+        log = self._logs.get((subject, endpoint))
         if log is None:
             self._sweep(now)
-            log = self._logs[key] = _Log()
-        newest = now if now > fill.newest else fill.newest
-        log.hits.extend([newest] * cost)
-        log.over = newest + bucket.window * 1_000_000
-        return Fill(fill.used + cost, now, newest, 0)
+            log = self._logs[subject, endpoint] = _Log()
+        width = window * 1_000_000
+        hits, newest = log.hits, log.newest(now - width, now)
+        over = len(hits) + cost - limit
+        if over > 0 and hits:
+            return Fill(len(hits), now, newest, hits[over - 1] + width - now)
+        if newest < now:  # a clock that goes back does not
+            newest = now
+        hits.extend((newest,) * cost)
+        log.over = newest + width
+        return Fill(len(hits), now, newest, 0)
 
     def _fill(self, bucket: Bucket, cost: int, now: int) -> Fill:
         log = self._logs.get((bucket.subject, bucket.endpoint))
         if log is None:
             return Fill(0, now, now, 0)
-        hits, width = log.hits, bucket.window * 1_000_000
-        while hits and hits[0] <= now - width:
-            hits.popleft()
-        used = len(hits)
-        if not used:
-            return Fill(0, now, now, 0)
-        over = used + cost - bucket.limit
-        return Fill(used, now, hits[-1], hits[over - 1] + width - now if over > 0 else 0)
+        width = bucket.window * 1_000_000
+        hits, newest = log.hits, log.newest(now - width, now)
+        over = len(hits) + cost - bucket.limit
+        return Fill(len(hits), now, newest, hits[over - 1] + width - now if over > 0 and hits else 0)
 
     def _sweep(self, now: int) -> None:
         """Lets go of buckets that are over, each time their number has doubled: little work for each hit."""
