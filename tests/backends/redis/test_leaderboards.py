@@ -129,7 +129,7 @@ def broken(before: str, after: str) -> Iterator[None]:
     [
         ("tonumber(seq) < tonumber(old_seq)", "false"),
         ("tonumber(version) <= tonumber(known)", "false"),
-        ("redis.call('ZREM', order, old_reached .. uid)", ""),
+        ("redis.call('ZREM', order, old_reached .. uid .. ' ' .. old_score)", ""),
     ],
 )
 def test_a_script_that_forgets_a_guard_is_found(world: World, before: str, after: str) -> None:
@@ -138,6 +138,21 @@ def test_a_script_that_forgets_a_guard_is_found(world: World, before: str, after
     world.run(partial(either_way, [first, later], [later, first]))
     with broken(before, after), pytest.raises(AssertionError):
         world.run(partial(either_way, [first, later], [later, first]))
+
+
+async def alike(world: World) -> None:
+    uids = ["usr_a", "usr_a-", "usr_a-b", "usr_a1", "usr_aB", "usr_a_", "usr_ab"]
+    await world.store("leaderboards").put([entry(uid, 5, 1) for uid in reversed(uids)], NOW)
+    members = world.look.zrange(companion(leaderboard(Board.GLOBAL), "order"), 0, -1)
+    assert [each[15 : 15 + len(uid)] for each, uid in zip(members, uids, strict=True)] == uids
+
+
+@pytest.mark.lanes(FAKE, REDIS)
+def test_of_two_who_are_alike_the_smaller_uid_stands_first_also_where_it_begins_the_other(world: World) -> None:
+    """Nothing that stands behind a uid gets between two of them."""
+    world.run(alike)
+    with broken("uid .. ' ' .. score)", "uid .. '=' .. score)"), pytest.raises(AssertionError):
+        world.run(alike)
 
 
 STEPS = st.lists(

@@ -79,6 +79,8 @@ def higher_scores_stand_first_then_the_earlier_then_the_smaller_uid(backends: Ba
         entry("usr_a", 50, at=2),
         entry("usr_B", 50, at=2),
         entry("usr_-", 50, at=2),
+        entry("usr_b-", 50, at=2),
+        entry("usr_b1", 50, at=2),
         entry("usr_soon", 50, at=1.999),
         entry("usr_0_late", 50, at=2.001),
         entry("usr_old", 50, reached_at=None),

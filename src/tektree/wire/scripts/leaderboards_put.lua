@@ -1,5 +1,6 @@
 -- Puts what rows say of users on a board, and what their settings say.
--- KEYS: the board, for readers; its order: -score, and by member who reached it first, then uid; its rows: for each uid
+-- KEYS: the board, for readers; its order: -score, and by member, "reached uid score" with nothing before the uid, who
+-- reached it first, then uid (a space sorts before all that a uid holds); its rows: for each uid
 -- "seq:score:reached:version:hidden", the newest row and the newest settings that were seen (seq -1: no row yet).
 -- ARGV: the milliseconds that the board lasts, or an empty text; then of each entry uid, seq (-1: settings only), score,
 -- reached (15 hex digits), version and hidden (0 or 1).
@@ -14,7 +15,7 @@ for at = 2, #ARGV, 6 do
   if old then
     local old_seq, old_score, old_reached, old_version, old_hidden =
       string.match(old, '^(%-?%d+):(%-?%d+):(%x+):(%d+):([01])$')
-    redis.call('ZREM', order, old_reached .. uid)
+    redis.call('ZREM', order, old_reached .. uid .. ' ' .. old_score)
     if tonumber(seq) < tonumber(old_seq) then seq, score, reached = old_seq, old_score, old_reached end
     known = old_version
     if tonumber(version) <= tonumber(known) then version, hidden = old_version, old_hidden end
@@ -26,7 +27,7 @@ for at = 2, #ARGV, 6 do
   local written = table.concat({seq, score, reached, version, hidden}, ':')
   if written ~= old then redis.call('HSET', rows, uid, written) end
   if hidden == '0' and tonumber(score) > 0 then
-    redis.call('ZADD', order, '-' .. score, reached .. uid)
+    redis.call('ZADD', order, '-' .. score, reached .. uid .. ' ' .. score)
     redis.call('ZADD', board, score, uid)
   else
     redis.call('ZREM', board, uid)

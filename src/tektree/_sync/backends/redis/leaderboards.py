@@ -2,8 +2,9 @@
 """Leaderboards on Redis: the data model's sorted set, and beside it the order that decides and the rows it was made of.
 
 The sorted set is for readers: uids with their XP. Its ties are not ours, and no score can hold them exactly, so a
-second one has the order: the score below zero, and members that begin with when it was reached. A hash remembers for
-each uid the newest row and the newest settings, so what comes late, twice or in any order changes nothing.
+second one has the order: the score below zero, and members that begin with when it was reached and end with the score,
+so that one reading has all. A hash remembers for each uid the newest row and the newest settings, so what comes late,
+twice or in any order changes nothing.
 
 Settings are kept with each board, because boards share no slot. They are written to all that can be alive: that of all
 time, and those of the past eight weeks, this one and the next.
@@ -11,12 +12,12 @@ time, and those of the past eight weeks, this one and the next.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
-from operator import neg
 from typing import Any, Final
 
 from tektree._sync.backends.redis.driver import Redis
+from tektree._sync.backends.redis.nodes import Written, written
 from tektree.models.leaderboards import Board, BoardEntry, Standing
 from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import script
@@ -61,8 +62,8 @@ class RedisLeaderboards:
     def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
             return []
-        found = (self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1, "WITHSCORES")))[0]
-        return _standings(found)
+        found = (self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1)))[0]
+        return _places(0, b" ".join(found))
 
     def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
         if board.is_over(now):
@@ -73,9 +74,10 @@ class RedisLeaderboards:
     def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
             return []
-        found: bytes = self._redis.run(_AROUND, _keys(board)[1:], [uid, span], again=True)
-        first, *flat = found.decode().split() or ("0",)
-        return _places(int(first), flat[::2], map(int, flat[1::2]))
+        keys, about = _reading(board)
+        found: bytes = self._redis.call(_AROUND, (keys, uid, span), about, again=True)
+        before, _, members = found.partition(b" ")
+        return _places(int(before or 0), members)
 
     def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
         """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
@@ -94,6 +96,13 @@ class RedisLeaderboards:
 def _keys(board: Board) -> tuple[str, str, str]:
     key = leaderboard(board)
     return key, companion(key, "order"), companion(key, "rows")
+
+
+@lru_cache(maxsize=256)
+def _reading(board: Board) -> tuple[Written, str]:
+    """The keys of the order and the rows, as a script is given them, and the first."""
+    keys = _keys(board)[1:]
+    return written((len(keys), *keys)), keys[0]
 
 
 def _alive(now: datetime) -> list[Board]:
@@ -119,13 +128,8 @@ def _spread(news: Sequence[BoardEntry], everywhere: Sequence[BoardEntry]) -> lis
     ]
 
 
-def _standings(found: Sequence[Any]) -> list[Standing]:
-    """The first places, from members and scores: RESP2 gives them in turn, RESP3 as pairs."""
-    flat = [each for pair in found for each in pair] if found and isinstance(found[0], list) else found
-    return _places(0, [member.decode() for member in flat[::2]], [int(float(score)) for score in flat[1::2]])
-
-
-def _places(before: int, members: Sequence[str], scores: Iterable[int]) -> list[Standing]:
-    """A member is its instant and its uid; a score is below zero, so that the highest stands first."""
-    uids = [member[_DIGITS:] for member in members]
-    return list(map(_STANDING, zip(count(before + 1), uids, map(neg, scores), strict=False)))
+def _places(before: int, members: bytes) -> list[Standing]:
+    """Standings out of members of the order, with a space between them: each is an instant and a uid, then the XP."""
+    words = members.decode().split(" ") if members else []
+    uids = [each[_DIGITS:] for each in words[::2]]
+    return list(map(_STANDING, zip(count(before + 1), uids, map(int, words[1::2]), strict=False)))
