@@ -37,7 +37,7 @@ FLOORS = {
         "_async.ports": "errors ids models",
         "_async.services": "errors ids clock context tracing _flavour models policy rules _async.ports",
         "_async.backends": "",
-        "_async.backends.memory": "errors ids _flavour models wire _async.ports",
+        "_async.backends.memory": "errors ids clock _flavour models wire _async.ports",
         "_async.backends.mongo": "errors ids _flavour redaction models wire _async.ports bson pymongo motor",
         "_async.backends.redis": "errors ids _flavour models wire _async.ports redis",
         "_async.conformance": "errors ids models policy rules _async.ports pydantic",

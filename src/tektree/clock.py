@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import Final
 
 from tektree.errors import ConfigurationError
 
-__all__ = ["Clock", "read", "system_clock"]
+__all__ = ["Clock", "microseconds", "read", "system_clock"]
 
 Clock = Callable[[], datetime]
 """Anything that tells the time as an aware datetime. We cut it to UTC and milliseconds, which is what MongoDB keeps."""
@@ -35,6 +36,17 @@ def read(clock: Clock) -> datetime:
     return now - _MICROSECONDS[now.microsecond % 1000]
 
 
+def microseconds(clock: Clock) -> Callable[[], int]:
+    """What ``clock`` says in whole microseconds since 1970. Of the system's no datetime is made, which would take six
+    times as long.
+    """
+    if clock is system_clock:
+        return lambda: time_ns() // 1000
+    return lambda: (clock() - _EPOCH) // _MICRO
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO: Final = timedelta(microseconds=1)
 _MICROSECONDS: Final = [timedelta(microseconds=each) for each in range(1000)]
 """To take them off takes a fifth of the time that ``replace`` does."""
 

@@ -1,6 +1,6 @@
 """The exact sliding window, whose it is, and which limit applies."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -102,6 +102,25 @@ def test_what_is_refused_consumes_nothing() -> None:
 )
 def test_decisions(fill: Fill, expected: Decision) -> None:
     assert rules.decision(Bucket("usr_a", "/a", 5, 60), fill) == expected
+
+
+_SHORT = 2**32 * 10**6
+"""Until when seconds as a float are taken for instants."""
+
+
+@given(st.one_of(st.integers(-(10**15), 250_000_000_000 * 10**6), st.integers(_SHORT - 10**6, _SHORT + 10**6)))
+def test_instants_are_exact_to_the_microsecond(now: int) -> None:
+    found = rules.decision(Bucket("usr_a", "/a", 5, 60), Fill(1, now, now, 0))
+    assert found.reset_at == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now, seconds=60)
+
+
+def test_beyond_that_a_float_would_be_wrong() -> None:
+    """The control: the quicker way misses microseconds when it is used for too long."""
+    far = [2**33 * 10**6 + at for at in range(100_000, 100_100)]
+    assert any(
+        datetime.fromtimestamp(at / 10**6, UTC) != datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+        for at in far
+    )
 
 
 def test_headers_are_those_of_the_draft() -> None:
@@ -213,17 +232,17 @@ def test_the_pattern_that_spells_out_most_decides(endpoint: str, expected: int) 
     patterns = {"/a": 1, "/a/*": 2, "/a/*.json": 3, "*.json": 4, "*": 5, "/a[b]?*": 6}
     for order in (list(patterns), list(reversed(patterns))):
         limits = Frozen({name: RateLimit(limit=patterns[name]) for name in order})
-        found = rules.limit_for(limits, endpoint)
+        found = rules.Limits(limits).of(endpoint)
         assert found is not None
         assert found.limit == expected
 
 
 def test_where_no_pattern_fits_there_is_no_limit() -> None:
-    assert rules.limit_for(Frozen({"/a": RateLimit(limit=1)}), "/b") is None
-    assert rules.limit_for(Frozen(), "/b") is None
+    assert rules.Limits(Frozen({"/a": RateLimit(limit=1)})).of("/b") is None
+    assert rules.Limits(Frozen()).of("/b") is None
 
 
 def test_the_defaults_are_those_of_the_tiers() -> None:
     tiers = Policy().rate_limits.tiers
-    found = [rules.limit_for(tiers[tier], "/api/v1/questions") for tier in ("free", "pro", "team", "enterprise")]
+    found = [rules.Limits(tiers[tier]).of("/api/v1/questions") for tier in ("free", "pro", "team", "enterprise")]
     assert [each.limit for each in found if each] == [60, 120, 300, 600]

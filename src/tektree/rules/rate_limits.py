@@ -8,9 +8,9 @@ Stores keep the log of hits in their own way; `take` is the same in the fewest w
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -22,12 +22,12 @@ from tektree.policy import RateLimit
 
 __all__ = [
     "LOGIN",
+    "Limits",
     "bucket",
     "checked_cost",
     "checked_endpoint",
     "checked_subject",
     "decision",
-    "limit_for",
     "login_subject",
     "take",
     "tightest",
@@ -39,6 +39,12 @@ LOGIN: Final = "login"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO: Final = 1_000_000
+_FLOATING: Final = 2**32 * _MICRO
+"""Until 2106."""
+_DECISION: Final[Callable[[tuple[bool, int, int, datetime, float, int, float, bool]], Decision]] = partial(
+    tuple.__new__, Decision
+)
+"""A decision of all its fields, in half the time that its class takes."""
 _UID: Final = re.compile(r"usr_[A-Za-z0-9_\-]{1,60}")
 _LONGEST: Final = 65_536
 _DEAREST: Final = 10_000
@@ -65,15 +71,17 @@ def decision(bucket: Bucket, fill: Fill) -> Decision:
     _, _, limit, window = bucket
     used, now, newest, wait = fill
     after = newest + window * _MICRO - now if used else 0
-    return Decision(
-        wait == 0,
-        limit,
-        limit - used if limit > used else 0,
-        _EPOCH + timedelta(0, 0, now + after),
-        wait / _MICRO,
-        window,
-        after / _MICRO,
-    )
+    left = limit - used if limit > used else 0
+    return _DECISION((wait == 0, limit, left, _instant(now + after), wait / _MICRO, window, after / _MICRO, True))
+
+
+def _instant(microseconds: int) -> datetime:
+    """So many microseconds after 1970 began. Seconds as a float are quicker, and exact as long as they tell each
+    microsecond from the next.
+    """
+    if 0 <= microseconds < _FLOATING:
+        return datetime.fromtimestamp(microseconds / _MICRO, UTC)
+    return _EPOCH + timedelta(0, 0, microseconds)
 
 
 def tightest(decisions: list[Decision]) -> Decision:
@@ -95,25 +103,35 @@ def bucket(subject: str, endpoint: str, found: RateLimit) -> Bucket:
     return Bucket(subject, endpoint, found.limit, found.window_seconds)
 
 
-def limit_for(limits: Mapping[str, RateLimit], endpoint: str) -> RateLimit | None:
-    """The limit of an endpoint: named as it is, or by the pattern that spells out most of it. None: no limit is set.
+class Limits:
+    """The limits of a tier.
 
-    In a pattern ``*`` stands for any characters, also none, and nothing else is special. Of two patterns that spell
-    out as much, the one that comes first in the alphabet decides.
+    An endpoint has the one that is named as it is, or by the pattern that spells out most of it. In a pattern ``*``
+    stands for any characters, also none, and nothing else is special. Of two patterns that spell out as much, the one
+    that comes first in the alphabet decides.
     """
-    found = limits.get(endpoint)
-    if found is None:
-        for pattern, name in _patterns(tuple(limits)):
-            if name == "*" or pattern.fullmatch(endpoint):
-                return limits[name]
-    return found
+
+    __slots__ = ("_named", "_patterns")
+
+    def __init__(self, limits: Mapping[str, RateLimit]) -> None:
+        names = sorted([each for each in limits if "*" in each], key=lambda each: (each.count("*") - len(each), each))
+        self._named = limits
+        self._patterns = [(_matching(name), limits[name]) for name in names]
+
+    def of(self, endpoint: str) -> RateLimit | None:
+        """The limit of an endpoint. None: there is none."""
+        found = self._named.get(endpoint)
+        if found is None:
+            for matches, limit in self._patterns:
+                if matches(endpoint):
+                    return limit
+        return found
 
 
-@lru_cache(maxsize=256)
-def _patterns(names: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Those of the names that are patterns, the one that spells out most first."""
-    found = sorted([each for each in names if "*" in each], key=lambda each: (each.count("*") - len(each), each))
-    return tuple([(re.compile(".*".join(map(re.escape, each.split("*"))), re.DOTALL), each) for each in found])
+def _matching(pattern: str) -> Callable[[str], object]:
+    if pattern == "*":
+        return bool  # no endpoint is empty
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL).fullmatch
 
 
 def checked_subject(value: object) -> str:

@@ -99,7 +99,7 @@ class AsyncAdmissions:
             quota_rules.checked_type(quota, self._policy)
         actor = await self._sessions.resolve(token)
         self._know(actor)
-        limit = limit_rules.limit_for(self._policy.rate_limits.tiers.get(actor.tier) or {}, endpoint)
+        limit = self._limits.limit_of(endpoint, actor.tier)
         if limit is not None:
             limit_rules.bucket(actor.uid, endpoint, limit)  # what is never allowed takes no units
         if quota is None:
@@ -142,8 +142,7 @@ class AsyncAdmissions:
             quota_rules.checked_type(quota, self._policy)
         found: dict[str, Terms] = {}
         for tier in _TIERS:
-            limits = self._policy.rate_limits.tiers.get(tier)
-            limit = None if limits is None else limit_rules.limit_for(limits, endpoint)
+            limit = self._limits.limit_of(endpoint, tier)
             allowed = None
             if quota is not None:
                 if quota not in self._policy.quotas.get(tier, {}):

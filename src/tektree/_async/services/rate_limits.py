@@ -1,6 +1,6 @@
 """Rate limits: how often a user, or a source without one, may call an endpoint."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast, get_args
 
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
@@ -30,6 +30,7 @@ class AsyncRateLimits:
     def __init__(self, store: AsyncRateLimitStore, policy: Policy, clock: Clock) -> None:
         self._store = store
         self._policy = policy
+        self._limits = {tier: rules.Limits(limits) for tier, limits in policy.rate_limits.tiers.items()}
         self._clock = clock
 
     async def hit(self, subject: str, endpoint: str, cost: int = 1, tier: str | None = None) -> Decision:
@@ -73,7 +74,7 @@ class AsyncRateLimits:
 
     async def _one(self, call: Call, subject: str, endpoint: str, cost: int, tier: str | None) -> Decision:
         subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
-        limit = self._limit(endpoint, tier)
+        limit = self.limit_of(endpoint, tier)
         rules.checked_cost(cost, None if limit is None else limit.limit)
         if limit is None:
             return rules.uncounted(read(self._clock), None)
@@ -92,11 +93,11 @@ class AsyncRateLimits:
             return rules.decision(buckets[0], fills[0])
         return rules.tightest([rules.decision(*each) for each in zip(buckets, fills, strict=True)])
 
-    def _limit(self, endpoint: str, tier: str | None) -> RateLimit | None:
-        """The limit that applies; None where there is none."""
+    def limit_of(self, endpoint: str, tier: str | None) -> RateLimit | None:
+        """The limit of an endpoint on a tier; None where there is none. Raises `InvalidInput` for another tier."""
         if tier is None:
             tier = "free"
         elif type(tier) is not str or tier not in _TIERS:
             raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
-        limits: Mapping[str, RateLimit] | None = self._policy.rate_limits.tiers.get(cast(Tier, tier))
-        return None if limits is None else rules.limit_for(limits, endpoint)
+        limits = self._limits.get(cast(Tier, tier))
+        return None if limits is None else limits.of(endpoint)

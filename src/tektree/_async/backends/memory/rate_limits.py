@@ -3,15 +3,17 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final
 
+from tektree.clock import microseconds
 from tektree.models.rate_limits import Bucket, Fill
 
 __all__ = ["AsyncMemoryRateLimits"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO: Final = timedelta(microseconds=1)
+_FILL: Final[Callable[[tuple[int, int, int, int]], Fill]] = partial(tuple.__new__, Fill)
+"""A fill, in half the time that its class takes."""
 _FEW: Final = 1024
 """So many buckets are kept before anyone looks which of them are over."""
 
@@ -37,14 +39,14 @@ class AsyncMemoryRateLimits:
     """Sliding windows in this process, by ``clock``: anything that returns the time as an aware datetime."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+        self._now = microseconds(clock)
         self._lock = threading.Lock()
         self._logs: dict[tuple[str, str], _Log] = {}
         self._many = _FEW
 
     async def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         with self._lock:
-            now = (self._clock() - _EPOCH) // _MICRO
+            now = self._now()
             if len(buckets) == 1:
                 return [self._took(buckets[0], cost, now)]
             fills = [self._fill(each, cost, now) for each in buckets]
@@ -54,7 +56,7 @@ class AsyncMemoryRateLimits:
 
     async def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         with self._lock:
-            now = (self._clock() - _EPOCH) // _MICRO
+            now = self._now()
             return [self._fill(each, cost, now) for each in buckets]
 
     async def clear(self, buckets: Sequence[Bucket]) -> None:
@@ -78,7 +80,7 @@ class AsyncMemoryRateLimits:
             newest = now
         hits.extend((newest,) * cost)
         log.over = newest + width
-        return Fill(len(hits), now, newest, 0)
+        return _FILL((len(hits), now, newest, 0))
 
     def _fill(self, bucket: Bucket, cost: int, now: int) -> Fill:
         log = self._logs.get((bucket.subject, bucket.endpoint))

@@ -4,15 +4,17 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final
 
+from tektree.clock import microseconds
 from tektree.models.rate_limits import Bucket, Fill
 
 __all__ = ["MemoryRateLimits"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO: Final = timedelta(microseconds=1)
+_FILL: Final[Callable[[tuple[int, int, int, int]], Fill]] = partial(tuple.__new__, Fill)
+"""A fill, in half the time that its class takes."""
 _FEW: Final = 1024
 """So many buckets are kept before anyone looks which of them are over."""
 
@@ -38,14 +40,14 @@ class MemoryRateLimits:
     """Sliding windows in this process, by ``clock``: anything that returns the time as an aware datetime."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+        self._now = microseconds(clock)
         self._lock = threading.Lock()
         self._logs: dict[tuple[str, str], _Log] = {}
         self._many = _FEW
 
     def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         with self._lock:
-            now = (self._clock() - _EPOCH) // _MICRO
+            now = self._now()
             if len(buckets) == 1:
                 return [self._took(buckets[0], cost, now)]
             fills = [self._fill(each, cost, now) for each in buckets]
@@ -55,7 +57,7 @@ class MemoryRateLimits:
 
     def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         with self._lock:
-            now = (self._clock() - _EPOCH) // _MICRO
+            now = self._now()
             return [self._fill(each, cost, now) for each in buckets]
 
     def clear(self, buckets: Sequence[Bucket]) -> None:
@@ -79,7 +81,7 @@ class MemoryRateLimits:
             newest = now
         hits.extend((newest,) * cost)
         log.over = newest + width
-        return Fill(len(hits), now, newest, 0)
+        return _FILL((len(hits), now, newest, 0))
 
     def _fill(self, bucket: Bucket, cost: int, now: int) -> Fill:
         log = self._logs.get((bucket.subject, bucket.endpoint))
