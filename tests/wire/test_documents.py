@@ -71,6 +71,18 @@ def test_the_quick_readers_agree_with_the_careful_one(collection: str, model: ty
     assert not [record for record in quick if record is not None and record != careful]
 
 
+@EACH
+@given(data=st.data())
+def test_as_many_fields_are_not_the_same_fields(collection: str, model: type[Value], data: st.DataObject) -> None:
+    """One field stands under the name of another, so the number of fields says nothing."""
+    document = to_document(data.draw(records(model)))
+    document[data.draw(st.sampled_from([*codec_of(model).keys, "theirs", "_outbox"]))] = document.pop(
+        data.draw(st.sampled_from(sorted(document)))
+    )
+    *quick, careful = ways(model, document)
+    assert not [record for record in quick if record is not None and record != careful]
+
+
 @pytest.mark.parametrize("version", [-1, 2**53 + 1, True, "1"])
 def test_a_count_that_may_be_missing_is_one_where_it_is_not(version: Any) -> None:
     document = sample("subscriptions") | {"version": 1}
