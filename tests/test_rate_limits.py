@@ -5,6 +5,7 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -147,6 +148,13 @@ def test_a_tier_that_there_is_not(limits: Any, tier: Any) -> None:
     for call in (limits.hit, limits.peek):
         with pytest.raises(InvalidInput, match="tier: must be free, pro, team or enterprise"):
             call("usr_a", ENDPOINT, tier=tier)
+
+
+def test_a_tier_of_an_enumeration_is_one(limits: Any) -> None:
+    class Plan(StrEnum):
+        FREE = "free"
+
+    assert limits.hit("usr_a", ENDPOINT, tier=Plan.FREE).limit == limits.hit("usr_a", ENDPOINT).limit
 
 
 def test_log_ins_are_counted_per_account_and_per_source(limits: Any, clock: ManualClock) -> None:

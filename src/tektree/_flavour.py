@@ -145,6 +145,8 @@ class _Asked(NamedTuple):
 
 _FEW: Final = 8
 """So many are not worth being sent in two halves."""
+_ROUNDS: Final = 32
+"""After so many batches the connection goes back to its pool, whoever waits: others may wait for it there."""
 
 
 class async_lines:  # noqa: N801 - one of a pair
@@ -152,9 +154,9 @@ class async_lines:  # noqa: N801 - one of a pair
 
     What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up:
     one half of them hears and asks again while the server answers the other half. The connection is back in the pool
-    when nobody waits. Whoever asks waits for ``deadline`` seconds at the most, and then gets a ``TimeoutError``.
-    ``replies`` makes what reads the bytes that come. Where the driver has no stream, it reads by itself; ``refusals``
-    are what it raises that are answers.
+    before the last of them hears, and now and then when many ask on and on. Whoever asks waits for ``deadline`` seconds
+    at the most, and then gets a ``TimeoutError``. ``replies`` makes what reads the bytes that come. Where the driver
+    has no stream, it reads by itself; ``refusals`` are what it raises that are answers.
     """
 
     def __init__(self, pool: Any, deadline: float, refusals: type[Exception], replies: Callable[[], Replies]) -> None:
@@ -190,6 +192,8 @@ class async_lines:  # noqa: N801 - one of a pair
             try:
                 async with asyncio.timeout(None) as limit:
                     await self._ferry(flying, limit)
+                if self._waiting:
+                    await asyncio.sleep(0)  # whoever waits for the connection has it first
             except BaseException as error:
                 failed = [each for batch in flying for each in batch]
                 flying.clear()
@@ -210,16 +214,13 @@ class async_lines:  # noqa: N801 - one of a pair
         connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
         try:
             line = _Stream(connection, self._replies(), self._refusals)
-            while self._waiting or flying:
-                if self._waiting and len(flying) < 2:
-                    if batch := self._batch(sum(map(len, flying))):
-                        flying.append(batch)
-                        await line.send(batch)
-                    continue
-                limit.reschedule(flying[0][0].until)
-                await line.read(flying[0])
-                flying.popleft()
-                await asyncio.sleep(0)  # who has heard asks again, before the others hear
+            for _ in range(_ROUNDS):
+                await self._send(line, flying, limit)
+                if not flying:
+                    break
+                await self._hear(line, flying, limit)
+            while flying:
+                await self._hear(line, flying, limit)
             whole = True
         finally:
             if not whole:  # its next reply would be another's
@@ -227,6 +228,24 @@ class async_lines:  # noqa: N801 - one of a pair
                     await connection.disconnect(nowait=True)
             connection.socket_timeout = timeout
             await self._pool.release(connection)
+
+    async def _send(self, line: "_Stream", flying: deque[list[_Asked]], limit: asyncio.Timeout) -> None:
+        """Sends what may be sent: while two batches are on their way, nothing."""
+        while self._waiting and len(flying) < 2:
+            if batch := self._batch(sum(map(len, flying))):
+                flying.append(batch)
+                limit.reschedule(flying[0][0].until)
+                await line.send(batch)
+
+    async def _hear(self, line: "_Stream", flying: deque[list[_Asked]], limit: asyncio.Timeout) -> None:
+        """Gives the oldest batch its replies. Where another is on its way, its callers ask again before that is heard;
+        the last ones find the connection back in the pool.
+        """
+        limit.reschedule(flying[0][0].until)
+        await line.read(flying[0])
+        flying.popleft()
+        if flying:
+            await asyncio.sleep(0)
 
     def _batch(self, sent: int) -> list[_Asked]:
         """Who is sent next: not much more than half of all who wait for replies, and nobody who gave up."""

@@ -37,8 +37,9 @@ def read(clock: Clock) -> datetime:
 
 
 def microseconds(clock: Clock) -> Callable[[], int]:
-    """What ``clock`` says in whole microseconds since 1970. Of the system's no datetime is made, which would take six
-    times as long.
+    """What ``clock``, which gave an aware datetime to `read` before, says in whole microseconds since 1970.
+
+    Of the system's no datetime is made, which would take six times as long.
     """
     if clock is system_clock:
         return lambda: time_ns() // 1000

@@ -112,6 +112,7 @@ _SHORT = 2**32 * 10**6
 def test_instants_are_exact_to_the_microsecond(now: int) -> None:
     found = rules.decision(Bucket("usr_a", "/a", 5, 60), Fill(1, now, now, 0))
     assert found.reset_at == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now, seconds=60)
+    assert len(found) == len(Decision._fields)
 
 
 def test_beyond_that_a_float_would_be_wrong() -> None:

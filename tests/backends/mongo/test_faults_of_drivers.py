@@ -11,6 +11,7 @@ from typing import Any
 import bson
 import pymongo
 import pytest
+from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON, InvalidDocument, InvalidStringData
 from pymongo import errors
@@ -27,6 +28,7 @@ from tektree import (
 )
 from tektree._sync.backends.mongo.connecting import mongo_backends
 from tektree._sync.backends.mongo.driver import _PLAIN
+from tektree._sync.backends.mongo.events import outbox_in
 from tektree.models.events import Event
 from tektree.models.gamification import GamificationProfile
 from tektree.wire.documents import from_document
@@ -190,6 +192,35 @@ def test_a_document_that_cannot_be_read_is_named(
         read()
     assert (caught.value.collection, caught.value.id) == (collection, str(document["_id"]))
     assert caught.value.field.startswith(field)
+
+
+EVENT = sample("events")
+OUTBOXES = [
+    (7, "questions", "_outbox"),
+    ("events", "questions", "_outbox"),
+    ({"event_id": "x"}, "questions", "_outbox"),
+    ([7], "events", "(document)"),
+    ([{}], "events", "_id"),
+    ([EVENT, EVENT | {"_relay": 7}], "events", "_relay"),
+    ([EVENT | {"_relay": {"to": "boards"}}], "events", "_relay"),
+    ([EVENT | {"_relay": {"to": ["boards", 7]}}], "events", "_relay"),
+]
+
+
+@pytest.mark.parametrize(("outbox", "collection", "field"), OUTBOXES)
+def test_what_is_left_on_a_document_and_cannot_be_read_is_named(outbox: Any, collection: str, field: str) -> None:
+    enter(MOCK)
+    with pytest.raises(CorruptDocument) as caught:
+        outbox_in({"_id": ObjectId(), "_outbox": outbox}, "questions")
+    assert (caught.value.collection, caught.value.field) == (collection, field)
+
+
+@pytest.mark.parametrize("left", [{}, {"_outbox": None}, {"_outbox": []}])
+def test_nothing_may_be_left_on_a_document(left: dict[str, Any]) -> None:
+    enter(MOCK)
+    assert outbox_in(left, "questions") == ()
+    given = [EVENT, EVENT | {"_relay": {"to": ["boards"]}}, EVENT | {"_relay": {}}]
+    assert [each.to for each in outbox_in({"_outbox": given}, "questions")] == [(), ("boards",), ()]
 
 
 def test_a_date_beyond_the_year_9999_is_named_too() -> None:

@@ -70,9 +70,9 @@ class AsyncFiling:
         self._pause = pause
 
     async def demand(self, by: Principal, verb: str, areas: Sequence[str], files: Sequence[str] = ()) -> None:
-        """Raises `Forbidden` unless ``by`` may do this to what is their own, and what `attachable` raises.
+        """Raises what `attachable` raises, and `Forbidden` unless ``by`` may do this to what is their own.
 
-        All that is stored about it is looked at together. Who was found by their session just now is not looked up.
+        As `AsyncPermissions.demand` for one's own, but all that is stored about it is looked at together.
         """
         roles.demand(by, verb, Owner(by.id, by.role))
         found = await self._known(by, areas, files, account=not isinstance(by, Actor))

@@ -98,7 +98,7 @@ class RateLimits:
         """The limit of an endpoint on a tier; None where there is none. Raises `InvalidInput` for another tier."""
         if tier is None:
             tier = "free"
-        elif type(tier) is not str or tier not in _TIERS:
+        elif not isinstance(tier, str) or tier not in _TIERS:
             raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
         limits = self._limits.get(cast(Tier, tier))
         return None if limits is None else limits.of(endpoint)

@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from tektree._async.backends.mongo.driver import AsyncMongo, key_of, whole
-from tektree._async.backends.mongo.events import outbox_of, posted_of
+from tektree._async.backends.mongo.events import outbox_in, outbox_of
 from tektree.errors import Stale, Taken
 from tektree.models.accounts import StoredUser, User
 from tektree.models.events import Event, Posted, Recipients
@@ -170,7 +170,7 @@ def _as_read(old: StoredUser) -> dict[str, Any]:
 def _stored(document: dict[str, Any]) -> StoredUser:
     version = whole(document, "_v", USERS)
     document.pop("_v", None)
-    return StoredUser(from_document(User, document), version, tuple(posted_of(document.get("_outbox", ()))))
+    return StoredUser(from_document(User, document), version, outbox_in(document, USERS))
 
 
 def _left(events: Sequence[Event], to: Sequence[Recipients]) -> tuple[Posted, ...]:

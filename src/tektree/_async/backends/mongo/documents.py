@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from tektree._async.backends.mongo.driver import AsyncMongo, whole
-from tektree._async.backends.mongo.events import outbox_of, posted_of
+from tektree._async.backends.mongo.events import outbox_in, outbox_of
 from tektree.errors import CorruptDocument, Stale, Taken
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -242,8 +242,8 @@ class AsyncMongoDocuments(Generic[R]):
         return int(value), str(id)
 
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
-        version, left = whole(document, "_v", self._name), document.get("_outbox")
-        return Stored(self._record(document), version, tuple(posted_of(left)) if left else ())
+        version, left = whole(document, "_v", self._name), outbox_in(document, self._name)
+        return Stored(self._record(document), version, left)
 
     def _record(self, document: dict[str, Any]) -> R:
         for name in _OURS:

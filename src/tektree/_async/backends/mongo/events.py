@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tektree._async.backends.mongo.driver import AsyncMongo, duplicates_only
 from tektree._flavour import async_backoff
-from tektree.errors import Unavailable
+from tektree.errors import CorruptDocument, Unavailable
 from tektree.models.events import (
     PARTITIONS,
     Event,
@@ -30,7 +30,7 @@ from tektree.models.events import (
 from tektree.wire.collections import EVENTS
 from tektree.wire.documents import from_document, to_document
 
-__all__ = ["AsyncMongoEventLog", "outbox_of", "posted_of"]
+__all__ = ["AsyncMongoEventLog", "outbox_in", "outbox_of"]
 
 _ATTEMPTS: Final = 100
 _NEVER: Final = 1 << 62
@@ -168,7 +168,7 @@ class AsyncMongoEventLog:
         query = {"_relay.until": {"$gt": _EPOCH}, "_relay.by": {"$gt": ""}, "$or": due}  # as the index has it
         with self._mongo.reading(EVENTS):
             documents = await self._mongo.listed(self._events.find(query).sort("_relay.until", 1).limit(limit))
-        found = posted_of(documents)
+        found = _posted_of(documents)
         return sorted(found, key=lambda each: recording(each.event))
 
     async def awaited(self, stream: str, before: int) -> bool:
@@ -230,12 +230,27 @@ def outbox_of(events: Sequence[Event], to: Sequence[Recipients]) -> list[dict[st
     return documents
 
 
-def posted_of(documents: Sequence[Mapping[str, Any]]) -> Sequence[Posted]:
+def outbox_in(document: Mapping[str, Any], collection: str) -> tuple[Posted, ...]:
+    """The events that are left on a document. Raises `CorruptDocument` where that is no list of events."""
+    left = document.get("_outbox")
+    if not left:
+        return ()
+    if not isinstance(left, list):
+        raise CorruptDocument(collection, str(document.get("_id", ""))[:64], "_outbox", "must be a list of events")
+    return tuple(_posted_of(left))
+
+
+def _posted_of(documents: Sequence[Mapping[str, Any]]) -> Sequence[Posted]:
     """The events of an outbox, or of the log, and whom each is for."""
-    return [
-        Posted(from_document(Event, each), tuple(each["_relay"].get("to", ())) if "_relay" in each else ())
-        for each in documents
-    ]
+    return [Posted(from_document(Event, each), _recipients(each) if "_relay" in each else ()) for each in documents]
+
+
+def _recipients(document: Mapping[str, Any]) -> Recipients:
+    relay = document["_relay"]
+    to = relay.get("to", []) if isinstance(relay, Mapping) else None
+    if isinstance(to, list) and all(type(each) is str for each in to):
+        return tuple(to)
+    raise CorruptDocument(EVENTS, str(document.get("event_id", ""))[:64], "_relay", "must name handlers under 'to'")
 
 
 def _mark(documents: Sequence[dict[str, Any]], events: Sequence[Event], posting: Posting) -> None:

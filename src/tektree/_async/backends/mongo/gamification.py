@@ -12,7 +12,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from tektree._async.backends.mongo.driver import AsyncMongo, key_of, text, whole
-from tektree._async.backends.mongo.events import outbox_of, posted_of
+from tektree._async.backends.mongo.events import outbox_in, outbox_of
 from tektree._async.backends.mongo.uids import AsyncMongoUids
 from tektree.errors import Stale, Taken
 from tektree.models.events import Event, Posted, Recipients
@@ -139,7 +139,7 @@ class AsyncMongoGamification:
     async def outbox(self, user_id: str) -> Sequence[Posted]:
         with self._mongo.reading(GAMIFICATION_PROFILES):
             document = await self._profiles.find_one({"user_id": ObjectId(user_id)}, {"_outbox": 1})
-        return [] if document is None else posted_of(document.get("_outbox", ()))
+        return [] if document is None else outbox_in(document, GAMIFICATION_PROFILES)
 
     async def told(self, user_id: str, event_ids: Sequence[str]) -> None:
         pulled = {"$pull": {"_outbox": {"event_id": {"$in": list(event_ids)}}}}
@@ -295,7 +295,7 @@ _SUMS: Final = ("seq", "weekly_xp", "weekly_reached_at")
 
 
 def _committed(document: Mapping[str, Any]) -> Committed:
-    left = posted_of(document.get("_outbox", ()))
+    left = outbox_in(document, XP_TRANSACTIONS)
     to = [each.to for each in left]
     return Committed(
         from_document(XPTransaction, document), tuple([each.event for each in left]), to if any(to) else ()

@@ -58,9 +58,8 @@ class AsyncRedisRateLimits:
         return [fills[each] for each in buckets]
 
     async def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
-        call, about = (_called if sum([len(each.endpoint) for each in buckets]) <= LONGEST_KEPT else _call)(
-            cost, counts, *buckets
-        )
+        short = all(len(each.endpoint) <= LONGEST_KEPT for each in buckets)  # a long one may be anybody's
+        call, about = (_called if short else _call)(cost, counts, *buckets)
         reply = await self._redis.call(_TAKE, (call,), about)
         now, *found = map(int, reply.split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]

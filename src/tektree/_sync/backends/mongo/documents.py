@@ -14,7 +14,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from tektree._sync.backends.mongo.driver import Mongo, whole
-from tektree._sync.backends.mongo.events import outbox_of, posted_of
+from tektree._sync.backends.mongo.events import outbox_in, outbox_of
 from tektree.errors import CorruptDocument, Stale, Taken
 from tektree.models.base import Value
 from tektree.models.content import Stored
@@ -239,8 +239,8 @@ class MongoDocuments(Generic[R]):
         return int(value), str(id)
 
     def _stored(self, document: dict[str, Any]) -> Stored[R]:
-        version, left = whole(document, "_v", self._name), document.get("_outbox")
-        return Stored(self._record(document), version, tuple(posted_of(left)) if left else ())
+        version, left = whole(document, "_v", self._name), outbox_in(document, self._name)
+        return Stored(self._record(document), version, left)
 
     def _record(self, document: dict[str, Any]) -> R:
         for name in _OURS:

@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from tektree._sync.backends.mongo.driver import Mongo, key_of, text, whole
-from tektree._sync.backends.mongo.events import outbox_of, posted_of
+from tektree._sync.backends.mongo.events import outbox_in, outbox_of
 from tektree._sync.backends.mongo.uids import MongoUids
 from tektree.errors import Stale, Taken
 from tektree.models.events import Event, Posted, Recipients
@@ -138,7 +138,7 @@ class MongoGamification:
     def outbox(self, user_id: str) -> Sequence[Posted]:
         with self._mongo.reading(GAMIFICATION_PROFILES):
             document = self._profiles.find_one({"user_id": ObjectId(user_id)}, {"_outbox": 1})
-        return [] if document is None else posted_of(document.get("_outbox", ()))
+        return [] if document is None else outbox_in(document, GAMIFICATION_PROFILES)
 
     def told(self, user_id: str, event_ids: Sequence[str]) -> None:
         pulled = {"$pull": {"_outbox": {"event_id": {"$in": list(event_ids)}}}}
@@ -294,7 +294,7 @@ _SUMS: Final = ("seq", "weekly_xp", "weekly_reached_at")
 
 
 def _committed(document: Mapping[str, Any]) -> Committed:
-    left = posted_of(document.get("_outbox", ()))
+    left = outbox_in(document, XP_TRANSACTIONS)
     to = [each.to for each in left]
     return Committed(
         from_document(XPTransaction, document), tuple([each.event for each in left]), to if any(to) else ()
