@@ -41,10 +41,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO: Final = 1_000_000
 _FLOATING: Final = 2**32 * _MICRO
 """Until 2106."""
+_BUCKET: Final[Callable[[tuple[str, str, int, int]], Bucket]] = partial(tuple.__new__, Bucket)
 _DECISION: Final[Callable[[tuple[bool, int, int, datetime, float, int, float, bool]], Decision]] = partial(
     tuple.__new__, Decision
 )
-"""A decision of all its fields, in half the time that its class takes."""
+"""Both of all their fields, in half the time that their classes take."""
 _UID: Final = re.compile(r"usr_[A-Za-z0-9_\-]{1,60}")
 _LONGEST: Final = 65_536
 _DEAREST: Final = 10_000
@@ -100,7 +101,7 @@ def bucket(subject: str, endpoint: str, found: RateLimit) -> Bucket:
     """The bucket of a limit. Raises `Forbidden` for a limit of 0, which nobody's waiting would change."""
     if found.limit == 0:
         raise Forbidden(f"any request to {endpoint[:200]!r} on this tier")
-    return Bucket(subject, endpoint, found.limit, found.window_seconds)
+    return _BUCKET((subject, endpoint, found.limit, found.window_seconds))
 
 
 class Limits:

@@ -2,12 +2,14 @@
 """Rate limits: how often a user, or a source without one, may call an endpoint."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, cast, get_args
+from functools import lru_cache
+from typing import Final, NamedTuple, get_args
 
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree.clock import Clock, read
 from tektree.errors import InvalidInput, Unavailable
 from tektree.models.accounts import Tier
+from tektree.models.admissions import LONGEST_KEPT
 from tektree.models.rate_limits import Bucket, Decision, Fill
 from tektree.policy import Policy, RateLimit
 from tektree.rules import rate_limits as rules
@@ -17,6 +19,11 @@ __all__ = ["RateLimits"]
 Call = Callable[[Sequence[Bucket], int], Sequence[Fill]]
 
 _TIERS: Final = frozenset(get_args(Tier))
+
+
+class _Asked(NamedTuple):
+    bucket: Bucket
+    limit: RateLimit
 
 
 class RateLimits:
@@ -31,8 +38,12 @@ class RateLimits:
     def __init__(self, store: RateLimitStore, policy: Policy, clock: Clock) -> None:
         self._store = store
         self._policy = policy
-        self._limits = {tier: rules.Limits(limits) for tier, limits in policy.rate_limits.tiers.items()}
+        self._limits: dict[str, rules.Limits] = {
+            tier: rules.Limits(limits) for tier, limits in policy.rate_limits.tiers.items()
+        }
         self._clock = clock
+        self._asked_before = lru_cache(maxsize=4096)(self._asked)
+        """Whoever asks of one limit asks again and again."""
 
     def hit(self, subject: str, endpoint: str, cost: int = 1, tier: str | None = None) -> Decision:
         """Counts ``cost`` hits (1 to 10,000) if all of them have room, else none. One round trip.
@@ -74,12 +85,19 @@ class RateLimits:
         self._store.clear((Bucket(rules.login_subject(account), rules.LOGIN, 1, 1),))
 
     def _one(self, call: Call, subject: str, endpoint: str, cost: int, tier: str | None) -> Decision:
+        plain = type(subject) is type(endpoint) is str and (tier is None or type(tier) is str)
+        keeps = plain and len(endpoint) <= LONGEST_KEPT  # a long one may be anybody's
+        asked = (self._asked_before if keeps else self._asked)(subject, endpoint, tier)
+        rules.checked_cost(cost, None if asked is None else asked.limit.limit)
+        if asked is None:
+            return rules.uncounted(read(self._clock), None)
+        return self._decided(call, (asked.bucket,), (asked.limit,), cost)
+
+    def _asked(self, subject: str, endpoint: str, tier: str | None) -> "_Asked | None":
+        """What a call is counted on; None where there is no limit."""
         subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
         limit = self.limit_of(endpoint, tier)
-        rules.checked_cost(cost, None if limit is None else limit.limit)
-        if limit is None:
-            return rules.uncounted(read(self._clock), None)
-        return self._decided(call, (rules.bucket(subject, endpoint, limit),), (limit,), cost)
+        return None if limit is None else _Asked(rules.bucket(subject, endpoint, limit), limit)
 
     def _decided(
         self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
@@ -100,5 +118,5 @@ class RateLimits:
             tier = "free"
         elif not isinstance(tier, str) or tier not in _TIERS:
             raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
-        limits = self._limits.get(cast(Tier, tier))
+        limits = self._limits.get(tier)
         return None if limits is None else limits.of(endpoint)

@@ -27,13 +27,6 @@ class _Log:
         self.hits: deque[int] = deque()
         self.over = 0
 
-    def newest(self, since: int, now: int) -> int:
-        """The newest hit, or ``now``, once those up to ``since`` are gone."""
-        hits = self.hits
-        while hits and hits[0] <= since:
-            hits.popleft()
-        return hits[-1] if hits else now
-
 
 class AsyncMemoryRateLimits:
     """Sliding windows in this process, by ``clock``: anything that returns the time as an aware datetime."""
@@ -71,13 +64,14 @@ class AsyncMemoryRateLimits:
         if log is None:
             self._sweep(now)
             log = self._logs[subject, endpoint] = _Log()
-        width = window * 1_000_000
-        hits, newest = log.hits, log.newest(now - width, now)
+        width, hits = window * 1_000_000, log.hits
+        since = now - width
+        while hits and hits[0] <= since:
+            hits.popleft()
         over = len(hits) + cost - limit
         if over > 0 and hits:
-            return Fill(len(hits), now, newest, hits[over - 1] + width - now)
-        if newest < now:  # a clock that goes back does not
-            newest = now
+            return Fill(len(hits), now, hits[-1], hits[over - 1] - since)
+        newest = hits[-1] if hits and hits[-1] > now else now  # a clock that goes back does not
         hits.extend((newest,) * cost)
         log.over = newest + width
         return _FILL((len(hits), now, newest, 0))
@@ -86,10 +80,11 @@ class AsyncMemoryRateLimits:
         log = self._logs.get((bucket.subject, bucket.endpoint))
         if log is None:
             return Fill(0, now, now, 0)
-        width = bucket.window * 1_000_000
-        hits, newest = log.hits, log.newest(now - width, now)
+        since, hits = now - bucket.window * 1_000_000, log.hits
+        while hits and hits[0] <= since:
+            hits.popleft()
         over = len(hits) + cost - bucket.limit
-        return Fill(len(hits), now, newest, hits[over - 1] + width - now if over > 0 and hits else 0)
+        return Fill(len(hits), now, hits[-1] if hits else now, hits[over - 1] - since if over > 0 and hits else 0)
 
     def _sweep(self, now: int) -> None:
         """Lets go of buckets that are over, each time their number has doubled: little work for each hit."""
