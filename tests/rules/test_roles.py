@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tektree.errors import Forbidden, InvalidInput
-from tektree.models.accounts import Actor, Principal, Role, User, resolved
+from tektree.models.accounts import Actor, Principal, Role, Status, User, resolved
 from tektree.rules import inputs, roles
 from tektree.rules.roles import CO_AUTHORS, TABLE, Owner, Reach
 from tektree.wire.documents import from_document
@@ -28,6 +28,26 @@ SESSION = {"id": ME, "uid": "usr_me", "tier": "pro", "role": "user", "session_id
 
 def principal(role: str, id: str = ME) -> Principal:
     return Principal(id=id, uid="usr_x", role=role)
+
+
+# -- who is there ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+@pytest.mark.parametrize("uid", ["usr_x", "usr_other"])
+def test_b20_whose_account_is_not_active_or_is_anothers_does_nothing(status: str, uid: str) -> None:
+    stored = from_document(User, sample("users")).evolve(status=status, uid=uid)
+    for role in ROLES:
+        if status == "active" and uid == "usr_x":
+            assert roles.present(principal(role), "question.ask", stored) is stored
+            continue
+        with pytest.raises(Forbidden) as caught:
+            roles.present(principal(role), "question.ask", stored)
+        assert caught.value.action == "question.ask"
+
+
+def test_who_is_stored_nowhere_is_whom_the_host_vouches_for() -> None:
+    assert roles.present(principal("user"), "question.ask", None) is None
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
