@@ -12,16 +12,17 @@ import pytest
 import redis
 
 from tektree import TekTree
+from tektree._sync.backends.redis import connecting
 from tektree._sync.backends.redis.connecting import connected
 from tektree._sync.backends.redis.servers import facts as facts_of
 from tektree.backends.memory import memory_backends
-from tektree.backends.redis import async_facts, facts, with_redis
+from tektree.backends.redis import async_facts, async_facts_of_each, facts, with_redis
 from tektree.clock import system_clock
 from tektree.models.accounts import Principal
 from tektree.models.leaderboards import Board
 from tests.cli.conftest import Run
-from tests.lanes import FAKE, REDIS, close, enter
-from tests.servers import DidNotStart, RedisServer, free_port
+from tests.lanes import CLUSTER, FAKE, REDIS, close, enter
+from tests.servers import DidNotStart, RedisCluster, RedisServer, free_port, shared_cluster
 
 LIMIT = ("--maxmemory", "100mb")
 
@@ -166,3 +167,73 @@ def test_what_is_no_uri_is_a_mistake(run: Run) -> None:
     enter(FAKE)
     assert run("doctor", "--redis", "http://planted")[0] == 2
     assert run("doctor")[0] == 2
+
+
+@pytest.fixture
+def cluster() -> RedisCluster:
+    enter(CLUSTER)
+    try:
+        return shared_cluster()
+    except DidNotStart as reason:
+        close(CLUSTER, str(reason))
+        raise
+
+
+def test_of_a_cluster_each_primary_is_looked_at(run: Run, cluster: RedisCluster) -> None:
+    looks = [redis.Redis.from_url(node.uri) for node in cluster.nodes]
+    try:
+        looks[1].config_set("maxmemory-policy", "allkeys-lru")
+        looks[1].config_set("maxmemory", "100mb")
+        addresses = {f"127.0.0.1:{node.port}" for node in cluster.nodes}
+        for node in cluster.nodes:
+            code, out, err = run("doctor", "--redis", node.uri, "--json")
+            document = json.loads(out)
+            assert (code, err, document["ok"]) == (1, "", False)
+            assert document["nodes"].keys() == addresses
+            said = {each["about"]: each["found"] for each in document["findings"] if each["severity"] != "note"}
+            assert said["eviction"] == f"127.0.0.1:{cluster.nodes[1].port}: maxmemory-policy allkeys-lru"
+            assert said["cluster"] == "a node of a cluster"
+        other = asyncio.run(async_facts_of_each(cluster.nodes[0].uri, system_clock))
+        assert other.keys() == addresses
+        assert all(each is not None and each.info["cluster_enabled"] == "1" for each in other.values())
+        code, out, _ = run("doctor", "--redis", cluster.nodes[0].uri)
+        assert code == 1
+        lines = out.splitlines()
+        assert lines[-1].startswith("3 primaries of a cluster: ")
+        assert {line.partition(": ")[0] for line in lines[-4:-1]} == addresses
+    finally:
+        looks[1].config_set("maxmemory-policy", "noeviction")
+        looks[1].config_set("maxmemory", "0")
+        for look in looks:
+            look.close()
+
+
+def test_a_primary_that_is_away_is_a_finding(run: Run, cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, dead = cluster.nodes[0], free_port()
+    monkeypatch.setattr(connecting, "primaries", lambda _: [("", node.port), ("127.0.0.1", dead)])
+    code, out, err = run("doctor", "--redis", node.uri)
+    assert (code, err) == (1, "")
+    assert f"127.0.0.1:{dead}: a primary that could not be reached" in out.replace("\n         ", " ")
+    assert f"127.0.0.1:{dead}: away" in out
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "beside"),
+    [
+        ("redis://localhost:7000", "10.0.0.2", "redis://10.0.0.2:7001"),
+        (
+            "rediss://ada:p%40ss@localhost:7000/0?protocol=3",
+            "10.0.0.2",
+            "rediss://ada:p%40ss@10.0.0.2:7001/0?protocol=3",
+        ),
+        ("redis://:planted@[::1]:7000", "", "redis://:planted@[::1]:7001"),
+        ("redis://localhost", "", "redis://localhost:7001"),
+        ("redis://localhost", "fe80::1", "redis://[fe80::1]:7001"),
+    ],
+)
+def test_other_nodes_are_asked_as_the_first_was(uri: str, host: str, beside: str) -> None:
+    enter(FAKE)
+    assert connecting._beside(uri, host, 7001) == beside
+    assert "planted" not in connecting._address(beside)
+    assert connecting._address(beside).endswith(":7001")
+    assert connecting._address("unix:///run/redis.sock") == "/run/redis.sock"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree.models.servers import Facts, Keys
-from tektree.rules.servers import Severity, diagnosed, worst
+from tektree.rules.servers import Severity, diagnosed, diagnosed_each, worst
 
 INFO = {
     "redis_version": "7.2.4",
@@ -100,3 +100,35 @@ def test_whatever_a_server_says_something_can_be_said_of_it(info: Any, config: A
     order = [list(Severity).index(each.severity) for each in found]
     assert order == sorted(order, reverse=True)
     assert worst(found) == found[0].severity
+
+
+# -- several ---------------------------------------------------------------------------------------------------------
+
+SERVERS = [GOOD, *[facts for facts, *_ in AMISS]]
+
+
+@given(st.lists(st.sampled_from(SERVERS), min_size=1, max_size=4))
+def test_of_several_each_finding_is_said_once_and_where_it_is_not_of_all(those: list[Facts]) -> None:
+    servers = {f"10.0.0.{at}:6379": facts for at, facts in enumerate(those)}
+    said = diagnosed_each(servers)
+    expected = set()
+    for each in {each for facts in those for each in diagnosed(facts)}:
+        where = [address for address, facts in servers.items() if each in diagnosed(facts)]
+        everywhere = len(where) == len(servers)
+        expected.add(each if everywhere else each._replace(found=f"{', '.join(where)}: {each.found}"))
+    assert set(said) == expected
+    assert len(said) == len(expected)
+    assert [each.severity for each in said] == sorted(
+        [each.severity for each in said], key=lambda each: -list(Severity).index(each)
+    )
+
+
+def test_of_one_it_is_what_is_said_of_it() -> None:
+    for facts in SERVERS:
+        assert diagnosed_each({"localhost:6379": facts}) == diagnosed(facts)
+
+
+def test_one_that_is_away_is_an_error_with_its_address() -> None:
+    [found] = diagnosed_each({"a:1": GOOD, "b:2": None})
+    assert (found.severity, found.about) == (Severity.ERROR, "role")
+    assert found.found == "b:2: a primary that could not be reached"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from tektree.models.servers import Facts
 
-__all__ = ["Finding", "Severity", "diagnosed", "worst"]
+__all__ = ["Finding", "Severity", "diagnosed", "diagnosed_each", "worst"]
 
 _OLDEST: Final = (6, 2)
 _FULL: Final = 90
@@ -39,9 +39,39 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
+_GONE: Final = Finding(
+    Severity.ERROR,
+    "role",
+    "a primary that could not be reached",
+    "whatever has its keys there is Unavailable",
+    "start it, or let a replica take its place",
+)
+
+
 def diagnosed(facts: Facts) -> tuple[Finding, ...]:
     """All findings, the worst first."""
-    found = [each for look in _LOOKS for each in look(facts)]
+    return _sorted([each for look in _LOOKS for each in look(facts)])
+
+
+def diagnosed_each(servers: Mapping[str, Facts | None]) -> tuple[Finding, ...]:
+    """All findings of several servers, by their addresses; None: one could not be reached. The worst first.
+
+    What is found of all of them is said once, anything else with the addresses.
+    """
+    where: dict[Finding, list[str]] = {}
+    for address, facts in servers.items():
+        for each in (_GONE,) if facts is None else diagnosed(facts):
+            where.setdefault(each, []).append(address)
+    every = len(servers)
+    return _sorted(
+        [
+            each if len(those) == every else each._replace(found=f"{', '.join(those)}: {each.found}")
+            for each, those in where.items()
+        ]
+    )
+
+
+def _sorted(found: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda each: -_order(each.severity)))
 
 
@@ -78,7 +108,7 @@ def _role(facts: Facts) -> Iterator[Finding]:
         )
     if facts.info.get("cluster_enabled") == "1":
         breaks = "over its URI alone, calls for keys of other nodes are a ConfigurationError"
-        mend = "pass a redis.RedisCluster to connect, and look at each node"
+        mend = "pass a redis.RedisCluster to connect"
         yield Finding(Severity.WARNING, "cluster", "a node of a cluster", breaks, mend)
 
 

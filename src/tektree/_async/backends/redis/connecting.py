@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
@@ -14,15 +15,15 @@ from tektree._async.backends.redis.driver import DEADLINE, AsyncRedis, client_of
 from tektree._async.backends.redis.leaderboards import AsyncRedisLeaderboards
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits
-from tektree._async.backends.redis.servers import facts
+from tektree._async.backends.redis.servers import facts, primaries
 from tektree._async.backends.redis.sessions import AsyncRedisSessions
 from tektree._async.backends.redis.streams import AsyncRedisEffects, AsyncRedisStreams
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._flavour import async_redis
-from tektree.errors import ConfigurationError
+from tektree.errors import ConfigurationError, Unavailable
 from tektree.models.servers import Facts
 
-__all__ = ["connected", "facts_of", "with_redis"]
+__all__ = ["connected", "facts_of", "facts_of_each", "with_redis"]
 
 _LIBRARY: Final[Any] = import_module(async_redis)
 
@@ -77,6 +78,43 @@ async def facts_of(redis: Any, now: Callable[[], datetime], deadline: float = DE
         return await facts(found, now)
     finally:
         await found.close()
+
+
+async def facts_of_each(uri: str, now: Callable[[], datetime], deadline: float = DEADLINE) -> dict[str, Facts | None]:
+    """What each server behind a URI says of itself, by host and port: in a cluster that is every primary.
+
+    None: it could not be reached. Raises, for the server of the URI, as `facts_of`.
+    """
+    first = await facts_of(uri, now, deadline)
+    asked = connected(uri, deadline)
+    try:
+        others = await primaries(asked) if first.info.get("cluster_enabled") == "1" else []
+    finally:
+        await asked.close()
+    if not others:
+        return {_address(uri): first}
+    found: dict[str, Facts | None] = {}
+    for host, port in others:
+        other = _beside(uri, host, port)
+        try:
+            found[_address(other)] = await facts_of(other, now, deadline)
+        except Unavailable:
+            found[_address(other)] = None
+    return found
+
+
+def _beside(uri: str, host: str, port: int) -> str:
+    """The URI of another server of the same kind, for the same user."""
+    parts = urlsplit(uri)
+    user, at, _ = parts.netloc.rpartition("@")
+    name = host or parts.hostname or ""
+    return parts._replace(netloc=f"{user}{at}{f'[{name}]' if ':' in name else name}:{port}").geturl()
+
+
+def _address(uri: str) -> str:
+    """Host and port of a URI, or its path where it has none: no user, and no password."""
+    parts = urlsplit(uri)
+    return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def _opened(uri: str) -> Any:

@@ -10,7 +10,7 @@ from tektree._async.backends.redis.driver import AsyncRedis
 from tektree._async.backends.redis.faults import fault
 from tektree.models.servers import Facts, Keys
 
-__all__ = ["facts"]
+__all__ = ["facts", "primaries"]
 
 _MOST: Final = 10_000
 """So many keys are looked at."""
@@ -54,6 +54,17 @@ async def facts(redis: AsyncRedis, now: Callable[[], datetime], most: int = _MOS
         scripts=script == 1,
         keys=await _keys(redis, most),
     )
+
+
+async def primaries(redis: AsyncRedis) -> list[tuple[str, int]]:
+    """Host and port of each primary of the cluster that this server is in, as it knows them: an empty host is its own.
+
+    Empty, too, where it does not say. Raises `Unavailable`.
+    """
+    told = (await redis.send(("CLUSTER", "SLOTS"), about=_HOME))[0]
+    if isinstance(told, ResponseError):
+        return []
+    return list(dict.fromkeys([((node[0] or b"").decode().strip("?"), node[1]) for _, _, node, *_ in told]))
 
 
 async def _keys(redis: AsyncRedis, most: int) -> Keys | None:

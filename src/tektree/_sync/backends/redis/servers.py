@@ -11,7 +11,7 @@ from tektree._sync.backends.redis.driver import Redis
 from tektree._sync.backends.redis.faults import fault
 from tektree.models.servers import Facts, Keys
 
-__all__ = ["facts"]
+__all__ = ["facts", "primaries"]
 
 _MOST: Final = 10_000
 """So many keys are looked at."""
@@ -55,6 +55,17 @@ def facts(redis: Redis, now: Callable[[], datetime], most: int = _MOST) -> Facts
         scripts=script == 1,
         keys=_keys(redis, most),
     )
+
+
+def primaries(redis: Redis) -> list[tuple[str, int]]:
+    """Host and port of each primary of the cluster that this server is in, as it knows them: an empty host is its own.
+
+    Empty, too, where it does not say. Raises `Unavailable`.
+    """
+    told = (redis.send(("CLUSTER", "SLOTS"), about=_HOME))[0]
+    if isinstance(told, ResponseError):
+        return []
+    return list(dict.fromkeys([((node[0] or b"").decode().strip("?"), node[1]) for _, _, node, *_ in told]))
 
 
 def _keys(redis: Redis, most: int) -> Keys | None:
