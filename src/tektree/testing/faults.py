@@ -63,6 +63,8 @@ class _Port:
 
     def __getattr__(self, method: str) -> Any:
         made = getattr(self._inner, method)
+        if not callable(made):
+            return made
         call = Call(self._name, method)
 
         def through(*args: Any, **kwargs: Any) -> Any:

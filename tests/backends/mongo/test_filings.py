@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from tektree import AsyncTekTree, TekTree
+from tektree._async.sdk import memory_backends as async_memory_backends
+from tektree._sync.sdk import memory_backends
 from tektree.errors import CorruptDocument, Forbidden, InvalidInput, NotFound
 from tektree.models.accounts import Principal
 from tektree.models.insights import InsightDraft
@@ -108,5 +111,21 @@ def test_what_is_refused(world: World) -> None:
         world.look[USERS].update_one({"_id": ObjectId(ada.id)}, {"$set": {"status": "asleep"}})
         await refused(CorruptDocument, asked(ada, good.id))
         assert world.look[QUESTIONS].count_documents({}) == 1
+
+    world.run(scenario)
+
+
+def test_what_was_put_in_the_place_of_another_is_asked(world: World) -> None:
+    """B20: a host that keeps its accounts elsewhere is not answered out of ours."""
+
+    async def scenario(world: World) -> None:
+        own, user = world.backends(), account(world, "ada", "disabled")
+        elsewhere: Any = (async_memory_backends() if world.is_async else memory_backends()).accounts
+        kind: Any = AsyncTekTree if world.is_async else TekTree
+        tek: Any = kind(replace(own, accounts=elsewhere, on_setup=None, on_close=None), policy=without_reactions())
+        asking = QuestionDraft(title="T", body="b")
+        asked = tek.questions.ask(user, asking)
+        assert (await asked if world.is_async else asked).author == user.uid
+        await refused(Forbidden, world.tek(policy=without_reactions()).questions.ask(user, asking))
 
     world.run(scenario)

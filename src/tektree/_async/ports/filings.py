@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from tektree._async.ports.accounts import AsyncAccountRepository
+from tektree._async.ports.areas import AsyncAreaRepository
+from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree.models.premises import Premises
 
 __all__ = ["AsyncFilings"]
@@ -10,6 +13,11 @@ __all__ = ["AsyncFilings"]
 
 class AsyncFilings(Protocol):
     """Looks at accounts, areas and questions together."""
+
+    @property
+    def sources(self) -> tuple[AsyncAccountRepository, AsyncAreaRepository, AsyncQuestionRepository | None]:
+        """Which they are. Where a host has put something else in the place of one, they are asked one by one."""
+        ...
 
     async def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
         """The user's account, where it is asked for; those of ``areas`` that are there, deleted ones too, in no order;

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from operator import is_
 from typing import Final, Protocol
 
 from tektree._async.ports.accounts import AsyncAccountRepository
 from tektree._async.ports.areas import AsyncAreaRepository
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.filings import AsyncFilings
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.services.counts import recounted
 from tektree._async.services.viewers import AsyncViewers
@@ -40,14 +42,13 @@ class AsyncOneByOne:
     def __init__(
         self, accounts: AsyncAccountRepository, areas: AsyncAreaRepository, questions: AsyncQuestionRepository | None
     ) -> None:
-        self._accounts = accounts
-        self._areas = areas
-        self._questions = questions
+        self.sources = accounts, areas, questions
 
     async def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
-        stored = await self._accounts.by_id(user_id) if account else None
-        found = await _readable(self._areas, areas) if areas else ()
-        taken = await self._questions.of_others(user_id, files) if files and self._questions is not None else ()
+        users, tree, questions = self.sources
+        stored = await users.by_id(user_id) if account else None
+        found = await _readable(tree, areas) if areas else ()
+        taken = await questions.of_others(user_id, files) if files and questions is not None else ()
         return Premises(None if stored is None else stored.user, found, taken)
 
 
@@ -62,7 +63,7 @@ class AsyncFiling:
         pause: Callable[[int], Awaitable[None]] = async_backoff,
     ) -> None:
         self._areas = areas
-        self._filings = backends.filings or AsyncOneByOne(backends.accounts, areas, backends.questions)
+        self._filings = _filings_of(backends, areas)
         self._viewers = AsyncViewers(backends.connections)
         filed: list[AsyncFiled | None] = [backends.questions, backends.insights]
         self._filed: Final[Sequence[AsyncFiled]] = [each for each in filed if each is not None]
@@ -118,6 +119,15 @@ class AsyncFiling:
 
     async def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": sum([await each.in_area(area_id) for each in self._filed])}
+
+
+def _filings_of(backends: AsyncBackends, areas: AsyncAreaRepository) -> AsyncFilings:
+    """What looks at these storages, and at no others that it was made for."""
+    stores = backends.accounts, areas, backends.questions
+    together = backends.filings
+    if together is not None and all(map(is_, together.sources, stores)):
+        return together
+    return AsyncOneByOne(*stores)
 
 
 def _seen(found: Sequence[Area], viewer: Viewer, now: datetime) -> frozenset[str]:

@@ -35,10 +35,10 @@ class Backends:
     quotas as one, where one step can look at all three. Without ``caches`` nothing is cached: another process would not
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
     ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
-    say so. ``filings`` looks at its accounts, areas and questions together; without it they are asked one by one, and
-    who puts something else in the place of one of the three leaves it out. ``leases`` and ``effects`` are for relays
-    with sinks and for consumers, ``streams`` is what these read, ``stream_effects`` is kept beside the streams and lost
-    with them; ``news`` opens what tells of new events, None where the log has to be asked.
+    say so. ``filings`` looks at its accounts, areas and questions together; without it they are asked one by one.
+    ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
+    ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
+    where the log has to be asked.
     """
 
     gamification: GamificationRepository

@@ -4,6 +4,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from tektree._sync.ports.accounts import AccountRepository
+from tektree._sync.ports.areas import AreaRepository
+from tektree._sync.ports.questions import QuestionRepository
 from tektree.models.premises import Premises
 
 __all__ = ["Filings"]
@@ -11,6 +14,11 @@ __all__ = ["Filings"]
 
 class Filings(Protocol):
     """Looks at accounts, areas and questions together."""
+
+    @property
+    def sources(self) -> tuple[AccountRepository, AreaRepository, QuestionRepository | None]:
+        """Which they are. Where a host has put something else in the place of one, they are asked one by one."""
+        ...
 
     def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
         """The user's account, where it is asked for; those of ``areas`` that are there, deleted ones too, in no order;

@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from operator import is_
 from typing import Final, Protocol
 
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.areas import AreaRepository
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.filings import Filings
 from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.services.counts import recounted
 from tektree._sync.services.viewers import Viewers
@@ -41,14 +43,13 @@ class OneByOne:
     def __init__(
         self, accounts: AccountRepository, areas: AreaRepository, questions: QuestionRepository | None
     ) -> None:
-        self._accounts = accounts
-        self._areas = areas
-        self._questions = questions
+        self.sources = accounts, areas, questions
 
     def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
-        stored = self._accounts.by_id(user_id) if account else None
-        found = _readable(self._areas, areas) if areas else ()
-        taken = self._questions.of_others(user_id, files) if files and self._questions is not None else ()
+        users, tree, questions = self.sources
+        stored = users.by_id(user_id) if account else None
+        found = _readable(tree, areas) if areas else ()
+        taken = questions.of_others(user_id, files) if files and questions is not None else ()
         return Premises(None if stored is None else stored.user, found, taken)
 
 
@@ -63,7 +64,7 @@ class Filing:
         pause: Callable[[int], None] = sync_backoff,
     ) -> None:
         self._areas = areas
-        self._filings = backends.filings or OneByOne(backends.accounts, areas, backends.questions)
+        self._filings = _filings_of(backends, areas)
         self._viewers = Viewers(backends.connections)
         filed: list[Filed | None] = [backends.questions, backends.insights]
         self._filed: Final[Sequence[Filed]] = [each for each in filed if each is not None]
@@ -119,6 +120,15 @@ class Filing:
 
     def _content(self, area_id: str) -> dict[str, int]:
         return {"content_count": sum([each.in_area(area_id) for each in self._filed])}
+
+
+def _filings_of(backends: Backends, areas: AreaRepository) -> Filings:
+    """What looks at these storages, and at no others that it was made for."""
+    stores = backends.accounts, areas, backends.questions
+    together = backends.filings
+    if together is not None and all(map(is_, together.sources, stores)):
+        return together
+    return OneByOne(*stores)
 
 
 def _seen(found: Sequence[Area], viewer: Viewer, now: datetime) -> frozenset[str]:

@@ -52,25 +52,26 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> AsyncBackends:
         raise ConfigurationError("mongo", reason)
     uids = AsyncMongoUids(found)
     ledger, setup = AsyncMongoLedger(found, uids), AsyncMongoSetup(found)
+    accounts, areas, questions = AsyncMongoAccounts(found), AsyncMongoAreas(found), AsyncMongoQuestions(found)
     return AsyncBackends(
         AsyncMongoGamification(found, uids),
         ledger,
         AsyncMongoLeaderboards(found, ledger, uids),
         AsyncMongoEventLog(found),
         AsyncMongoDeliveries(found),
-        AsyncMongoAccounts(found),
+        accounts,
         AsyncMongoSubscriptions(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
-        areas=AsyncMongoAreas(found),
+        areas=areas,
         follows=AsyncMongoFollows(found),
-        questions=AsyncMongoQuestions(found),
+        questions=questions,
         answers=AsyncMongoAnswers(found),
         votes=AsyncMongoVotes(found),
         connections=AsyncMongoConnections(found),
         insights=AsyncMongoInsights(found),
-        filings=AsyncMongoFilings(found),
+        filings=AsyncMongoFilings(found, accounts, areas, questions),
         leases=AsyncMongoLeases(found),
         effects=AsyncMongoEffects(found),
         news=partial(AsyncMongoNews.opened, found),

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from bson import ObjectId
 
+from tektree._async.backends.mongo.accounts import AsyncMongoAccounts
+from tektree._async.backends.mongo.areas import AsyncMongoAreas
 from tektree._async.backends.mongo.driver import AsyncMongo
-from tektree._async.backends.mongo.questions import held_by_others, held_in
+from tektree._async.backends.mongo.questions import AsyncMongoQuestions, held_by_others, held_in
 from tektree.errors import CorruptDocument
 from tektree.models.accounts import User
 from tektree.models.areas import Area
@@ -25,8 +27,11 @@ _RECORD: Final[Mapping[str, Any]] = {"$project": {"_v": 0, "_tally": 0, "_outbox
 class AsyncMongoFilings:
     """Accounts, areas and questions, looked at together: one command, and none where nothing is asked."""
 
-    def __init__(self, mongo: AsyncMongo) -> None:
+    def __init__(
+        self, mongo: AsyncMongo, accounts: AsyncMongoAccounts, areas: AsyncMongoAreas, questions: AsyncMongoQuestions
+    ) -> None:
         self._mongo = mongo
+        self.sources = accounts, areas, questions
 
     async def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
         parts: dict[str, list[Mapping[str, Any]]] = {}

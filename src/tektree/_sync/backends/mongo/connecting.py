@@ -53,25 +53,26 @@ def mongo_backends(mongo: Any, deadline: float = DEADLINE) -> Backends:
         raise ConfigurationError("mongo", reason)
     uids = MongoUids(found)
     ledger, setup = MongoLedger(found, uids), MongoSetup(found)
+    accounts, areas, questions = MongoAccounts(found), MongoAreas(found), MongoQuestions(found)
     return Backends(
         MongoGamification(found, uids),
         ledger,
         MongoLeaderboards(found, ledger, uids),
         MongoEventLog(found),
         MongoDeliveries(found),
-        MongoAccounts(found),
+        accounts,
         MongoSubscriptions(found),
         on_setup=setup,
         on_close=found.close,
         on_check=setup.drift,
-        areas=MongoAreas(found),
+        areas=areas,
         follows=MongoFollows(found),
-        questions=MongoQuestions(found),
+        questions=questions,
         answers=MongoAnswers(found),
         votes=MongoVotes(found),
         connections=MongoConnections(found),
         insights=MongoInsights(found),
-        filings=MongoFilings(found),
+        filings=MongoFilings(found, accounts, areas, questions),
         leases=MongoLeases(found),
         effects=MongoEffects(found),
         news=partial(MongoNews.opened, found),

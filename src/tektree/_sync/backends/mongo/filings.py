@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from bson import ObjectId
 
+from tektree._sync.backends.mongo.accounts import MongoAccounts
+from tektree._sync.backends.mongo.areas import MongoAreas
 from tektree._sync.backends.mongo.driver import Mongo
-from tektree._sync.backends.mongo.questions import held_by_others, held_in
+from tektree._sync.backends.mongo.questions import MongoQuestions, held_by_others, held_in
 from tektree.errors import CorruptDocument
 from tektree.models.accounts import User
 from tektree.models.areas import Area
@@ -26,8 +28,9 @@ _RECORD: Final[Mapping[str, Any]] = {"$project": {"_v": 0, "_tally": 0, "_outbox
 class MongoFilings:
     """Accounts, areas and questions, looked at together: one command, and none where nothing is asked."""
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, accounts: MongoAccounts, areas: MongoAreas, questions: MongoQuestions) -> None:
         self._mongo = mongo
+        self.sources = accounts, areas, questions
 
     def premises(self, user_id: str, areas: Sequence[str], files: Sequence[str], *, account: bool) -> Premises:
         parts: dict[str, list[Mapping[str, Any]]] = {}
