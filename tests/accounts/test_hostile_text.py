@@ -14,7 +14,7 @@ from tektree._sync.services.accounts import Accounts
 from tektree.errors import TekTreeError
 from tektree.models.accounts import User
 from tests.accounts.worlds import POLICY, ROOT, World, names, registered
-from tests.examples import LONG
+from tests.examples import LONG_LANE
 from tests.protocol import counts
 from tests.rules.corpus import HOSTILE
 
@@ -152,7 +152,7 @@ def test_every_text_of_the_corpus_through_every_parameter(world: World, paramete
 
 def test_any_text_through_every_parameter() -> None:
     """D10 D20 K2 K3 K19: a typed error or none, and within 50 ms; of a hundred thousand texts with ``--long``."""
-    examples = 100_000 if LONG else 40
+    examples = 100_000 if LONG_LANE else 40
     slowest, texts, calls = 0.0, 0, 0
     tek = user = None
 

@@ -14,7 +14,7 @@ from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN
 from tests.content.worlds import POLICY, enrolled, principal
-from tests.examples import LONG
+from tests.examples import LONG_LANE
 
 SERVERS = pytest.mark.lanes(PYMONGO, PYMONGO_ASYNC, MOTOR, REAL)
 
@@ -90,7 +90,7 @@ def test_votes_at_once_are_counted(world: World) -> None:
     async def scenario(world: World) -> None:
         teks = [world.tek(policy=without_reactions()) for _ in range(2)]
         question = await teks[0].questions.ask(ADA, QuestionDraft(title="How?", body="b"))
-        await asyncio.gather(*[teks[at % 2].votes.cast(BEN, question, 1) for at in range(64 if LONG else 16)])
+        await asyncio.gather(*[teks[at % 2].votes.cast(BEN, question, 1) for at in range(64 if LONG_LANE else 16)])
         assert (await teks[0].questions.get(ADA, question.id)).upvote_count == 1
         await asyncio.gather(
             *[teks[at % 2].votes.cast(principal(f"p{at}"), question, 1 - 2 * (at % 2)) for at in range(8)]
