@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tektree.errors import InvalidInput
-from tektree.models.quotas import Counter, Period, Usage
+from tektree.models.quotas import Counter, Usage
 from tektree.policy import Policy
 from tektree.rules import quotas
 
@@ -72,7 +72,23 @@ def test_periods(now: str, anchor: str | None, expected: tuple[str, str, str]) -
         return datetime.fromisoformat(f"{text}+00:00")
 
     found = quotas.period(at(now), None if anchor is None else at(anchor))
-    assert found == Period(expected[0], at(expected[1]), at(expected[2]))
+    assert found[:3] == (expected[0], at(expected[1]), at(expected[2]))
+
+
+@pytest.mark.parametrize(
+    ("now", "anchor", "since"),
+    [
+        ("2025-12-16T14:00", None, "2025-12-01T00:00"),
+        ("2025-12-25T00:00", "2025-12-20T10:00", "2025-12-01T00:00"),  # the first one of its anchor
+        ("2026-01-25T00:00", "2025-12-20T10:00", "2026-01-20T10:00"),
+        ("2025-12-19T00:00", "2025-12-20T10:00", "2025-11-01T00:00"),  # a trial, before its anchor
+    ],
+)
+def test_two_that_start_in_one_month_share_what_was_used_in_it(now: str, anchor: str | None, since: str) -> None:
+    def at(text: str) -> datetime:
+        return datetime.fromisoformat(f"{text}+00:00")
+
+    assert quotas.period(at(now), None if anchor is None else at(anchor)).since == at(since)
 
 
 def test_the_zone_of_an_anchor_makes_no_difference() -> None:

@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tektree.errors import ConfigurationError, CorruptDocument, InvalidInput
+from tektree.models.areas import Follow
 from tektree.models.base import Value
-from tektree.models.events import Event
+from tektree.models.events import Delivery, Event
 from tektree.models.gamification import Folded, GamificationProfile, XPTransaction
 from tektree.models.questions import Question
 from tektree.models.subscriptions import Subscription
-from tektree.wire.codecs import codec_of
+from tektree.models.votes import Vote
+from tektree.wire.codecs import READERS, codec_of
 from tektree.wire.documents import from_document, to_document, to_update
 from tests.records import COLLECTIONS, DATA_MODEL, records, sample
 
@@ -140,6 +142,49 @@ def test_what_is_longer_than_input_may_be_is_read_and_still_changed() -> None:
     document = sample("questions") | {"title": "t" * 500, "body": "b" * 200_000}
     question = from_document(Question, document).evolve(view_count=235)
     assert to_document(question) == document | {"view_count": 235}
+
+
+OURS = [Delivery, Follow, Vote]
+VOTE = {
+    "_id": ID,
+    "user_id": ObjectId(),
+    "uid": "usr_a",
+    "target_type": "question",
+    "target_id": ObjectId(),
+    "value": 1,
+    "at": NAIVE,
+    "lapsed": False,
+}
+
+
+@pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
+@given(data=st.data())
+def test_what_the_data_model_lacks_is_read_alike_by_all_readers(model: type[Value], data: st.DataObject) -> None:
+    document = to_document(data.draw(records(model)))
+    assert ways(model, bson.decode(bson.encode(document)))[2] is not None
+    field = data.draw(st.sampled_from(sorted(document)))
+    document[field] = data.draw(st.sampled_from(ODD))
+    *quick, careful = ways(model, document)
+    assert not [record for record in quick if record is not None and record != careful]
+
+
+@pytest.mark.parametrize("value", [2, True, "1", 1.0, None])
+def test_one_of_several_numbers_is_one_of_them(value: Any) -> None:
+    for stored, expected in ((1, 1), (Int64(-1), -1), (0, 0)):
+        found = from_document(Vote, VOTE | {"value": stored}).value
+        assert (found, type(found)) == (expected, int)
+    with pytest.raises(CorruptDocument, match="must be one of -1, 0, 1") as caught:
+        from_document(Vote, VOTE | {"value": value})
+    assert caught.value.field == "value"
+
+
+def test_the_first_document_of_a_process_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    careful = []
+    codec = codec_of(Vote)
+    monkeypatch.delitem(READERS, Vote)
+    monkeypatch.setattr(type(codec), "read_carefully", lambda self, document: careful.append(document))
+    assert from_document(Vote, VOTE).value == 1
+    assert careful == []
 
 
 # -- unknown fields --------------------------------------------------------------------------------------------------

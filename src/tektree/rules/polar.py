@@ -38,6 +38,7 @@ _OURS: Final = "subscription."
 _LONGEST_TYPE: Final = 128
 _LONGEST_KEPT: Final = 7_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BEHIND_ALL: Final = "\U0010ffff"
 
 
 class Snapshot(NamedTuple):
@@ -110,6 +111,8 @@ def snapshot(body: bytes, policy: Policy) -> Snapshot | None:
         data = json.loads(body)["data"]
         status = _STATUS[data["status"]]
         return None if status is None else _snapshot(data, status, policy)
+    except InvalidInput:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InvalidInput("body", "is no message of Polar about a subscription") from None
 
@@ -171,7 +174,8 @@ def _instant(data: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
-    """``old`` with what a message says, or itself when it knows better."""
+    """``old`` with what a message says, or itself when it knows better. A trial is remembered, whoever gave it."""
+    trial = max([each for each in (old.trial_ends_at, said.trial_ends_at) if each is not None], default=None)
     new = old.evolve(
         tier=said.tier,
         status=said.status,
@@ -179,7 +183,7 @@ def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
         polar_subscription_id=said.polar_id,
         current_period_start=said.period_start,
         current_period_end=said.period_end,
-        trial_ends_at=said.trial_ends_at,
+        trial_ends_at=trial,
         cancel_at=said.cancel_at,
         canceled_at=said.canceled_at,
         anchor=said.trial_ends_at or said.created_at,
@@ -189,14 +193,19 @@ def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
         provider_created_at=said.created_at,
         provider_at=said.modified_at,
     )
-    return new.evolve(updated_at=now) if _order(new) > _order(old) else old
+    if _order(new) > _order(old):
+        return new.evolve(updated_at=now)
+    return old if trial == old.trial_ends_at else old.evolve(trial_ends_at=trial, updated_at=now)
 
 
 def _order(of: Subscription) -> tuple[object, ...]:
-    """Of two states the greater one counts: of the later subscription, the later change of it, the further status."""
+    """Of two states the greater one counts: of the later subscription, the later change of it, the further status.
+
+    One of ours that took the place of one of Polar's counts as the last change of that.
+    """
     return (
         of.provider_created_at or _EPOCH,
-        of.polar_subscription_id or "",
+        of.polar_subscription_id or ("" if of.provider_created_at is None else _BEHIND_ALL),
         of.provider_at or _EPOCH,
         _RANK.index(of.status),
         [of.tier, of.billing_cycle],

@@ -55,7 +55,8 @@ def period(now: datetime, anchor: datetime | None = None) -> Period:
     if now < start:
         month -= 1
         start = _start(month, anchor)
-    return Period(f"{month // 12:04d}-{month % 12 + 1:02d}", start, _start(month + 1, anchor))
+    since = start if start > anchor else _start(month, _CALENDAR)
+    return Period(f"{month // 12:04d}-{month % 12 + 1:02d}", start, _start(month + 1, anchor), since)
 
 
 def _month_of(at: datetime) -> int:

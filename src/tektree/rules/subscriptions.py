@@ -129,7 +129,6 @@ def started(
         pending_tier=None,
         pending_cycle=None,
         past_due_at=None,
-        provider_created_at=None,
         provider_at=None,
         updated_at=now,
     )

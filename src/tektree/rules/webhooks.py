@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from tektree.errors import ConfigurationError, Forbidden
+from tektree.errors import ConfigurationError, Forbidden, InvalidInput
 from tektree.models.events import Event
 from tektree.models.webhooks import Endpoint
 
@@ -64,7 +64,9 @@ def signature(key: bytes, id: str, seconds: int, body: bytes) -> str:
 
 
 def verified(headers: Mapping[str, str], body: object, keys: Sequence[bytes], now: datetime) -> Webhook:
-    """The message, if one of the keys signed it a short while ago. Raises `Forbidden`."""
+    """The message, if one of the keys signed it a short while ago. Raises `Forbidden`, `InvalidInput`."""
+    if not isinstance(headers, Mapping):
+        raise InvalidInput("headers", "must be those of the request, by their names")
     found = {name.lower(): value for name, value in headers.items() if type(name) is str and type(value) is str}
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     id, time = found.get("webhook-id", ""), found.get("webhook-timestamp", "")

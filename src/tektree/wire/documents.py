@@ -58,9 +58,10 @@ def from_document(model: type[M], document: Mapping[str, Any]) -> M:
 
 
 def _read_odd(model: type[M], document: Mapping[str, Any]) -> M:
+    unmet = model not in READERS  # it is only that nobody has read one yet
     codec = codec_of(model)
     try:
-        return codec.read_odd(document)
+        return codec.read(document) if unmet else codec.read_odd(document)
     except Fault as fault:
         where = (codec.collection, _id_of(document), fault.path or "(document)", fault.reason)
         raise CorruptDocument(*where) from None

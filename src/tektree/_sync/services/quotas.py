@@ -218,7 +218,7 @@ class Quotas:
         if self._created is None:
             return None
         period = asked.period
-        return self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
+        return self._created.created(asked.user.id, asked.counter.quota_type, period.since, period.end)
 
     def _make_known(self, asked: Asked, n: int, taken: Taken) -> None:
         if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):

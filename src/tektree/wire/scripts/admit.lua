@@ -76,7 +76,7 @@ end
 
 local said = 5
 if quota then
-  redis.call('INCRBY', quota, n)
+  redis.call('SET', quota, string.format('%d', used), 'PX', tonumber(lasts))
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
 return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text

@@ -82,6 +82,7 @@ class AsyncMemoryQuotas:
             if limit is not None and count.used + n > limit:
                 return Taken(True, False, count.used, exceeded=count.first("exceeded"))
             count.used += n
+            count.lasts = counter.lasts
             self._remember(request)
             if until is not None:
                 count.held[request] = n, until
@@ -109,6 +110,7 @@ class AsyncMemoryQuotas:
                 return None
             if request not in self._requests:
                 count.used = max(0, count.used - n)
+                count.lasts = counter.lasts
                 self._remember(request)
             return count.used
 
@@ -123,6 +125,7 @@ class AsyncMemoryQuotas:
                 return Taken(True, False, count.used)
             count.causes.add(cause)
             count.used = max(0, count.used + n)
+            count.lasts = counter.lasts
             if n <= 0 or limit is None:
                 return Taken(True, True, count.used)
             threshold, over = count.near(limit, percent), count.used > limit and count.first("exceeded")
@@ -139,7 +142,7 @@ class AsyncMemoryQuotas:
     async def put(self, counter: Counter, used: int, now: datetime) -> None:
         with self._lock:
             count = self._counts.setdefault(counter[:3], _Count(used, counter.lasts))
-            count.used, count.held = used, {}
+            count.used, count.lasts, count.held = used, counter.lasts, {}
 
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         with self._lock:

@@ -79,6 +79,7 @@ class MemoryQuotas:
             if limit is not None and count.used + n > limit:
                 return Taken(True, False, count.used, exceeded=count.first("exceeded"))
             count.used += n
+            count.lasts = counter.lasts
             self._remember(request)
             if until is not None:
                 count.held[request] = n, until
@@ -106,6 +107,7 @@ class MemoryQuotas:
                 return None
             if request not in self._requests:
                 count.used = max(0, count.used - n)
+                count.lasts = counter.lasts
                 self._remember(request)
             return count.used
 
@@ -118,6 +120,7 @@ class MemoryQuotas:
                 return Taken(True, False, count.used)
             count.causes.add(cause)
             count.used = max(0, count.used + n)
+            count.lasts = counter.lasts
             if n <= 0 or limit is None:
                 return Taken(True, True, count.used)
             threshold, over = count.near(limit, percent), count.used > limit and count.first("exceeded")
@@ -134,7 +137,7 @@ class MemoryQuotas:
     def put(self, counter: Counter, used: int, now: datetime) -> None:
         with self._lock:
             count = self._counts.setdefault(counter[:3], _Count(used, counter.lasts))
-            count.used, count.held = used, {}
+            count.used, count.lasts, count.held = used, counter.lasts, {}
 
     def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         with self._lock:
