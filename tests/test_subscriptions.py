@@ -22,6 +22,7 @@ from tektree.errors import (
     Stale,
 )
 from tektree.models.events import Event
+from tektree.models.questions import QuestionDraft
 from tektree.models.subscriptions import Subscription
 from tektree.rules import webhooks
 from tektree.testing import ManualClock
@@ -135,6 +136,37 @@ def test_quotas_follow_the_anchor_of_the_subscription(world: World) -> None:
     world.tek.admit(world.tek.sessions.open(pro).token, "/a", "questions")
 
 
+def test_what_was_used_stays_used_where_a_subscription_begins_in_the_middle_of_a_month() -> None:
+    """Both periods start in January, so they share the count; it lasts as long as the second one."""
+    clock = ManualClock(datetime(2025, 1, 10, tzinfo=UTC))
+    tek = TekTree.in_memory(Policy(quotas={"free": {"exports": 5}, "pro": {"exports": 50}}), clock)
+    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
+    assert tek.quotas.consume(ada, "exports", 5).used == 5
+    clock.advance(timedelta(days=10))
+    tek.subscriptions.start(ada, "pro")
+    pro = Principal(ada.id, "usr_ada", tier="pro")
+    assert tek.quotas.consume(pro, "exports", 40).used == 45
+    clock.set(datetime(2025, 2, 4, tzinfo=UTC))
+    usage = tek.quotas.usage(pro, "exports")
+    assert (usage.used, usage.period, usage.resets_at) == (45, "2025-01", datetime(2025, 2, 20, tzinfo=UTC))
+
+
+def test_what_is_loaded_from_what_exists_is_what_both_periods_of_a_month_used() -> None:
+    clock = ManualClock(datetime(2025, 2, 1, tzinfo=UTC))
+    tek = TekTree.in_memory(clock=clock)
+    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
+    for at in range(3):
+        tek.questions.ask(ada, QuestionDraft(title=f"How {at}?", body="b"))
+    clock.advance(timedelta(days=9))
+    tek.subscriptions.start(ada, "pro")
+    pro = Principal(ada.id, "usr_ada", tier="pro")
+    tek.questions.ask(pro, QuestionDraft(title="Why?", body="b"))
+    assert tek.quotas.usage(pro, "questions").used == 4
+    assert tek.quotas.reconcile(pro, "questions").used == 4
+    clock.set(datetime(2025, 3, 10, tzinfo=UTC))
+    assert tek.quotas.reconcile(pro, "questions").used == 0
+
+
 DATA: dict[str, Any] = {
     "id": "sub_1",
     "status": "active",
@@ -180,6 +212,46 @@ def test_deliveries_that_repeat_or_come_out_of_order_do_no_harm() -> None:
         found, told = after(order)
         assert found == expected
         assert told.count("created") == told.count("revoked" if "revoked" in told else "created") == 1
+
+
+def test_what_was_ended_at_polar_does_not_end_what_was_started_since(world: World) -> None:
+    """Delivered again, in any order; one that is newer at Polar counts."""
+    ended = message(modified_at="2025-02-10T10:00:00Z", status="canceled", ended_at="2025-02-10T10:00:00Z")
+    world.webhook(message())
+    world.clock.advance(timedelta(days=10))
+    world.webhook(ended, "msg_2")
+    started = world.tek.subscriptions.start(world.ada, "team")
+    for at, body in enumerate((ended, message(), ended)):
+        assert world.webhook(body, f"msg_{at}") == started
+    assert world.tek.subscriptions.entitlements(world.ada).tier == "team"
+    world.clock.advance(timedelta(days=10))
+    newer = message(id="sub_2", created_at="2025-02-20T10:00:00Z", product_id="prod_pro")
+    assert world.webhook(newer, "msg_9").tier == "pro"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_trial_is_had_once_whoever_gave_it(world: World, late: bool) -> None:
+    subscriptions, ada = world.tek.subscriptions, world.ada
+    trial = message(status="trialing", trial_end="2025-02-07T10:00:00Z")
+    after = message(id="sub_2", created_at="2025-02-01T10:00:00Z")
+    for at, body in enumerate((after, trial) if late else (trial, after)):
+        world.webhook(body, f"msg_{at}")
+    found = subscriptions.get(ada.id)
+    assert (found.status, found.trial_ends_at) == ("active", datetime(2025, 2, 7, 10, tzinfo=UTC))
+    world.webhook(
+        message(id="sub_2", created_at="2025-02-01T10:00:00Z", modified_at="2025-02-02T00:00:00Z", status="canceled"),
+        "msg_8",
+    )
+    with pytest.raises(InvalidTransition, match="had its trial"):
+        subscriptions.start(ada, "pro", trial_days=14)
+
+
+def test_a_product_that_nobody_named_is_said(world: World) -> None:
+    with pytest.raises(InvalidInput, match="is about a product that .* does not name"):
+        world.webhook(message(product_id="prod_else"))
+    for headers in (None, [("webhook-id", "msg_1")], "webhook-id: msg_1"):
+        with pytest.raises(InvalidInput, match="headers: must be those of the request"):
+            world.tek.subscriptions.apply_webhook(headers, b"{}")  # type: ignore[arg-type]
 
 
 def test_a_webhook_names_the_user_by_id_as_well(world: World) -> None:

@@ -265,12 +265,12 @@ class RateLimited(Denied):
 
 
 class QuotaExhausted(Denied):
-    """The tier's quota for this period is used up. It is whole again at ``resets_at``."""
+    """The tier's quota for this period has no room for what was asked. It is whole again at ``resets_at``."""
 
     code = "quota_exhausted"
 
     def __init__(self, quota_type: str, limit: int, resets_at: datetime) -> None:
-        super().__init__(f"quota of {limit} {quota_type} is used up; it resets at {resets_at.isoformat()}")
+        super().__init__(f"quota of {limit} {quota_type} has no room for that; it resets at {resets_at.isoformat()}")
         self.quota_type = quota_type
         self.limit = limit
         self.resets_at = resets_at
