@@ -247,7 +247,7 @@ def test_a_trial_is_had_once_whoever_gave_it(world: World, late: bool) -> None:
 
 
 def test_a_product_that_nobody_named_is_said(world: World) -> None:
-    with pytest.raises(InvalidInput, match="is about a product that .* does not name"):
+    with pytest.raises(InvalidInput, match=r"is about a product that .* does not name"):
         world.webhook(message(product_id="prod_else"))
     for headers in (None, [("webhook-id", "msg_1")], "webhook-id: msg_1"):
         with pytest.raises(InvalidInput, match="headers: must be those of the request"):

@@ -95,3 +95,26 @@ def test_who_farms_would_be_found(name: str, monkeypatch: pytest.MonkeyPatch) ->
     undo()
     do()
     assert tek.gamification.profile(who.id).total_xp > before
+
+
+def test_an_answer_of_ones_own_brings_nothing_back() -> None:
+    """What choosing another's answer gave was taken back when it was given up; a restoration does not give it again."""
+    tek, _ = community()
+    question = tek.questions.ask(ADA, QuestionDraft(title="How?", body="b"))
+    theirs, own = [tek.answers.post(who, question.id, AnswerDraft(body="b")) for who in (BEN, ADA)]
+
+    def xp() -> tuple[int, int]:
+        return tek.gamification.profile(ADA.id).total_xp, tek.gamification.profile(BEN.id).total_xp
+
+    tek.answers.accept(ADA, theirs.id)
+    chosen = xp()
+    tek.questions.delete(ADA, question.id)
+    tek.questions.restore(ADA, question.id)
+    assert xp() == chosen, "another's answer is still the one that was chosen"
+    tek.answers.accept(ADA, own.id)
+    given_up = xp()
+    assert given_up[0] == chosen[0] - 2
+    for _ in range(3):
+        tek.questions.delete(ADA, question.id)
+        tek.questions.restore(ADA, question.id)
+        assert xp() == given_up

@@ -98,7 +98,7 @@ def test_what_is_deleted_comes_back_as_it_was() -> None:
     gone, said = decided
     assert (gone.deleted_by, said.by) == (MODERATOR.id, "usr_mod")
     assert questions.deleted(gone, MODERATOR, "usr_ada", LATER) is None
-    back, told = questions.restored(gone, MODERATOR, "usr_ada")
+    back, told = questions.restored(gone, MODERATOR, "usr_ada", True)
     assert back == old.evolve(revision=3)
     assert (told.user_id, told.by) == ("usr_ada", "usr_mod")
 

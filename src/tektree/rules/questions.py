@@ -151,9 +151,10 @@ def deleted(question: Question, by: Principal, uid: str, now: datetime) -> tuple
     return None if new is None else (new, QuestionDeleted(user_id=uid, question_id=question.id, by=by.uid))
 
 
-def restored(question: Question, by: Principal, uid: str) -> tuple[Question, QuestionRestored]:
-    """The question once it is restored. Raises `Forbidden`, `InvalidTransition`."""
-    accepted = question.accepted_answer_id is not None
+def restored(question: Question, by: Principal, uid: str, accepted: bool) -> tuple[Question, QuestionRestored]:
+    """The question once it is restored; ``accepted``: an answer of somebody else. Raises `Forbidden`,
+    `InvalidTransition`.
+    """
     said = QuestionRestored(user_id=uid, question_id=question.id, by=by.uid, accepted=accepted)
     return content.brought_back(question, "question", by.id), said
 

@@ -62,6 +62,7 @@ class AsyncQuestions:
         caches: AsyncCaches | None = None,
     ) -> None:
         self._questions = store
+        self._answers = backends.answers
         self._filing = AsyncFiling(backends, areas, clock, pause)
         stored = _AsyncStoredQuestions(store)
         self._cached: AsyncQuestionReader = stored if caches is None else caches.questions(stored)
@@ -165,13 +166,18 @@ class AsyncQuestions:
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
         """
-        by = roles.acting(actor)
+        by, accepted = roles.acting(actor), [False]
+
+        async def reading() -> Stored[Question]:
+            stored = await self._owned.restorable(by, id)
+            accepted[0] = await self._accepts_anothers(stored.record)
+            return stored
 
         def decide(old: Question, now: datetime) -> _Change:
-            new, said = questions.restored(old, by, author(old))
+            new, said = questions.restored(old, by, author(old), accepted[0])
             return [new], lambda _: said
 
-        return await self._change(partial(self._owned.restorable, by, id), decide, by)
+        return await self._change(reading, decide, by)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -261,6 +267,13 @@ class AsyncQuestions:
     ) -> Question:
         stored, _ = await self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
         return await self._as_seen(stored.record, visibility.viewer(by))
+
+    async def _accepts_anothers(self, question: Question) -> bool:
+        """Whether its accepted answer is somebody else's; one's own earns the asker nothing."""
+        if question.accepted_answer_id is None or self._answers is None:
+            return False
+        answer = await self._answers.by_id(question.accepted_answer_id)
+        return answer is not None and answer.record.created_by != question.created_by
 
     async def _looked_at(self, question: Question, viewer: Viewer) -> Question:
         if viewer.id != question.created_by:

@@ -63,6 +63,7 @@ class Questions:
         caches: Caches | None = None,
     ) -> None:
         self._questions = store
+        self._answers = backends.answers
         self._filing = Filing(backends, areas, clock, pause)
         stored = _AsyncStoredQuestions(store)
         self._cached: QuestionReader = stored if caches is None else caches.questions(stored)
@@ -166,13 +167,18 @@ class Questions:
         What others deleted, its author does not. Raises `InvalidInput`, `NotFound`, `Forbidden`, `InvalidTransition`
         when it is not deleted, `Stale`.
         """
-        by = roles.acting(actor)
+        by, accepted = roles.acting(actor), [False]
+
+        def reading() -> Stored[Question]:
+            stored = self._owned.restorable(by, id)
+            accepted[0] = self._accepts_anothers(stored.record)
+            return stored
 
         def decide(old: Question, now: datetime) -> _Change:
-            new, said = questions.restored(old, by, author(old))
+            new, said = questions.restored(old, by, author(old), accepted[0])
             return [new], lambda _: said
 
-        return self._change(partial(self._owned.restorable, by, id), decide, by)
+        return self._change(reading, decide, by)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -262,6 +268,13 @@ class Questions:
     ) -> Question:
         stored, _ = self.contents.change(reading, lambda stored, now: decide(stored.record, now), by.uid)
         return self._as_seen(stored.record, visibility.viewer(by))
+
+    def _accepts_anothers(self, question: Question) -> bool:
+        """Whether its accepted answer is somebody else's; one's own earns the asker nothing."""
+        if question.accepted_answer_id is None or self._answers is None:
+            return False
+        answer = self._answers.by_id(question.accepted_answer_id)
+        return answer is not None and answer.record.created_by != question.created_by
 
     def _looked_at(self, question: Question, viewer: Viewer) -> Question:
         if viewer.id != question.created_by:

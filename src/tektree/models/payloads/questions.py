@@ -51,7 +51,7 @@ class QuestionRestored(_Question, event="question.restored", version="1.1.0"):
 
     by: Uid | None
     accepted: bool = False
-    """Whether it has an accepted answer."""
+    """Whether it has an accepted answer of somebody else."""
 
 
 class _Decided(_Question):
