@@ -93,7 +93,7 @@ class RateLimits:
             return rules.uncounted(read(self._clock), None)
         return self._decided(call, (asked.bucket,), (asked.limit,), cost)
 
-    def _asked(self, subject: str, endpoint: str, tier: str | None) -> "_Asked | None":
+    def _asked(self, subject: str, endpoint: str, tier: str | None) -> _Asked | None:
         """What a call is counted on; None where there is no limit."""
         subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
         limit = self.limit_of(endpoint, tier)
