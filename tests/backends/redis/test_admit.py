@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -133,6 +133,33 @@ def trips_of(backends: Any) -> list[int]:
 
     nodes.exchange = counting
     return trips
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_a_count_lasts_as_long_as_the_later_of_two_periods_that_share_it(world: World) -> None:
+    """Also for a session that the process knows, where nothing but the period is another one."""
+
+    async def asked(world: World) -> None:
+        world.clock.set(datetime(2025, 1, 10, tzinfo=UTC))
+        tek = world.tek(policy=POLICY)
+        profile = await tek.gamification.enroll(uid="usr_ben")
+        ben = Principal(profile.user_id, "usr_ben", tier="pro")
+        await tek.subscriptions.start(ben, "pro")
+        token = (await tek.sessions.open(ben)).token
+        left = []
+        for day in (12, 15):
+            world.clock.set(datetime(2025, 1, day, tzinfo=UTC))
+            if day == 15:
+                await tek.subscriptions.change(ben, cycle="annual")
+                world.clock.advance(timedelta(minutes=2))  # the period is known for a minute
+            for _ in range(3):
+                usage = (await tek.admit(token, "/a", "questions")).usage
+            [key] = world.look.scan_iter("quota:*:questions:2025-01")
+            left.append(timedelta(milliseconds=world.look.pttl(key)) - (usage.resets_at - world.clock()))
+        assert usage.used == 6
+        assert all(timedelta(days=1) < each <= timedelta(days=2) for each in left), left
+
+    world.run(asked)
 
 
 @pytest.mark.lanes(*ONE_SERVER)

@@ -76,7 +76,8 @@ end
 
 local said = 5
 if quota then
-  redis.call('SET', quota, string.format('%d', used), 'PX', tonumber(lasts))
+  redis.call('INCRBY', quota, n)
+  if known == '' then redis.call('PEXPIRE', quota, tonumber(lasts)) end  -- it may be of a later period than so far
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
 return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text
