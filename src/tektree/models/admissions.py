@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tektree.models.accounts import Actor
 from tektree.models.quotas import Counter, Taken, Usage
 from tektree.models.rate_limits import Decision, Fill
 from tektree.models.sessions import Session
 
-__all__ = ["LONGEST_KEPT", "Admission", "Admitted", "Request", "Tariff", "Terms"]
-
-
-LONGEST_KEPT: Final = 256
-"""Characters of an endpoint's name up to which what is made of it is kept for the next request."""
+__all__ = ["Admission", "Admitted", "Request", "Tariff", "Terms"]
 
 
 class Admission(NamedTuple):

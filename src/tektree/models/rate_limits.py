@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from math import ceil
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Bucket", "Decision", "Fill"]
+__all__ = ["LONGEST_KEPT", "Bucket", "Decision", "Fill"]
+
+LONGEST_KEPT: Final = 256
+"""Characters of an endpoint's name up to which what is made of it is kept for the next request."""
 
 
 class Bucket(NamedTuple):

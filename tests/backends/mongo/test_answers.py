@@ -1,7 +1,6 @@
 """Answers on each driver: the promises of their port, what is sent, and one accepted whatever meets."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from tektree.errors import NotFound
 from tektree.ids import derived_id
 from tektree.models.answers import AnswerDraft
 from tektree.models.questions import QuestionDraft
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
@@ -29,14 +28,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("answers"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

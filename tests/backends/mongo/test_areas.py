@@ -1,7 +1,6 @@
 """Areas on each driver: the promises of their ports, what is sent, and a tree that stays one whatever meets."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tektree.models.areas import Area
 from tektree.models.visibility import Matter
 from tektree.rules import areas as rules
 from tektree.rules import visibility
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, USERS
 from tests.backends.mongo.worlds import MOCK, MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
 from tests.content.test_areas import ADA, BEN, MOD, made
@@ -35,14 +34,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("areas"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

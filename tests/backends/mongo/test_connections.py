@@ -1,12 +1,11 @@
 """Connections on each driver: the promises of their port, what is sent, and both sides alike whatever meets."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
@@ -26,14 +25,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("connections"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

@@ -14,7 +14,7 @@ from tektree.errors import CorruptDocument, Forbidden, InvalidInput, NotFound
 from tektree.models.accounts import Principal
 from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import AREAS, CONNECTIONS, FOLLOWS, INSIGHTS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
@@ -33,14 +33,7 @@ def indexed(world: World) -> None:
 
 @pytest.mark.parametrize("check", checks("filings"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def account(world: World, name: str, status: str = "active") -> Principal:

@@ -1,6 +1,5 @@
 """Insights on each driver: the promises of their port, and what is sent."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ from bson import ObjectId
 from tektree.errors import NotFound, Stale
 from tektree.ids import derived_id
 from tektree.models.insights import InsightDraft
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import ANSWERS, AREAS, CONNECTIONS, EVENTS, FOLLOWS, INSIGHTS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Heard, World
@@ -30,14 +29,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("insights"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

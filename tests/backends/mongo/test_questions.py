@@ -1,7 +1,6 @@
 """Questions on each driver: the promises of their port, and what is sent."""
 
 import asyncio
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +15,7 @@ from tektree._sync.backends.redis.connecting import with_redis
 from tektree.errors import InvalidInput, NotFound, Stale
 from tektree.ids import derived_id
 from tektree.models.questions import Question, QuestionDraft, QuestionFilter
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import AREAS, CONNECTIONS, EVENTS, FOLLOWS, INDEXES, INSIGHTS, QUESTIONS, USERS
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, REAL, Awaited, Heard, World
@@ -36,14 +35,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("questions"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

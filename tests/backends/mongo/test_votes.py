@@ -1,14 +1,13 @@
 """Votes on each driver: the promises of their port, what is sent, and counts that are the votes."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tektree.models.answers import AnswerDraft
 from tektree.models.questions import QuestionDraft
-from tektree.testing import checks, run, run_async
+from tektree.testing import checks
 from tektree.wire.collections import ANSWERS, AREAS, EVENTS, FOLLOWS, QUESTIONS, USERS, VOTES
 from tests.backends.mongo.test_areas import without_reactions
 from tests.backends.mongo.worlds import MOTOR, PROMISED, PYMONGO, PYMONGO_ASYNC, RACED, REAL, Heard, World
@@ -28,14 +27,7 @@ def indexed(world: World) -> None:
 @PROMISED
 @pytest.mark.parametrize("check", checks("votes"))
 def test_promise(check: str, world: World) -> None:
-    async def asked(world: World) -> None:
-        backends = replace(world.backends(), on_setup=None)
-        if world.is_async:
-            await run_async(check, backends)
-        else:
-            run(check, backends)
-
-    world.run(asked)
+    world.keeps(check)
 
 
 def test_a_life(world: World) -> None:

@@ -9,7 +9,7 @@ import secrets
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from tektree import AsyncTekTree, TekTree
 from tektree._async.backends.mongo.connecting import mongo_backends as async_mongo_backends
 from tektree._async.backends.mongo.setup import _model, _options
 from tektree._sync.backends.mongo.connecting import mongo_backends
-from tektree.testing import ManualClock, SeededIds
+from tektree.testing import ManualClock, SeededIds, run, run_async
 from tektree.wire.collections import (
     DELIVERIES,
     EVENTS,
@@ -160,6 +160,18 @@ class World:
                 self._clients.clear()
 
         return asyncio.run(whole())
+
+    def keeps(self, check: str, made: Callable[[], Any] | None = None) -> None:
+        """That our backends, or those that are ``made``, keep a promise of their ports, in the driver's flavour."""
+
+        async def asked(world: "World") -> None:
+            ready = replace((made or world.backends)(), on_setup=None)  # the world has its indexes
+            if world.is_async:
+                await run_async(check, ready)
+            else:
+                run(check, ready)
+
+        self.run(asked)
 
     def client(self, uri: str | None = None, **options: Any) -> Any:
         """A client of the lane's driver."""

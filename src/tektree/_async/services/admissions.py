@@ -11,9 +11,9 @@ from tektree._async.services.sessions import AsyncSessions, actor_of
 from tektree.clock import Clock, read
 from tektree.errors import RateLimited
 from tektree.models.accounts import Actor, Tier
-from tektree.models.admissions import LONGEST_KEPT, Admission, Request, Tariff, Terms
+from tektree.models.admissions import Admission, Request, Tariff, Terms
 from tektree.models.quotas import Period
-from tektree.models.rate_limits import Bucket, Decision
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision
 from tektree.policy import Policy
 from tektree.rules import quotas as quota_rules
 from tektree.rules import rate_limits as limit_rules

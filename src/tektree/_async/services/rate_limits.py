@@ -8,8 +8,7 @@ from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree.clock import Clock, read
 from tektree.errors import InvalidInput, Unavailable
 from tektree.models.accounts import Tier
-from tektree.models.admissions import LONGEST_KEPT
-from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision, Fill
 from tektree.policy import Policy, RateLimit
 from tektree.rules import rate_limits as rules
 

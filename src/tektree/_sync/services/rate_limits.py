@@ -9,8 +9,7 @@ from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree.clock import Clock, read
 from tektree.errors import InvalidInput, Unavailable
 from tektree.models.accounts import Tier
-from tektree.models.admissions import LONGEST_KEPT
-from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision, Fill
 from tektree.policy import Policy, RateLimit
 from tektree.rules import rate_limits as rules
 

@@ -85,9 +85,9 @@ async def facts_of_each(uri: str, now: Callable[[], datetime], deadline: float =
 
     None: it could not be reached. Raises, for the server of the URI, as `facts_of`.
     """
-    first = await facts_of(uri, now, deadline)
     asked = connected(uri, deadline)
     try:
+        first = await facts(asked, now)
         others = await primaries(asked) if first.info.get("cluster_enabled") == "1" else []
     finally:
         await asked.close()

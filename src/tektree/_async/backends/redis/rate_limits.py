@@ -6,8 +6,7 @@ from typing import Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
 from tektree._async.backends.redis.nodes import Written, written
-from tektree.models.admissions import LONGEST_KEPT
-from tektree.models.rate_limits import Bucket, Fill
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Fill
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import script
 

@@ -12,10 +12,10 @@ from tektree._sync.backends.redis.quotas import RedisQuotas, quota_keys
 from tektree._sync.backends.redis.rate_limits import RedisRateLimits, limit_keys
 from tektree._sync.backends.redis.sessions import stored_session
 from tektree.errors import InvalidSession
-from tektree.models.admissions import LONGEST_KEPT, Admitted, Request, Tariff, Terms
+from tektree.models.admissions import Admitted, Request, Tariff, Terms
 from tektree.models.base import milliseconds
 from tektree.models.quotas import Counter, Taken
-from tektree.models.rate_limits import Bucket, Fill
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Fill
 from tektree.models.sessions import Session
 from tektree.wire.keys import user_sessions
 from tektree.wire.scripts import script

@@ -86,9 +86,9 @@ def facts_of_each(uri: str, now: Callable[[], datetime], deadline: float = DEADL
 
     None: it could not be reached. Raises, for the server of the URI, as `facts_of`.
     """
-    first = facts_of(uri, now, deadline)
     asked = connected(uri, deadline)
     try:
+        first = facts(asked, now)
         others = primaries(asked) if first.info.get("cluster_enabled") == "1" else []
     finally:
         asked.close()
