@@ -28,6 +28,8 @@ from tektree.errors import (
 )
 from tektree.ids import derived_id
 from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
+from tektree.models.quotas import Period
+from tektree.rules import quotas
 from tektree.testing import Crash, Fault, Faulty, ManualClock, SeededIds
 from tests.lanes import FAKE, enter
 from tests.records import REDIS as MODEL
@@ -68,15 +70,19 @@ class World:
         server = fakeredis.FakeServer()
         self.look = fakeredis.FakeRedis(server=server, decode_responses=True)
         policy, ids = policy or Policy(), SeededIds(1)
+
+        def months(user_id: str, at: datetime) -> Period | None:
+            return None if anchor is None else quotas.period(at, anchor)
+
         self._async = place == "async memory"
         if self._async:
 
-            async def async_anchors(user_id: str) -> datetime | None:
-                return anchor
+            async def async_months(user_id: str, at: datetime) -> Period | None:
+                return months(user_id, at)
 
             self.store: Any = AsyncMemoryQuotas()
             self._made: Any = AsyncQuotas(
-                self.store, policy, self.clock, ids, AsyncStore(self.durable), async_anchors, self.told.append
+                self.store, policy, self.clock, ids, AsyncStore(self.durable), async_months, self.told.append
             )
             return
         self.store = (
@@ -84,7 +90,7 @@ class World:
             if place == "memory"
             else with_redis(memory_backends(), fakeredis.FakeRedis(server=server)).quotas
         )
-        self._made = Quotas(self.store, policy, self.clock, ids, self.durable, lambda _: anchor, self.told.append)
+        self._made = Quotas(self.store, policy, self.clock, ids, self.durable, months, self.told.append)
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._made, name)

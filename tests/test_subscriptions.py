@@ -3,15 +3,18 @@
 import base64
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tektree import Policy, Principal, TekTree
+from tektree.backends.memory import MemoryQuotas, memory_backends
 from tektree.errors import (
     ConfigurationError,
     Forbidden,
@@ -20,10 +23,11 @@ from tektree.errors import (
     NotFound,
     QuotaExhausted,
     Stale,
+    Unavailable,
 )
 from tektree.models.events import Event
-from tektree.models.questions import QuestionDraft
 from tektree.models.subscriptions import Subscription
+from tektree.rules import subscriptions as subscription_rules
 from tektree.rules import webhooks
 from tektree.testing import ManualClock
 
@@ -136,35 +140,154 @@ def test_quotas_follow_the_anchor_of_the_subscription(world: World) -> None:
     world.tek.admit(world.tek.sessions.open(pro).token, "/a", "questions")
 
 
-def test_what_was_used_stays_used_where_a_subscription_begins_in_the_middle_of_a_month() -> None:
-    """Both periods start in January, so they share the count; it lasts as long as the second one."""
+EXPORTS = Policy(
+    quotas={tier: {"exports": limit} for tier, limit in (("free", 5), ("pro", 50))},
+    subscriptions={"products": {"prod_pro": "pro"}},
+)
+
+
+def begun_in_mid_month() -> tuple[TekTree, ManualClock, Principal]:
+    """Ada, who used five exports for nothing in January, and pays from its 20th on."""
     clock = ManualClock(datetime(2025, 1, 10, tzinfo=UTC))
-    tek = TekTree.in_memory(Policy(quotas={"free": {"exports": 5}, "pro": {"exports": 50}}), clock)
+    tek = TekTree.in_memory(EXPORTS, clock)
     ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
     assert tek.quotas.consume(ada, "exports", 5).used == 5
     clock.advance(timedelta(days=10))
     tek.subscriptions.start(ada, "pro")
-    pro = Principal(ada.id, "usr_ada", tier="pro")
-    assert tek.quotas.consume(pro, "exports", 40).used == 45
+    return tek, clock, Principal(ada.id, "usr_ada", tier="pro")
+
+
+def test_what_was_used_stays_used_where_a_subscription_begins_in_the_middle_of_a_month() -> None:
+    """Two periods would start in January, so they are one; the count lasts as long, also where nothing is used."""
+    tek, clock, ada = begun_in_mid_month()
     clock.set(datetime(2025, 2, 4, tzinfo=UTC))
-    usage = tek.quotas.usage(pro, "exports")
-    assert (usage.used, usage.period, usage.resets_at) == (45, "2025-01", datetime(2025, 2, 20, tzinfo=UTC))
+    usage = tek.quotas.usage(ada, "exports")
+    assert (usage.used, usage.period, usage.resets_at) == (5, "2025-01", datetime(2025, 2, 20, tzinfo=UTC))
+    assert tek.quotas.consume(ada, "exports", 40).used == 45
 
 
-def test_what_is_loaded_from_what_exists_is_what_both_periods_of_a_month_used() -> None:
-    clock = ManualClock(datetime(2025, 2, 1, tzinfo=UTC))
-    tek = TekTree.in_memory(clock=clock)
-    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
-    for at in range(3):
-        tek.questions.ask(ada, QuestionDraft(title=f"How {at}?", body="b"))
-    clock.advance(timedelta(days=9))
-    tek.subscriptions.start(ada, "pro")
-    pro = Principal(ada.id, "usr_ada", tier="pro")
-    tek.questions.ask(pro, QuestionDraft(title="Why?", body="b"))
-    assert tek.quotas.usage(pro, "questions").used == 4
-    assert tek.quotas.reconcile(pro, "questions").used == 4
-    clock.set(datetime(2025, 3, 10, tzinfo=UTC))
-    assert tek.quotas.reconcile(pro, "questions").used == 0
+def test_a_count_that_nobody_lets_last_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    monkeypatch.setattr(MemoryQuotas, "keep", lambda *_: None)
+    tek, clock, ada = begun_in_mid_month()
+    clock.set(datetime(2025, 2, 4, tzinfo=UTC))
+    assert tek.quotas.usage(ada, "exports").used == 0
+
+
+def test_counts_last_even_if_storage_was_away_when_the_subscription_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise Unavailable("redis")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryQuotas, "keep", away)
+        tek, clock, ada = begun_in_mid_month()
+    left = tek.subscriptions.get(ada.id)
+    assert (left.follows, left.untold, left.due) == (True, (), 1)
+    clock.advance(timedelta(days=1))
+    tek.subscriptions.advance(ada.id)
+    assert not tek.subscriptions.get(ada.id).follows
+    clock.set(datetime(2025, 2, 4, tzinfo=UTC))
+    assert tek.quotas.usage(ada, "exports").used == 5
+
+
+class Exports:
+    """What a user has exported, as a host keeps it; and quotas of it that were never lost, and that are lost always."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(datetime(2025, 1, 1, tzinfo=UTC))
+        self.made: list[datetime] = []
+        self.backends = replace(memory_backends(), created=self)
+        self.tek = TekTree(self.backends, EXPORTS, self.clock)
+        self.tek.subscriptions.trust(SECRET)
+        self.ada = Principal(self.tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada", tier="pro")
+
+    def created(self, user_id: str, quota_type: str, since: datetime, until: datetime) -> int | None:
+        return len([at for at in self.made if since <= at < until])
+
+    def export(self) -> None:
+        with suppress(QuotaExhausted):
+            self.tek.quotas.consume(self.ada, "exports")
+            self.made.append(self.clock())
+
+    def billed(self, body: bytes) -> None:
+        World.webhook(cast(World, self), body)
+
+    def loses_nothing(self) -> None:
+        lost = TekTree(replace(self.backends, quotas=MemoryQuotas()), EXPORTS, self.clock)
+        assert lost.quotas.usage(self.ada, "exports") == self.tek.quotas.usage(self.ada, "exports")
+
+
+STEPS = st.one_of(
+    st.just(("export",)),
+    st.tuples(st.just("start"), st.sampled_from(["monthly", "annual"]), st.sampled_from([0, 0, 3, 14, 45])),
+    st.tuples(st.just("change"), st.sampled_from(["monthly", "annual"])),
+    st.tuples(st.just("cancel"), st.booleans()),
+    st.tuples(st.just("advance")),
+    st.tuples(
+        st.just("billed"),
+        st.integers(-40, 0),
+        st.none() | st.integers(-5, 40),
+        st.sampled_from(["active", "trialing", "past_due", "canceled"]),
+    ),
+)
+
+
+def make(world: Exports, step: Sequence[Any]) -> None:
+    subscriptions, ada = world.tek.subscriptions, world.ada
+    with suppress(InvalidTransition, NotFound):
+        match step:
+            case ("export",):
+                world.export()
+            case ("start", cycle, days):
+                subscriptions.start(ada, "pro", cycle, days)
+            case ("change", cycle):
+                subscriptions.change(ada, cycle=cycle)
+            case ("cancel", at_period_end):
+                subscriptions.cancel(ada, at_period_end)
+            case ("advance",):
+                subscriptions.advance(ada.id)
+            case ("billed", begun, trial, status):
+                began, now = world.clock() + timedelta(days=begun), world.clock()
+                ends = None if trial is None else (began + timedelta(days=trial)).isoformat()
+                term = {
+                    "current_period_start": began.isoformat(),
+                    "current_period_end": (now + timedelta(days=9)).isoformat(),
+                }
+                fields = {"created_at": began.isoformat(), "modified_at": now.isoformat(), "trial_end": ends, **term}
+                world.billed(message(status=status, product_id="prod_pro", **fields))
+
+
+@given(st.lists(st.tuples(st.integers(0, 24 * 20), STEPS), min_size=2, max_size=14))
+@settings(deadline=None)
+def test_what_is_lost_is_loaded_as_it_was_whatever_became_of_the_subscription(
+    steps: list[tuple[int, Sequence[Any]]],
+) -> None:
+    """I11: after any loss the same numbers, also where periods of a month followed each other."""
+    world = Exports()
+    for hours, step in steps:
+        world.clock.advance(timedelta(hours=hours))
+        make(world, step)
+        world.loses_nothing()
+
+
+ENDED = [(9, ("start", "monthly", 0)), (28, ("export",)), (6, ("export",)), (3, ("cancel", False)), (1, ("export",))]
+"""One that began on the 10th, and ended on the 15th of the next month but one."""
+
+
+def test_where_nobody_notes_since_when_it_counts_what_is_loaded_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+
+    def ended() -> None:
+        world = Exports()
+        for days, step in ENDED:
+            world.clock.advance(timedelta(days=days))
+            make(world, step)
+        world.loses_nothing()
+
+    ended()
+    monkeypatch.setattr(subscription_rules, "recounted", lambda old, new, at: new)
+    with pytest.raises(AssertionError):
+        ended()
 
 
 DATA: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Quotas in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -140,12 +141,20 @@ class ForgetsNothings(MemoryQuotas):
         return Taken(True, True, self.read([counter], now)[0] or 0)
 
 
+class LetsGo(MemoryQuotas):
+    """What is counted lasts as long as it said first."""
+
+    def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        pass
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
 
 
 BROKEN = [
+    LetsGo,
     Fresh,
     LoadsAgain,
     PutsOnce,

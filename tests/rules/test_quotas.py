@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tektree.errors import InvalidInput
-from tektree.models.quotas import Counter, Usage
+from tektree.models.quotas import Counter, Period, Usage
 from tektree.policy import Policy
 from tektree.rules import quotas
 
@@ -17,18 +17,38 @@ MILLI = timedelta(milliseconds=1)
 INSTANTS = st.integers(0, 430 * 365 * 86_400_000).map(lambda at: datetime(1970, 1, 1, tzinfo=UTC) + at * MILLI)
 
 
-@given(INSTANTS, st.none() | INSTANTS)
-@example(datetime(2025, 2, 28, tzinfo=UTC), datetime(2025, 1, 31, tzinfo=UTC))
-@example(datetime(2024, 2, 29, 12, tzinfo=UTC), datetime(2024, 2, 29, 12, tzinfo=UTC))
-def test_every_instant_is_in_one_period(now: datetime, anchor: datetime | None) -> None:
-    """I14, I15: half open, and what comes before and after adjoins."""
-    found = quotas.period(now, anchor)
+@given(INSTANTS, st.none() | INSTANTS, st.none() | INSTANTS)
+@example(datetime(2025, 2, 28, tzinfo=UTC), datetime(2025, 1, 31, tzinfo=UTC), None)
+@example(datetime(2024, 2, 29, 12, tzinfo=UTC), datetime(2024, 2, 29, 12, tzinfo=UTC), None)
+@example(datetime(2025, 2, 4, tzinfo=UTC), datetime(2025, 2, 10, tzinfo=UTC), datetime(2025, 2, 5, tzinfo=UTC))
+def test_every_instant_is_in_one_period(now: datetime, anchor: datetime | None, since: datetime | None) -> None:
+    """I14, I15: half open, and what comes before and after adjoins; no two are of one month."""
+
+    def period(at: datetime) -> Period:
+        return quotas.period(at, anchor, since)
+
+    found = period(now)
     assert found.start <= now < found.end
-    assert quotas.period(found.start, anchor) == found
-    assert quotas.period(found.end - MILLI, anchor) == found
-    assert quotas.period(found.end, anchor).start == found.end
-    assert quotas.period(found.start - MILLI, anchor).end == found.start
+    assert period(found.start) == period(found.end - MILLI) == found
+    before, after = period(found.start - MILLI), period(found.end)
+    assert (before.end, after.start) == (found.start, found.end)
+    assert before.label < found.label < after.label
     assert found.label == f"{found.start:%Y-%m}"
+    if since is not None:
+        assert period(since).start == since
+
+
+@given(INSTANTS, st.none() | INSTANTS, st.none() | INSTANTS, st.none() | INSTANTS)
+def test_a_count_goes_on_or_a_later_months_begins_where_the_anchor_moves(
+    at: datetime, old: datetime | None, since: datetime | None, new: datetime | None
+) -> None:
+    before = quotas.period(at, old, since)
+    after = quotas.period(at, new, quotas.counted_from(before, new, at))
+    if after.label == before.label:
+        assert after.start == before.start
+    else:
+        assert after.label > before.label
+        assert after.start == at
 
 
 @pytest.mark.parametrize("day", [1, 28, 29, 30, 31])
@@ -72,23 +92,33 @@ def test_periods(now: str, anchor: str | None, expected: tuple[str, str, str]) -
         return datetime.fromisoformat(f"{text}+00:00")
 
     found = quotas.period(at(now), None if anchor is None else at(anchor))
-    assert found[:3] == (expected[0], at(expected[1]), at(expected[2]))
+    assert found == (expected[0], at(expected[1]), at(expected[2]))
 
 
 @pytest.mark.parametrize(
-    ("now", "anchor", "since"),
+    ("now", "anchor", "since", "expected"),
     [
-        ("2025-12-16T14:00", None, "2025-12-01T00:00"),
-        ("2025-12-25T00:00", "2025-12-20T10:00", "2025-12-01T00:00"),  # the first one of its anchor
-        ("2026-01-25T00:00", "2025-12-20T10:00", "2026-01-20T10:00"),
-        ("2025-12-19T00:00", "2025-12-20T10:00", "2025-11-01T00:00"),  # a trial, before its anchor
+        # a month of the calendar in which a subscription began
+        ("2025-12-25T00:00", "2025-12-20T10:00", "2025-12-01", ("2025-12", "2025-12-01T00:00", "2026-01-20T10:00")),
+        ("2026-01-25T00:00", "2025-12-20T10:00", "2025-12-01", ("2026-01", "2026-01-20T10:00", "2026-02-20T10:00")),
+        ("2025-11-30T23:59", "2025-12-20T10:00", "2025-12-01", ("2025-11", "2025-11-20T10:00", "2025-12-01T00:00")),
+        # a trial, before its anchor
+        ("2025-12-19T00:00", "2025-12-20T10:00", "2025-12-01", ("2025-12", "2025-12-01T00:00", "2026-01-20T10:00")),
+        # one that ended in its month, and one that ended before its day
+        ("2025-12-25T00:00", None, "2025-12-10", ("2025-12", "2025-12-10T00:00", "2026-01-01T00:00")),
+        ("2025-12-25T00:00", None, "2025-12-05", ("2025-12", "2025-12-05T00:00", "2026-01-01T00:00")),
+        ("2025-12-04T00:00", None, "2025-12-05", ("2025-11", "2025-11-01T00:00", "2025-12-05T00:00")),
+        ("2025-10-04T00:00", None, "2025-12-05", ("2025-10", "2025-10-01T00:00", "2025-11-01T00:00")),
     ],
 )
-def test_two_that_start_in_one_month_share_what_was_used_in_it(now: str, anchor: str | None, since: str) -> None:
+def test_two_that_would_start_in_one_month_are_one(
+    now: str, anchor: str | None, since: str, expected: tuple[str, str, str]
+) -> None:
     def at(text: str) -> datetime:
         return datetime.fromisoformat(f"{text}+00:00")
 
-    assert quotas.period(at(now), None if anchor is None else at(anchor)).since == at(since)
+    found = quotas.period(at(now), None if anchor is None else at(anchor), at(f"{since}T00:00"))
+    assert found == (expected[0], at(expected[1]), at(expected[2]))
 
 
 def test_the_zone_of_an_anchor_makes_no_difference() -> None:

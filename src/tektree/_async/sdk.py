@@ -114,9 +114,10 @@ class AsyncTekTree:
             clock,
             ids,
             created=backends.created or AsyncCreations(backends),
-            anchors=self.subscriptions.anchor,
+            months=self.subscriptions.month,
             tell=handlers.say,
         )
+        self.subscriptions.moved = self.quotas.keep
         AsyncReactions(
             self.gamification,
             backends.gamification,

@@ -115,9 +115,10 @@ class TekTree:
             clock,
             ids,
             created=backends.created or Creations(backends),
-            anchors=self.subscriptions.anchor,
+            months=self.subscriptions.month,
             tell=handlers.say,
         )
+        self.subscriptions.moved = self.quotas.keep
         Reactions(
             self.gamification,
             backends.gamification,

@@ -7,16 +7,11 @@ __all__ = ["Counter", "Period", "Taken", "Usage"]
 
 
 class Period(NamedTuple):
-    """A billing month, half open: at ``end`` the next one has begun. ``label`` is the month it starts in, 2025-12.
-
-    Two that start in one month share its count. So what belongs to the count of the first one of an anchor is what was
-    used since its month began, and ``since`` says so.
-    """
+    """A billing month, half open: at ``end`` the next one has begun. ``label`` is the month it starts in, 2025-12."""
 
     label: str
     start: datetime
     end: datetime
-    since: datetime
 
 
 class Counter(NamedTuple):

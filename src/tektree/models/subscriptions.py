@@ -14,13 +14,15 @@ BillingCycle = Literal["monthly", "annual"]
 class Subscription(Record):
     """A user's one subscription. Its period is half open: at ``current_period_end`` the next one has begun.
 
-    What follows ``updated_at`` is ours. ``anchor``: whose day and time the periods keep. ``pending_tier`` and
+    What follows ``updated_at`` is ours. ``anchor``: whose day and time the periods keep. ``counted_from``: since when
+    what is used of quotas is counted, where no period of the anchor began then. ``pending_tier`` and
     ``pending_cycle``: what holds from the next period on. ``past_due_at``: since when a payment is missing.
     ``provider_created_at`` and ``provider_at``: when whoever bills made the subscription, and last changed what we know
     of it. ``version`` rises with every write. ``untold``: what is still to be made known of earlier writes.
-    ``in_force``: the tier that was in force at the last write; ``follows`` while the user is still to be given it.
-    ``warned``: the end of the trial of which it was told that it is near. ``due``: when it has to be looked at again,
-    in milliseconds since 1970: when time changes it next, or 1 while something of an earlier write is still to be done.
+    ``in_force``: the tier that was in force at the last write; ``follows`` while the user is still to be given it, and
+    their counts to last as long as its months. ``warned``: the end of the trial of which it was told that it is near.
+    ``due``: when it has to be looked at again, in milliseconds since 1970: when time changes it next, or 1 while
+    something of an earlier write is still to be done.
     """
 
     id: HexId
@@ -37,6 +39,7 @@ class Subscription(Record):
     created_at: Instant
     updated_at: Instant
     anchor: Instant | None = None
+    counted_from: Instant | None = None
     pending_tier: Tier | None = None
     pending_cycle: BillingCycle | None = None
     past_due_at: Instant | None = None

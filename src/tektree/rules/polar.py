@@ -194,7 +194,7 @@ def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
         provider_at=said.modified_at,
     )
     if _order(new) > _order(old):
-        return new.evolve(updated_at=now)
+        return subscriptions.recounted(old, new.evolve(updated_at=now), now)
     return old if trial == old.trial_ends_at else old.evolve(trial_ends_at=trial, updated_at=now)
 
 

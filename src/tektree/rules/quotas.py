@@ -2,7 +2,8 @@
 
 The law: periods follow each other without gap or overlap, a month each. With an anchor they begin on its day and at its
 time, and on the last day of a month that has no such day: an anchor on the 31st comes back to it. Without one they are
-the calendar months of UTC.
+the calendar months of UTC. Where the anchor moves, two would start in one month; they are one period then, so that
+whoever begins or ends a subscription has no month's units twice.
 """
 
 from calendar import monthrange
@@ -21,6 +22,7 @@ __all__ = [
     "checked_amount",
     "checked_change",
     "checked_type",
+    "counted_from",
     "counter",
     "limit_of",
     "period",
@@ -40,8 +42,11 @@ _MONTHS: Final = 12 * 9999 + 11
 """The number of the last month there is: 9999-12."""
 
 
-def period(now: datetime, anchor: datetime | None = None) -> Period:
-    """The period that ``now`` is in. Both are aware; ``anchor`` may lie anywhere.
+def period(now: datetime, anchor: datetime | None = None, since: datetime | None = None) -> Period:
+    """The period that ``now`` is in. All are aware; ``anchor`` may lie anywhere.
+
+    ``since`` is when the present count began, if that is known. One period begins then, and is of that month, wherever
+    the anchor lies; the others are as the anchor says.
 
     >>> from datetime import UTC, datetime
     >>> found = period(datetime(2025, 3, 30, tzinfo=UTC), datetime(2025, 1, 31, tzinfo=UTC))
@@ -51,12 +56,32 @@ def period(now: datetime, anchor: datetime | None = None) -> Period:
     anchor = _CALENDAR if anchor is None else anchor.astimezone(UTC)
     now = now.astimezone(UTC)
     month = _month_of(now)
-    start = _start(month, anchor)
-    if now < start:
+    if now < _start(month, anchor):
         month -= 1
-        start = _start(month, anchor)
-    since = start if start > anchor else _start(month, _CALENDAR)
-    return Period(f"{month // 12:04d}-{month % 12 + 1:02d}", start, _start(month + 1, anchor), since)
+    if since is None:
+        return _period(month, _start(month, anchor), _start(month + 1, anchor))
+    since = since.astimezone(UTC)
+    first = _month_of(since)
+    if now < since:
+        month = min(month, first - 1)
+        return _period(month, _start(month, anchor), since if month == first - 1 else _start(month + 1, anchor))
+    if month <= first:
+        return _period(first, since, _start(first + 1, anchor))
+    return _period(month, _start(month, anchor), _start(month + 1, anchor))
+
+
+def counted_from(before: Period, anchor: datetime | None, at: datetime) -> datetime | None:
+    """Since when the count goes on that is in force once the anchor moves; ``before`` is what held until ``at`` then.
+
+    A new count begins only where the month is a later one. None: with a period of the new anchor.
+    """
+    found = period(at, anchor)
+    since = before.start if before.label >= found.label else at
+    return None if since == found.start else since
+
+
+def _period(month: int, start: datetime, end: datetime) -> Period:
+    return Period(f"{month // 12:04d}-{month % 12 + 1:02d}", start, end)
 
 
 def _month_of(at: datetime) -> int:

@@ -3,7 +3,9 @@
 The law: a user has one. It is in force while it is trialing or active; while it is past due, for some days of grace;
 when it is canceled, no more. Who wants a better tier has it at once, who wants less has paid for the present period and
 keeps it until then. Periods follow each other without gap or overlap, from the day of the anchor. Whoever bills through
-somebody else is told by them how it goes on; what is silent for longer than the grace is not in force.
+somebody else is told by them how it goes on; what is silent for longer than the grace is not in force. Quotas have the
+months of the anchor, and those of the calendar where there is none; wherever it moves, it is noted since when what is
+used is counted together.
 """
 
 from calendar import monthrange
@@ -16,6 +18,7 @@ from tektree.ids import derived_id
 from tektree.models.accounts import Tier
 from tektree.models.base import milliseconds
 from tektree.models.payloads import subscriptions as told
+from tektree.models.quotas import Period
 from tektree.models.subscriptions import BillingCycle, Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs, quotas
@@ -23,6 +26,7 @@ from tektree.rules import inputs, quotas
 __all__ = [
     "AT_ONCE",
     "Said",
+    "anchor_of",
     "announced",
     "as_of",
     "begun",
@@ -35,7 +39,9 @@ __all__ = [
     "free",
     "is_entitled",
     "kept",
+    "month_of",
     "period",
+    "recounted",
     "restored",
     "started",
     "warned",
@@ -94,6 +100,27 @@ def period(cycle: BillingCycle, anchor: datetime, now: datetime) -> Term:
     return Term(_in_year(anchor, year), _in_year(anchor, year + 1))
 
 
+def anchor_of(of: Subscription) -> datetime | None:
+    """Whose day and time the months of its user's quotas keep; None: those of the calendar."""
+    if of.tier == "free" or of.status == "canceled":
+        return None
+    return of.anchor or of.current_period_start
+
+
+def month_of(of: Subscription, at: datetime) -> Period:
+    """The month of quotas that ``at`` is in. ``of`` is as of then."""
+    return quotas.period(at, anchor_of(of), of.counted_from)
+
+
+def recounted(old: Subscription, new: Subscription, at: datetime) -> Subscription:
+    """``new``, which follows ``old`` at that time, with a note since when its user's quotas are counted."""
+    anchor = anchor_of(new)
+    if anchor == anchor_of(old):
+        return new
+    at = at if old.counted_from is None else max(at, old.counted_from)
+    return new.evolve(counted_from=quotas.counted_from(month_of(old, at), anchor, at))
+
+
 def _in_year(anchor: datetime, year: int) -> datetime:
     year = min(max(year, 1), 9999)
     return anchor.replace(year=year, day=min(anchor.day, monthrange(year, anchor.month)[1]))
@@ -115,7 +142,7 @@ def started(
         raise InvalidTransition("subscription", "had its trial; start without one")
     trial = now + timedelta(days=trial_days) if trial_days else None
     term = period(cycle, now, now)
-    return before.evolve(
+    new = before.evolve(
         tier=tier,
         status="active" if trial is None else "trialing",
         billing_cycle=cycle,
@@ -132,6 +159,7 @@ def started(
         provider_at=None,
         updated_at=now,
     )
+    return recounted(before, new, now)
 
 
 def changed(old: Subscription, tier: Tier, cycle: BillingCycle, now: datetime) -> Subscription:
@@ -156,7 +184,7 @@ def changed(old: Subscription, tier: Tier, cycle: BillingCycle, now: datetime) -
         term = period(cycle, now, now)
         settled |= {"anchor": now, "current_period_start": term.start, "current_period_end": term.end}
     new = old.evolve(**settled)
-    return old if new == old else new.evolve(updated_at=now)
+    return old if new == old else recounted(old, new.evolve(updated_at=now), now)
 
 
 def canceled(old: Subscription, at_period_end: bool, now: datetime) -> Subscription:
@@ -172,7 +200,7 @@ def canceled(old: Subscription, at_period_end: bool, now: datetime) -> Subscript
         return old
     end = old.current_period_end if at_period_end else None
     if end is None:
-        return old.evolve(
+        new = old.evolve(
             status="canceled",
             cancel_at=now,
             canceled_at=old.canceled_at or now,
@@ -181,6 +209,7 @@ def canceled(old: Subscription, at_period_end: bool, now: datetime) -> Subscript
             past_due_at=None,
             updated_at=now,
         )
+        return recounted(old, new, now)
     return old.evolve(cancel_at=end, canceled_at=now, pending_tier=None, pending_cycle=None, updated_at=now)
 
 
@@ -192,20 +221,21 @@ def as_of(old: Subscription, now: datetime) -> Subscription:
     if old.status == "canceled":
         return old
     if old.cancel_at is not None and now >= old.cancel_at:
-        return old.evolve(
+        new = old.evolve(
             status="canceled",
             canceled_at=old.canceled_at or old.cancel_at,
             past_due_at=None,
             pending_tier=None,
             pending_cycle=None,
         )
+        return recounted(old, new, old.cancel_at)
     end = old.current_period_end
     if end is None or now < end or old.polar_subscription_id is not None:
         return old
     cycle = old.pending_cycle or old.billing_cycle
     anchor = end if old.anchor is None or old.pending_cycle or old.status == "trialing" else old.anchor
     term = period(cycle, anchor, max(now, end))
-    return old.evolve(
+    new = old.evolve(
         tier=old.pending_tier or old.tier,
         status="active",
         billing_cycle=cycle,
@@ -215,6 +245,7 @@ def as_of(old: Subscription, now: datetime) -> Subscription:
         current_period_start=term.start,
         current_period_end=term.end,
     )
+    return recounted(old, new, end)
 
 
 def is_entitled(old: Subscription, policy: Policy, now: datetime) -> bool:

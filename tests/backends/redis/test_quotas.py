@@ -133,6 +133,24 @@ def test_of_64_takers_of_15_exactly_15_get_through(world: World) -> None:
         assert world.look.get(KEY) == "15"
 
 
+def test_where_a_subscription_begins_counts_last_as_long_as_its_month(world: World) -> None:
+    """They share it with the month of the calendar; what was told and which causes were counted last as long."""
+    policy = Policy(quotas={tier: {"exports": 5} for tier in ("free", "pro")})
+
+    async def used(world: World) -> None:
+        tek = world.tek(policy=policy)
+        ada = Principal((await tek.gamification.enroll(uid="usr_ada")).user_id, "usr_ada")
+        await tek.quotas.usage(ada, "exports")
+        await tek.quotas.count(ada, "exports", 5, cause="one", at=START)
+        await tek.subscriptions.start(ada, "pro")
+
+    world.clock.set(START)
+    world.run(used)
+    keys = [key for key in world.look.scan_iter() if "exports" in key]
+    assert len(keys) == 3
+    assert {round(world.look.ttl(key) / 86_400) for key in keys} == {31 + 2}
+
+
 def test_no_key_is_immortal(world: World) -> None:
     """I4."""
 

@@ -193,6 +193,19 @@ async def what_is_counted_is_told_once(backends: AsyncBackends) -> None:
     same("a limit of 0", [each[1:] for each in found], [(True, 1, False, True)])
 
 
+async def what_is_kept_lasts_as_long_as_it_says_then(backends: AsyncBackends) -> None:
+    """``keep`` lets a counter last longer, with what was told of it and its causes; it makes none."""
+    store, counter = _store(backends), _counter("kept")
+    await store.load(counter, 3, _NOW)
+    same("the threshold and the excess", (await store.count(counter, 9, _LIMIT, 80, "a", _NOW))[2:], (12, True, True))
+    longer = counter._replace(lasts=counter.lasts + timedelta(days=30))
+    await store.keep([longer, _counter("kept", "answers")], _NOW)
+    later = counter.lasts + timedelta(days=1)
+    same("what is read later", list(await store.read([longer, _counter("kept", "answers")], later)), [12, None])
+    same("the same cause", (await store.count(longer, 9, _LIMIT, 80, "a", later))[1:3], (False, 12))
+    same("what was told", (await store.count(longer, 1, _LIMIT, 80, "b", later))[2:], (13, False, False))
+
+
 async def counters_are_apart(backends: AsyncBackends) -> None:
     """A counter is its user, its type and its period."""
     store = _store(backends)
@@ -242,6 +255,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_held_is_told_when_it_is_used,
     what_has_a_cause_counts_once,
     what_is_counted_is_told_once,
+    what_is_kept_lasts_as_long_as_it_says_then,
     counters_are_apart,
 )
 

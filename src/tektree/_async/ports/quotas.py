@@ -63,6 +63,10 @@ class AsyncQuotaStore(Protocol):
         """Lets the counter count this, whatever it counted; no reservation is known any more."""
         ...
 
+    async def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        """Lets each counter last as long as it says now, with all that is known of it. None is made."""
+        ...
+
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         """What each counter counts, without reservations whose time is over; None where it is not there."""
         ...

@@ -20,7 +20,7 @@ from tektree.rules import inputs, quotas
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
-__all__ = ["LEASE", "Anchors", "Asked", "AsyncQuotas", "Tell"]
+__all__ = ["LEASE", "Asked", "AsyncQuotas", "Months", "Tell"]
 
 _LOG: Final = logging.getLogger("tektree")
 
@@ -29,8 +29,8 @@ LEASE: Final = 600
 
 _LONGEST_LEASE: Final = 86_400
 
-Anchors = Callable[[str], Awaitable[datetime | None]]
-"""When the billing of the user with this id began; None for the calendar month."""
+Months = Callable[[str, datetime], Awaitable[Period | None]]
+"""The month of the user with this id that an instant is in; None for one of the calendar."""
 
 Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
 """Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
@@ -61,7 +61,7 @@ class AsyncQuotas:
         clock: Clock,
         ids: Ids,
         created: AsyncUsageReader | None = None,
-        anchors: Anchors | None = None,
+        months: Months | None = None,
         tell: Tell | None = None,
     ) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class AsyncQuotas:
         self._clock = clock
         self._ids = ids
         self._created = created
-        self._anchors = anchors
+        self._months = months
         self._tell = tell
         self._month = quotas.period(read(clock))
 
@@ -157,8 +157,18 @@ class AsyncQuotas:
 
     async def period_of(self, user_id: str, now: datetime) -> Period:
         """The period that a user's units are counted in."""
-        anchor = None if self._anchors is None else await self._anchors(user_id)
-        return self.month(now) if anchor is None else quotas.period(now, anchor)
+        found = None if self._months is None else await self._months(user_id, now)
+        return self.month(now) if found is None else found
+
+    async def keep(self, user_id: str, uid: str) -> None:
+        """Lets what is counted for a user last as long as the present period does, which may end later than it did.
+
+        To be called where a subscription moves it. Again: nothing happens. Raises `Unavailable`.
+        """
+        now = read(self._clock)
+        period = await self.period_of(user_id, now)
+        types = dict.fromkeys([each for limits in self._policy.quotas.values() for each in limits])
+        await self._store.keep([quotas.counter(uid, each, period) for each in types], now)
 
     def month(self, now: datetime) -> Period:
         """The calendar's month, found once for all who ask in it."""
@@ -219,7 +229,7 @@ class AsyncQuotas:
         if self._created is None:
             return None
         period = asked.period
-        return await self._created.created(asked.user.id, asked.counter.quota_type, period.since, period.end)
+        return await self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
 
     async def _make_known(self, asked: Asked, n: int, taken: Taken) -> None:
         if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):

@@ -15,6 +15,7 @@ from tektree.errors import BackendError, ConfigurationError, CorruptDocument, In
 from tektree.ids import derived_id, hex_id, uid_of
 from tektree.models.accounts import Principal
 from tektree.models.base import milliseconds
+from tektree.models.quotas import Period
 from tektree.models.subscriptions import Subscription
 from tektree.policy import Policy
 from tektree.rules import inputs
@@ -26,13 +27,16 @@ if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.rules.subscriptions import Said
     from tektree.rules.webhooks import Webhook
 
-__all__ = ["AsyncSubscriptions", "Follow", "Tell"]
+__all__ = ["AsyncSubscriptions", "Follow", "Moved", "Tell"]
 
 Tell = Callable[["Payload", str, datetime, datetime], object]
 """Is told what has to be made known, under which id, when it happened, and what time it is."""
 
 Follow = Callable[[Subscription], object]
 """Is told of a subscription with another tier ``in_force``, which its user is to be given. It may be told twice."""
+
+Moved = Callable[[str, str], object]
+"""Is told the id and uid of a user whose quotas may have got other months. It may be told twice."""
 
 Change = Callable[[Subscription | None, datetime], Subscription]
 """The subscription that is to be, of the present one as of now; that one itself when there is nothing to change."""
@@ -69,6 +73,8 @@ class AsyncSubscriptions:
         self._tell = tell
         self._follow = follow
         self._accounts = accounts
+        self.moved: Moved | None = None
+        """Set by whoever makes the quotas, which need this service first."""
         self._inline = policy.events.drain == "inline"
         self._keys: tuple[bytes, ...] = ()
 
@@ -198,15 +204,14 @@ class AsyncSubscriptions:
 
         return await self._change(user_id, uid, change)
 
-    async def anchor(self, user_id: str) -> datetime | None:
-        """From which day on the user's months are counted; None for those of the calendar."""
+    async def month(self, user_id: str, at: datetime) -> Period | None:
+        """The month of quotas that ``at`` is in, for this user; None for one of the calendar."""
         found = await self._store.get(user_id)
         if found is None or found.tier == "free":
             return None
         from tektree.rules import subscriptions
 
-        present = subscriptions.as_of(found, read(self._clock))
-        return None if present.status == "canceled" else present.anchor or present.current_period_start
+        return subscriptions.month_of(subscriptions.as_of(found, read(self._clock)), at)
 
     async def sweep(self) -> int:
         """All that time has changed, or that was left undone, of all users; gives back how many events were told.
@@ -259,7 +264,7 @@ class AsyncSubscriptions:
             fresh = self._announced(stored, present, new, uid)
             untold = [subscriptions.kept(each, derived_id(new.id, str(version), str(at))) for at, each in fresh]
             new = new.evolve(version=version, updated_at=now, untold=(*new.untold, *untold))
-            if not self._is_given(new, tier):
+            if not self._is_given(new, tier) or self._is_moved(stored, new):
                 new = new.evolve(in_force=tier, follows=True)
             new = new.evolve(due=subscriptions.due(new, self._policy, now))
             try:
@@ -273,6 +278,13 @@ class AsyncSubscriptions:
         """Whether the user has the tier, or is about to be given it. Who never had a subscription is free."""
         never = found.in_force is None and found.tier == "free"
         return self._follow is None or never or found.in_force == tier
+
+    def _is_moved(self, stored: Subscription | None, new: Subscription) -> bool:
+        """Whether the months of quotas are others, so that what is counted may have to last longer."""
+        from tektree.rules import subscriptions
+
+        before = None if stored is None else subscriptions.anchor_of(stored)
+        return self.moved is not None and subscriptions.anchor_of(new) != before
 
     def _announced(
         self, stored: Subscription | None, present: Subscription | None, new: Subscription, uid: str | None
@@ -293,9 +305,11 @@ class AsyncSubscriptions:
         from tektree.rules import subscriptions
 
         settled = found
-        if self._follow is not None and found.follows:
-            await async_call(self._follow, found)
-            settled = settled.evolve(follows=None)
+        if found.follows:
+            if self._follow is not None:
+                await async_call(self._follow, found)
+            if await self._move(found.user_id):
+                settled = settled.evolve(follows=None)
         if self._tell is not None and tell and found.untold:
             for text in found.untold:
                 id, payload = subscriptions.restored(text)
@@ -310,6 +324,18 @@ class AsyncSubscriptions:
         except Stale:  # who was faster does it again, in vain, and takes them off
             return found
         return settled
+
+    async def _move(self, user_id: str) -> bool:
+        """Tells of other months; false where counts cannot be reached. That keeps nobody from their tier."""
+        uid = None if self.moved is None else await self._uid(user_id)
+        if self.moved is None or uid is None:
+            return True
+        try:
+            await async_call(self.moved, user_id, uid)
+        except BackendError as error:
+            _LOG.warning("what user %s has used is to last longer, which is left: %s", user_id, error.code)
+            return False
+        return True
 
     async def _uid(self, user_id: str) -> str | None:
         profile = await self._profiles.profile(user_id)

@@ -21,7 +21,7 @@ from tektree.rules import inputs, quotas
 if TYPE_CHECKING:  # the catalog loads when somebody wants to be told
     from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
-__all__ = ["LEASE", "Anchors", "Asked", "Quotas", "Tell"]
+__all__ = ["LEASE", "Asked", "Quotas", "Months", "Tell"]
 
 _LOG: Final = logging.getLogger("tektree")
 
@@ -30,8 +30,8 @@ LEASE: Final = 600
 
 _LONGEST_LEASE: Final = 86_400
 
-Anchors = Callable[[str], datetime | None]
-"""When the billing of the user with this id began; None for the calendar month."""
+Months = Callable[[str, datetime], Period | None]
+"""The month of the user with this id that an instant is in; None for one of the calendar."""
 
 Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
 """Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
@@ -62,7 +62,7 @@ class Quotas:
         clock: Clock,
         ids: Ids,
         created: UsageReader | None = None,
-        anchors: Anchors | None = None,
+        months: Months | None = None,
         tell: Tell | None = None,
     ) -> None:
         self._store = store
@@ -70,7 +70,7 @@ class Quotas:
         self._clock = clock
         self._ids = ids
         self._created = created
-        self._anchors = anchors
+        self._months = months
         self._tell = tell
         self._month = quotas.period(read(clock))
 
@@ -156,8 +156,18 @@ class Quotas:
 
     def period_of(self, user_id: str, now: datetime) -> Period:
         """The period that a user's units are counted in."""
-        anchor = None if self._anchors is None else self._anchors(user_id)
-        return self.month(now) if anchor is None else quotas.period(now, anchor)
+        found = None if self._months is None else self._months(user_id, now)
+        return self.month(now) if found is None else found
+
+    def keep(self, user_id: str, uid: str) -> None:
+        """Lets what is counted for a user last as long as the present period does, which may end later than it did.
+
+        To be called where a subscription moves it. Again: nothing happens. Raises `Unavailable`.
+        """
+        now = read(self._clock)
+        period = self.period_of(user_id, now)
+        types = dict.fromkeys([each for limits in self._policy.quotas.values() for each in limits])
+        self._store.keep([quotas.counter(uid, each, period) for each in types], now)
 
     def month(self, now: datetime) -> Period:
         """The calendar's month, found once for all who ask in it."""
@@ -218,7 +228,7 @@ class Quotas:
         if self._created is None:
             return None
         period = asked.period
-        return self._created.created(asked.user.id, asked.counter.quota_type, period.since, period.end)
+        return self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
 
     def _make_known(self, asked: Asked, n: int, taken: Taken) -> None:
         if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):

@@ -66,6 +66,12 @@ class AsyncRedisQuotas:
     async def put(self, counter: Counter, used: int, now: datetime) -> None:
         await self._load(counter, used, now, over=1)
 
+    async def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        for counter in counters:
+            key, told, _, held = quota_keys(counter)
+            lasts = quota_rest(counter, now)
+            await self._redis.ask(*[("PEXPIRE", each, lasts) for each in (key, told, held, companion(key, "causes"))])
+
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         found = [(await self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]
         return [None if count < 0 else count for count in found]

@@ -139,6 +139,13 @@ class MemoryQuotas:
             count = self._counts.setdefault(counter[:3], _Count(used, counter.lasts))
             count.used, count.lasts, count.held = used, counter.lasts, {}
 
+    def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        with self._lock:
+            for counter in counters:
+                count = self._counted(counter, now)
+                if count is not None:
+                    count.lasts = counter.lasts
+
     def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         with self._lock:
             found = [self._counted(each, now) for each in counters]

@@ -61,6 +61,12 @@ class RedisQuotas:
     def put(self, counter: Counter, used: int, now: datetime) -> None:
         self._load(counter, used, now, over=1)
 
+    def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        for counter in counters:
+            key, told, _, held = quota_keys(counter)
+            lasts = quota_rest(counter, now)
+            self._redis.ask(*[("PEXPIRE", each, lasts) for each in (key, told, held, companion(key, "causes"))])
+
     def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         found = [(self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]
         return [None if count < 0 else count for count in found]
