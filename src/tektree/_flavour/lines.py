@@ -57,10 +57,11 @@ class async_lines:  # noqa: N801 - one of a pair
     """Exchanges with a Redis server, over a connection of the client's own pool.
 
     What many tasks ask at the same time is sent at once, and each gets its own replies, in whatever order they give up:
-    one half of them hears and asks again while the server answers the other half. The connection is back in the pool
-    before the last of them hears, and now and then when many ask on and on. Whoever asks waits for ``deadline`` seconds
-    at the most, and then gets a ``TimeoutError``. ``replies`` makes what reads the bytes that come. Where the driver
-    has no stream, it reads by itself; ``refusals`` are what it raises that are answers.
+    one half of them hears and asks again while the server answers the other half. A task of its own carries that; who
+    asks alone needs none. The connection is back in the pool before the last of them hears, and now and then when many
+    ask on and on. Whoever asks waits for ``deadline`` seconds at the most, and then gets a ``TimeoutError``.
+    ``replies`` makes what reads the bytes that come. Where the driver has no stream, it reads by itself; ``refusals``
+    are what it raises that are answers.
     """
 
     def __init__(self, pool: Any, deadline: float, refusals: type[Exception], replies: Callable[[], Replies]) -> None:
@@ -70,6 +71,8 @@ class async_lines:  # noqa: N801 - one of a pair
         self._replies = replies
         self._waiting: deque[_Asked] = deque()
         self._carrier: asyncio.Task[None] | None = None
+        self._is_led = False
+        """Whether somebody asks alone, or is about to."""
         # Up to redis-py 5.2 a name of a command has to be given; later it must not be.
         parameter = inspect.signature(pool.get_connection).parameters.get("command_name")
         self._named = ("_",) if parameter is not None and parameter.default is inspect.Parameter.empty else ()
@@ -77,11 +80,45 @@ class async_lines:  # noqa: N801 - one of a pair
     def exchange(self, sent: bytes, replies: int) -> Awaitable[list[Any]]:
         """So many replies to what is sent. Nothing is sent twice."""
         loop = asyncio.get_running_loop()
-        found: asyncio.Future[list[Any]] = loop.create_future()
-        self._waiting.append(_Asked(sent, replies, found, loop.time() + self._deadline))
-        if self._carrier is None or self._carrier.done():
-            self._carrier = loop.create_task(self._carry())
-        return found
+        asked = _Asked(sent, replies, loop.create_future(), loop.time() + self._deadline)
+        if self._is_busy():
+            self._waiting.append(asked)
+            return asked.found
+        return self._led(asked)
+
+    def _is_busy(self) -> bool:
+        """Whether there is somebody who will see to who waits."""
+        return self._is_led or (self._carrier is not None and not self._carrier.done())
+
+    async def _led(self, asked: _Asked) -> list[Any]:
+        """Asks alone, or where others come at the same time has a carrier do it. Who comes meanwhile has one then."""
+        self._waiting.append(asked)
+        if not self._is_busy():
+            self._is_led = True
+            try:
+                await asyncio.sleep(0)  # whoever else is about to ask does
+                if len(self._waiting) == 1:
+                    self._waiting.clear()
+                    await self._alone(asked)
+            except asyncio.CancelledError:
+                asked.found.cancel()
+                raise
+            finally:
+                self._is_led = False
+                if self._waiting:
+                    self._carrier = asyncio.get_running_loop().create_task(self._carry())
+        return await asked.found
+
+    async def _alone(self, asked: _Asked) -> None:
+        """Whoever gives up takes the connection along."""
+        async with asyncio.timeout_at(asked.until):
+            line, whole = await self._open(), False
+            try:
+                await line.send([asked])
+                await line.read([asked])
+                whole = True
+            finally:
+                await self._let_go(line, whole)
 
     async def close(self) -> None:
         """The pool is closed with its client."""
@@ -113,11 +150,8 @@ class async_lines:  # noqa: N801 - one of a pair
     async def _ferry(self, flying: deque[list[_Asked]], limit: asyncio.Timeout) -> None:
         """Over one connection, with two batches on their way at the most."""
         limit.reschedule(self._waiting[0].until)
-        connection = await self._pool.get_connection(*self._named)
-        whole, timeout = False, getattr(connection, "socket_timeout", None)
-        connection.socket_timeout = None  # ours is set around all replies; one around each takes as long as reading it
+        line, whole = await self._open(), False
         try:
-            line = _Stream(connection, self._replies(), self._refusals)
             for _ in range(_ROUNDS):
                 await self._send(line, flying, limit)
                 if not flying:
@@ -127,11 +161,18 @@ class async_lines:  # noqa: N801 - one of a pair
                 await self._hear(line, flying, limit)
             whole = True
         finally:
-            if not whole:  # its next reply would be another's
-                with suppress(Exception):
-                    await connection.disconnect(nowait=True)
-            connection.socket_timeout = timeout
-            await self._pool.release(connection)
+            await self._let_go(line, whole)
+
+    async def _open(self) -> "_Stream":
+        return _Stream(await self._pool.get_connection(*self._named), self._replies(), self._refusals)
+
+    async def _let_go(self, line: "_Stream", whole: bool) -> None:
+        """Back to the pool; where it is not ``whole``, closed before: its next reply would be another's."""
+        if not whole:
+            with suppress(Exception):
+                await line.connection.disconnect(nowait=True)
+        line.connection.socket_timeout = line.timeout
+        await self._pool.release(line.connection)
 
     async def _send(self, line: "_Stream", flying: deque[list[_Asked]], limit: asyncio.Timeout) -> None:
         """Sends what may be sent: while two batches are on their way, nothing."""
@@ -159,12 +200,17 @@ class async_lines:  # noqa: N801 - one of a pair
 
 
 class _Stream:
-    """A connection of the driver that is open, and what is made for it once."""
+    """A connection of the driver that is open, and what is made for it once.
 
-    __slots__ = ("_come", "_connection", "_refusals", "_stream")
+    Its own deadline is off meanwhile: ours is set around all replies, and one around each takes as long as reading it.
+    """
+
+    __slots__ = ("_come", "_refusals", "_stream", "connection", "timeout")
 
     def __init__(self, connection: Any, come: Replies, refusals: type[Exception]) -> None:
-        self._connection = connection
+        self.connection = connection
+        self.timeout = getattr(connection, "socket_timeout", None)
+        connection.socket_timeout = None
         self._come = come
         self._refusals = refusals
         stream = getattr(connection, "_reader", None)
@@ -174,10 +220,10 @@ class _Stream:
         """Sends what all of them ask, at once."""
         sent = b"".join([each.sent for each in batch])
         if self._stream is None:
-            await self._connection.send_packed_command([sent])
+            await self.connection.send_packed_command([sent])
         else:
-            self._connection._writer.write(sent)
-            await self._connection._writer.drain()
+            self.connection._writer.write(sent)
+            await self.connection._writer.drain()
 
     async def read(self, batch: Sequence[_Asked]) -> None:
         """Gives each of them its replies."""
@@ -193,7 +239,7 @@ class _Stream:
 
     async def _reply(self) -> Any:
         try:
-            return await self._connection.read_response(disable_decoding=True)
+            return await self.connection.read_response(disable_decoding=True)
         except self._refusals as refusal:
             return refusal
 

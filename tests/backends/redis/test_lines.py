@@ -130,7 +130,7 @@ async def halves(lines: Lines = async_lines) -> None:
 async def unequal(lines: Lines = async_lines) -> None:
     """However they come, no batch is much more than half of all, and no third one is sent."""
     line = Line()
-    shared = over(Pool(line), lines)
+    shared = over(Pool(line, line), lines)
     first = ask(shared, 0)
     await settled()
     rest = ask(shared, *range(1, 40))
@@ -249,24 +249,100 @@ async def at_rest(lines: Lines = async_lines) -> None:
         assert (line.socket_timeout, len(pool.back), line.ended) == (7.0, turn, False)
 
 
-async def before_the_last_hears(lines: Lines = async_lines) -> None:
-    """Whoever hears last finds the connection in the pool, so one who asks in turn needs no second one."""
+async def alone(lines: Lines = async_lines) -> None:
+    """Who asks alone needs no task that carries it."""
     line = Line()
-    pool = Pool(line, line, line)
+    shared = over(Pool(line), lines)
+    asked = ask(shared, 1)
+    await settled()
+    line.answer(1)
+    assert await said(asked) == ["1"]
+    assert shared._carrier is None
+
+
+async def meanwhile(lines: Lines = async_lines) -> None:
+    """Who comes while one asks alone is next, all of them at once, whatever becomes of that one."""
+    first, second = Line(), Line()
+    pool = Pool(first, first, first, second)
     shared = over(pool, lines)
-
-    async def in_turn() -> list[int]:
-        found = []
-        for name in range(3):
-            assert await shared.exchange(b"%d " % name, 1) == [b"%d" % name]
-            found.append(len(pool.lent) - len(pool.back))
-        return found
-
-    task = asyncio.ensure_future(in_turn())
-    for _ in range(3):
+    for turn in (0, 1):
+        one = ask(shared, "one")
         await settled()
-        line.answer(1)
-    assert await task == [0, 0, 0]
+        others = ask(shared, *range(5))
+        await settled()
+        assert first.open == [b"one"]
+        if turn:
+            first.hang_up()
+            await settled()
+            assert isinstance(failure(one[0]), ConnectionResetError)
+        else:
+            first.answer(1)
+            await settled()
+        line = second if turn else first
+        assert line.open == [name.encode() for name in names(5)]
+        line.answer(5)
+        assert await said(others) == names(5)
+        await settled()
+        assert len(pool.back) == len(pool.lent)
+
+
+async def gave_up_alone(lines: Lines = async_lines) -> None:
+    """Whose reply nobody waits for: the next one does not get it."""
+    first, second = Line(), Line()
+    pool = Pool(first, second)
+    shared = over(pool, lines)
+    asked = ask(shared, "given up")
+    await settled()
+    asked[0].cancel()
+    await settled()
+    assert (asked[0].cancelled(), first.ended, pool.back) == (True, True, [first])
+    later = ask(shared, "later")
+    await settled()
+    second.answer(1)
+    assert await said(later) == ["later"]
+
+
+async def gave_up_before(lines: Lines = async_lines) -> None:
+    """Who gives up at once sends nothing; who asked at the same time does."""
+    line = Line()
+    shared = over(Pool(line), lines)
+    asked = ask(shared, 0, 1)
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    await settled()
+    assert line.open == [b"1"]
+    line.answer(1)
+    assert await said(asked[1:]) == ["1"]
+
+
+async def silent_alone(lines: Lines = async_lines) -> None:
+    """Who asks alone waits no longer than the deadline."""
+    line = Line()
+    shared = over(Pool(line), lines, 0.05)
+    (asked,) = await asyncio.wait_for(asyncio.gather(*ask(shared, 1), return_exceptions=True), 10)
+    assert isinstance(asked, TimeoutError)
+    assert line.ended
+
+
+async def before_the_last_hears(lines: Lines = async_lines) -> None:
+    """Whoever hears last finds the connection in the pool, so those who ask in turn need no second one."""
+    for tasks in (1, 2):
+        line = Line()
+        pool = Pool(line, line, line)
+        shared = over(pool, lines)
+
+        async def in_turn(pool: Pool, shared: async_lines) -> list[int]:
+            found = []
+            for name in range(3):
+                assert await shared.exchange(b"%d " % name, 1) == [b"%d" % name]
+                found.append(len(pool.lent) - len(pool.back))
+            return found
+
+        asking = [asyncio.ensure_future(in_turn(pool, shared)) for _ in range(tasks)]
+        for _ in range(3):
+            await settled()
+            line.answer(tasks)
+        assert await asyncio.gather(*asking) == [[0, 0, 0]] * tasks
 
 
 async def now_and_then(lines: Lines = async_lines) -> None:
@@ -314,21 +390,20 @@ async def sent_slowly(lines: Lines = async_lines) -> None:
     started = loop.time()
     loop.time = lambda: started + passed[0]  # type: ignore[method-assign]
     shared = over(Pool(line), lines, 1.0)
-    many = ask(shared, *range(20))
+    many = ask(shared, *range(8))
     await settled()
     passed[0] = 0.9
     later = ask(shared, "later")
+    await settled()
     line.drained.clear()
-    line.answer(10)
+    line.answer(8)
     await settled()
-    line.answer(10)
-    await settled()
+    assert line.open == [b"later"]
     passed[0] = 1.1
     await settled()
     line.drained.set()
-    await settled()
-    line.answer(len(line.open))
-    assert await said(many + later) == [*names(20), "later"]
+    line.answer(1)
+    assert await said(many + later) == [*names(8), "later"]
 
 
 async def ended(lines: Lines = async_lines) -> None:
@@ -364,6 +439,14 @@ PROMISES = [
     refused_connection,
     silent,
     at_rest,
+    alone,
+    meanwhile,
+    gave_up_alone,
+    gave_up_before,
+    silent_alone,
+    before_the_last_hears,
+    now_and_then,
+    sent_slowly,
     ended,
     without_a_stream,
 ]
@@ -413,6 +496,48 @@ class HearsBeforeItIsBack(async_lines):
         await asyncio.sleep(0)
 
 
+class IsBackLater(async_lines):
+    async def _let_go(self, line: Any, whole: bool) -> None:
+        asyncio.ensure_future(super()._let_go(line, whole))  # noqa: RUF006 - it is late on purpose
+
+
+class AlwaysCarries(async_lines):
+    async def _led(self, asked: Any) -> Any:
+        self._waiting.append(asked)
+        self._carrier = asyncio.ensure_future(self._carry())
+        return await asked.found
+
+
+class SeesNobody(async_lines):
+    """It does not look whether others are about to ask."""
+
+    async def _led(self, asked: Any) -> Any:
+        if self._is_busy():
+            return await super()._led(asked)
+        self._is_led = True
+        try:
+            await self._alone(asked)
+        finally:
+            self._is_led = False
+            if self._waiting:
+                self._carrier = asyncio.ensure_future(self._carry())
+        return await asked.found
+
+
+class Forgets(async_lines):
+    """Who came meanwhile has nobody."""
+
+    async def _alone(self, asked: Any) -> None:
+        await super()._alone(asked)
+        self._left = list(self._waiting)
+        self._waiting.clear()
+
+
+class LeavesItOpen(async_lines):
+    async def _let_go(self, line: Any, whole: bool) -> None:
+        await super()._let_go(line, True)
+
+
 class KeepsIt(async_lines):
     """As long as anybody waits."""
 
@@ -441,6 +566,11 @@ BROKEN: list[tuple[Lines, Promise]] = [
     (SendsWhoGaveUp, gave_up),
     (SendsTwice, broken),
     (HearsBeforeItIsBack, before_the_last_hears),
+    (IsBackLater, before_the_last_hears),
+    (AlwaysCarries, alone),
+    (SeesNobody, few),
+    (Forgets, meanwhile),
+    (LeavesItOpen, gave_up_alone),
     (KeepsIt, now_and_then),
     (InTheTimeOfOthers, sent_slowly),
 ]
