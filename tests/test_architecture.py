@@ -49,7 +49,7 @@ FLOORS = {
         " _async.backends.redis _sync.backends.redis",
         "__init__": "errors models policy _async.sdk _sync.sdk",
         "testing": f"{_PUBLIC} _async.conformance _sync.conformance pydantic hypothesis pytest",
-        "_importing": "errors models",
+        "_importing": "__init__ errors models",
         "activity": "__init__ _importing errors models policy rules",
         "community": "__init__ _importing errors ids clock context models",
         "catalog": "models rules wire",

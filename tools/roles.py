@@ -1,13 +1,10 @@
 """Writes docs/reference/roles.md from `tektree.rules.roles.TABLE`; ``--check`` says whether it is true."""
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from tektree.rules.roles import CO_AUTHORS, TABLE
+from pages import keep
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "roles.md"
+from tektree.rules.roles import CO_AUTHORS, TABLE
 
 _HEAD: Final = """# Roles
 
@@ -37,17 +34,5 @@ def page() -> str:
     return _HEAD + "".join(rows) + f"\nA co-author who has consented may also do, as if it were their own: {shared}.\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. 0: the page is true. 1: it is not."""
-    parser = argparse.ArgumentParser(prog="roles.py", description="Write the reference of the roles, or check it.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the page is not true")
-    options = parser.parse_args(arguments)
-    if not options.check:
-        PAGE.write_text(page(), encoding="utf-8", newline="\n")
-    found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    print("the page is true" if found == page() else f"stale: {PAGE}")
-    return 0 if found == page() else 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(keep("roles.md", page()))

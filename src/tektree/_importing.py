@@ -5,15 +5,19 @@ However long a file is, one line of it is in memory at a time, and what has to b
 
 import sqlite3
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from weakref import finalize
 
+from tektree import TekTree
 from tektree.errors import InvalidInput, Unavailable
 from tektree.models.base import instant
+from tektree.models.gamification import GamificationProfile, Verification
 
-__all__ = ["Notes", "RowClock", "instant_of", "lines"]
+__all__ = ["Importing", "Notes", "RowClock", "Totals", "instant_of", "lines"]
 
 
 class RowClock:
@@ -110,3 +114,61 @@ class Notes:
             return self._table.execute(command, values)
         except sqlite3.Error:
             raise Unavailable("the directory for temporary files", "is full or may not be written") from None
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the profiles of many users come to."""
+
+    ledger_rows: int = 0
+    total_xp: int = 0
+    _levels: Counter[int] = field(default_factory=Counter)
+
+    def add(self, profile: GamificationProfile) -> None:
+        """With this one."""
+        self.ledger_rows += profile.seq
+        self.total_xp += profile.total_xp
+        self._levels[profile.current_level] += 1
+
+    @property
+    def levels(self) -> dict[int, int]:
+        """How many users are on which level."""
+        return dict(sorted(self._levels.items()))
+
+
+@dataclass(slots=True)
+class Importing:
+    """What feeds a file to ``tek``. ``clock`` is the one that ``tek`` was made with; each line puts it."""
+
+    tek: TekTree
+    clock: RowClock
+    _users: Notes = field(default_factory=Notes, init=False)
+    _first: datetime | None = field(default=None, init=False)
+    _last: datetime | None = field(default=None, init=False)
+
+    def users(self) -> Iterator[str]:
+        """The ids of everybody who was in the file so far, in the order of their first lines."""
+        return self._users.values()
+
+    def verify(self, progress: Callable[[int, int], Any] | None = None) -> list[Verification]:
+        """Recounts the ledger of everybody who was in the file, and gives back those that do not hold."""
+        wrong = []
+        total = len(self._users)
+        for done, user_id in enumerate(self.users(), start=1):
+            found = self.tek.gamification.verify(user_id)
+            if not found:
+                wrong.append(found)
+            if progress is not None:
+                progress(done, total)
+        return wrong
+
+    def _reach(self, at: datetime) -> None:
+        """The file has a line of that time."""
+        self._first = at if self._first is None or at < self._first else self._first
+        self._last = at if self._last is None or at > self._last else self._last
+
+    def _profiles(self) -> Iterator[GamificationProfile]:
+        """Where everybody stands at the newest instant of the file: one profile after the other, and no row."""
+        self.clock.at = self._last or self.clock.at
+        for user_id in self.users():
+            yield self.tek.gamification.profile(user_id)

@@ -7,6 +7,7 @@ is added. Memory grows neither with the rows nor with the users: what has to be 
 file.
 
 >>> import io
+>>> from tektree import TekTree
 >>> clock = RowClock()
 >>> importing = ActivityImport(TekTree.in_memory(clock=clock), clock)
 >>> file = io.BytesIO(b"actor,at,source\\nada,2026-01-05T09:00:00+01:00,answer_posted\\n")
@@ -17,15 +18,15 @@ file.
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-from tektree import AwardResult, Board, Outcome, Policy, Standing, TekTree
-from tektree._importing import Notes, RowClock, instant_of, lines
+from tektree import AwardResult, Board, Outcome, Policy, Standing
+from tektree._importing import Importing, Notes, RowClock, Totals, instant_of, lines
 from tektree.errors import InvalidInput
-from tektree.models.gamification import Reason, Verification
+from tektree.models.gamification import Reason
 from tektree.rules.periods import zone
 
 __all__ = ["Activity", "ActivityImport", "RowClock", "Summary", "read"]
@@ -151,21 +152,16 @@ class Summary:
 
 
 @dataclass(slots=True)
-class ActivityImport:
+class ActivityImport(Importing):
     """Feeds activities to ``tek``. ``clock`` must be the one that ``tek`` was made with; each row puts it.
 
     Users who are not enrolled yet are, in ``timezone``; days, caps and streaks are counted there.
     """
 
-    tek: TekTree
-    clock: RowClock
     timezone: str = "UTC"
-    _users: Notes = field(default_factory=Notes, init=False)
     _outcomes: Counter[Outcome] = field(default_factory=Counter, init=False)
     _capped: int = field(default=0, init=False)
     _late: int = field(default=0, init=False)
-    _first: datetime | None = field(default=None, init=False)
-    _last: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         zone(self.timezone)
@@ -183,37 +179,14 @@ class ActivityImport:
         if row is not None:
             self._capped += row.reason is Reason.DAILY_CAP
             self._late += row.streak is not None and not row.streak.counted
-        self._first = at if self._first is None or at < self._first else self._first
-        self._last = at if self._last is None or at > self._last else self._last
+        self._reach(at)
         return result
-
-    def users(self) -> Iterator[str]:
-        """The ids of everybody who was in the file so far, in the order of their first rows."""
-        return self._users.values()
-
-    def verify(self, progress: Callable[[int, int], Any] | None = None) -> list[Verification]:
-        """Recounts the ledger of everybody who was in the file, and gives back those that do not hold."""
-        wrong = []
-        total = len(self._users)
-        for done, user_id in enumerate(self.users(), start=1):
-            found = self.tek.gamification.verify(user_id)
-            if not found:
-                wrong.append(found)
-            if progress is not None:
-                progress(done, total)
-        return wrong
 
     def summary(self) -> Summary:
         """Where everybody stands at the newest instant of the file. Reads one profile after the other, and no row."""
-        self.clock.at = self._last or self.clock.at
-        ledger_rows = total_xp = 0
-        levels: Counter[int] = Counter()
-        streaks: list[tuple[str, int]] = []
-        for user_id in self.users():
-            profile = self.tek.gamification.profile(user_id)
-            ledger_rows += profile.seq
-            total_xp += profile.total_xp
-            levels[profile.current_level] += 1
+        totals, streaks = Totals(), list[tuple[str, int]]()
+        for profile in self._profiles():
+            totals.add(profile)
             streaks.append((profile.uid or "", profile.streak.longest))
             streaks = sorted(streaks, key=lambda each: (-each[1], each[0]))[:_LONGEST_STREAKS]
         return Summary(
@@ -222,9 +195,9 @@ class ActivityImport:
             outcomes={outcome: self._outcomes[outcome] for outcome in Outcome},
             capped=self._capped,
             late=self._late,
-            ledger_rows=ledger_rows,
-            total_xp=total_xp,
-            levels=dict(sorted(levels.items())),
+            ledger_rows=totals.ledger_rows,
+            total_xp=totals.total_xp,
+            levels=totals.levels,
             longest_streaks=streaks,
             board=self.tek.leaderboards.top(Board.GLOBAL, 10),
             first_at=self._first,

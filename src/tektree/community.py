@@ -32,14 +32,13 @@ from datetime import datetime
 from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 from tektree import Board, EntityRef, Policy, Principal, Standing, TekTree, context
-from tektree._importing import Notes, RowClock, instant_of, lines
+from tektree._importing import Importing, Notes, RowClock, Totals, instant_of, lines
 from tektree.clock import Clock, system_clock
 from tektree.clock import read as read_clock
 from tektree.errors import Conflict, Denied, InvalidInput, NotFound
 from tektree.ids import derived_id
 from tektree.models.answers import AnswerDraft, CodeSnippet
 from tektree.models.areas import AreaDraft
-from tektree.models.gamification import Verification
 from tektree.models.insights import InsightDraft
 from tektree.models.questions import QuestionDraft
 
@@ -257,23 +256,18 @@ class Summary:
 
 
 @dataclass(slots=True)
-class CommunityImport:
+class CommunityImport(Importing):
     """Feeds lines to ``tek``, which was made with this very ``clock`` and these ``ids``, and a policy of `unlimited`.
 
     >>> clock, ids = RowClock(), LineIds()
     >>> importing = CommunityImport(TekTree.in_memory(unlimited(Policy()), clock, ids), clock, ids)
     """
 
-    tek: TekTree
-    clock: RowClock
     ids: LineIds
     now: Clock = system_clock
     """What time it is in truth."""
-    _users: Notes = field(default_factory=Notes, init=False)
     _made: Counter[str] = field(default_factory=Counter, init=False)
     _known: int = field(default=0, init=False)
-    _first: datetime | None = field(default=None, init=False)
-    _last: datetime | None = field(default=None, init=False)
     _newest_known: datetime | None = field(default=None, init=False)
     _finished: bool = field(default=False, init=False)
     """Whether what an import before this one left half done was finished."""
@@ -290,8 +284,7 @@ class CommunityImport:
         Raises `InvalidInput`, whose field is the file and the line, for what a service does not take; what was made
         before that line stays.
         """
-        self._first = line.at if self._first is None or line.at < self._first else self._first
-        self._last = line.at if self._last is None or line.at > self._last else self._last
+        self._reach(line.at)
         if line.kind == "user":
             self._users.put(line.fields["key"], LineIds.first("user", line.fields["key"]))
         if self._is_known(line):
@@ -309,39 +302,18 @@ class CommunityImport:
         """Does what is left to do, where storage was away for a moment, as of the newest instant of the file."""
         self._settle(self._last)
 
-    def users(self) -> Iterator[str]:
-        """The ids of everybody who was in the file so far, in the order of their lines."""
-        return self._users.values()
-
-    def verify(self, progress: Callable[[int, int], Any] | None = None) -> list[Verification]:
-        """Recounts the ledger of everybody who was in the file, and gives back those that do not hold."""
-        wrong = []
-        total = len(self._users)
-        for done, user_id in enumerate(self.users(), start=1):
-            found = self.tek.gamification.verify(user_id)
-            if not found:
-                wrong.append(found)
-            if progress is not None:
-                progress(done, total)
-        return wrong
-
     def summary(self) -> Summary:
         """Where everybody stands at the newest instant of the file. Reads one profile after the other."""
-        self.clock.at = self._last or self.clock.at
-        ledger_rows = total_xp = 0
-        levels: Counter[int] = Counter()
-        for user_id in self.users():
-            profile = self.tek.gamification.profile(user_id)
-            ledger_rows += profile.seq
-            total_xp += profile.total_xp
-            levels[profile.current_level] += 1
+        totals = Totals()
+        for profile in self._profiles():
+            totals.add(profile)
         return Summary(
             made={kind: self._made[kind] for kind in KINDS},
             known=self._known,
             users=len(self._users),
-            ledger_rows=ledger_rows,
-            total_xp=total_xp,
-            levels=dict(sorted(levels.items())),
+            ledger_rows=totals.ledger_rows,
+            total_xp=totals.total_xp,
+            levels=totals.levels,
             board=self.tek.leaderboards.top(Board.GLOBAL, 10),
             first_at=self._first,
             last_at=self._last,
