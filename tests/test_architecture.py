@@ -60,7 +60,7 @@ FLOORS = {
     }.items()
 }
 
-IN_ONE_FILE = {"bcrypt": "rules.passwords", "email_validator": "rules.accounts", "slugify": "rules.slugs"}
+IN_ONE_FILE = {"bcrypt": "rules.passwords", "email_validator": "rules.particulars", "slugify": "rules.slugs"}
 """Modules that one file may use, and no other."""
 
 INSEPARABLE = {"pydantic_core": "pydantic", "gridfs": "pymongo"}

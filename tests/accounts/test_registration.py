@@ -11,7 +11,7 @@ import pytest
 from tektree import Policy, Principal
 from tektree.errors import Forbidden, InvalidCredentials, InvalidInput, NotFound, RateLimited, Taken
 from tektree.models.accounts import User
-from tektree.rules import accounts
+from tektree.rules import accounts, particulars
 from tektree.testing import Crash, Fault, Faulty
 from tests.accounts.worlds import OFTEN, POLICY, ROOT, Hasher, World, names, refused, registered, whole
 
@@ -187,8 +187,8 @@ def test_the_canonical_form_is_its_own(world: World) -> None:
         tek = world.tek()
         for at, email in enumerate(("Straße@Example.com", "ÉTÉ@xn--mnchen-3ya.de", "A.B+c@ex.com")):
             user = await registered(tek, at, email=email)
-            assert accounts.email(user.email_canonical).canonical == user.email_canonical
-            assert accounts.email(user.email).canonical == user.email_canonical
+            assert particulars.email(user.email_canonical).canonical == user.email_canonical
+            assert particulars.email(user.email).canonical == user.email_canonical
 
     world.run(scenario)
 

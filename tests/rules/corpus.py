@@ -1,8 +1,9 @@
-"""Texts that break rules about text: for every string rule of accounts."""
+"""Texts that break rules about text: for every string rule about people."""
 
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from tektree.errors import InvalidInput
@@ -84,6 +85,15 @@ def judged(rule: Callable[[Any], Any], value: Any) -> Any:
         return rule(value)
     except InvalidInput as error:
         return error
+
+
+def refused(rule: Callable[..., object], *arguments: Any) -> InvalidInput:
+    """The `InvalidInput` that a rule raises, which is short and shows no cause."""
+    with pytest.raises(InvalidInput) as caught:
+        rule(*arguments)
+    assert caught.value.__cause__ is None
+    assert len(str(caught.value)) < 250
+    return caught.value
 
 
 def texts(most: int = 300) -> st.SearchStrategy[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tektree.errors import InvalidCredentials, InvalidInput, InvalidToken
 from tektree.models.accounts import PasswordHash, Purpose, User
 from tektree.policy import Accounts
-from tektree.rules import accounts, tokens
+from tektree.rules import accounts, particulars, tokens
 from tektree.wire.documents import from_document, to_document
 from tektree.wire.values import cached_to_json
 from tests.records import sample
@@ -94,7 +94,7 @@ def test_b15_b16_a_new_password_kills_resets_and_changes_under_way(user: User) -
 def test_b15_b18_another_address_kills_it(user: User, purpose: Purpose) -> None:
     holder = tokens.issued(user, purpose, ONE, NOON, POLICY)
     fails(holder.evolve(email_canonical="other@example.com"), purpose, ONE)
-    moved, _ = accounts.with_address(holder, accounts.email("other@example.com"), NOON)
+    moved, _ = accounts.with_address(holder, particulars.email("other@example.com"), NOON)
     fails(moved, purpose, ONE)
     fails(moved.evolve(tokens=holder.tokens), purpose, ONE)
 

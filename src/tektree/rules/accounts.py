@@ -1,29 +1,18 @@
-"""Accounts: what may be said of oneself, who is the same as whom, and how a user changes.
+"""Accounts: who may have one, and how a user changes.
 
-The law: length comes first, before anything looks at a text. An address and a handle have one canonical form, which
-is its own canonical form, and no two accounts share one. Only the declared input fields are ever taken, by their
-exact names. Whatever is decided here is a whole new `User`; what is told of it names no personal value.
-
-An address is kept as it was written, in NFC and with the domain in its own letters, and made canonical for comparison:
-the part before the @ folded, the domain in its ASCII form. Letters that only look otherwise (full width, ligatures, the
-Kelvin sign) are refused there rather than folded; tags (``user+tag``) and dots are the user's, and make another
-address. No name server is asked. A handle is ASCII before it is folded to small letters.
+The law: no two accounts share an address or a handle. Only the declared input fields are ever taken, by their exact
+names. Whatever is decided here is a whole new `User`; what is told of it names no personal value.
 """
 
 import hashlib
-import re
-import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
-
-from email_validator import validate_email
+from typing import Any, Final
 
 from tektree.errors import InvalidInput, InvalidTransition
 from tektree.models.accounts import HandleClaim, PasswordHash, PublicUser, Role, Tier, User
-from tektree.models.base import checked, plain
+from tektree.models.base import checked
 from tektree.models.payloads.accounts import (
     UserEmailVerified,
     UserErased,
@@ -39,34 +28,25 @@ from tektree.models.payloads.accounts import (
 from tektree.models.payloads.base import Change
 from tektree.models.visibility import EVERY
 from tektree.policy import Accounts, Policy
-from tektree.rules import inputs, passwords, periods, tokens
+from tektree.rules import inputs, particulars, passwords, periods, tokens
+from tektree.rules.particulars import Address, Handle
 
 __all__ = [
     "INVITATION_FIELDS",
     "PROFILE_FIELDS",
     "REGISTRATION_FIELDS",
-    "Address",
-    "Handle",
     "Registration",
-    "Sought",
     "admitted",
     "adopted",
-    "avatar",
-    "bio",
     "claim",
-    "declared",
     "disabled",
     "edited",
-    "email",
     "enabled",
     "erased",
     "erasing",
     "freed",
-    "handle",
     "held_back",
-    "identifier",
     "invitation",
-    "named",
     "new_user",
     "public",
     "refusal",
@@ -86,46 +66,10 @@ REGISTRATION_FIELDS: Final = (*INVITATION_FIELDS, "password")
 PROFILE_FIELDS: Final = ("first_name", "last_name", "bio", "avatar", "profile_visibility")
 """What `edited` takes. The handle, the address and the time zone have calls of their own."""
 
-MOST_EMAIL: Final = 254
-MOST_NAME: Final = 100
-MOST_BIO: Final = 2_000
-MOST_URL: Final = 2_048
-MOST_MARKS: Final = 4
-"""So many marks may stand on one letter."""
-
-_HANDLE: Final = re.compile(r"[A-Za-z0-9_]{3,30}")
-_NOT_WRITTEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Controls, marks of direction, halves of pairs, private and unassigned characters, breaks of lines."""
-_JOINERS: Final = frozenset("\u200c\u200d")
-"""Persian and Indic writing need them, and so do emoji."""
-_FILLERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters by name that show nothing."""
-_URL: Final = re.compile(r"[!-~]{1,2048}")
 _ROLES: Final = ("user", "moderator", "admin")
 
 
 # -- what is taken ---------------------------------------------------------------------------------------------------
-
-
-class Address(NamedTuple):
-    """An e-mail address as it was written, and the form that is compared."""
-
-    written: str
-    canonical: str
-
-
-class Handle(NamedTuple):
-    """A handle as it was written, and the form that is compared."""
-
-    written: str
-    canonical: str
-
-
-class Sought(NamedTuple):
-    """What somebody who logs in calls themself: the field, and its canonical value."""
-
-    by: Literal["email", "handle"]
-    canonical: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,142 +84,6 @@ class Registration:
     timezone: str
 
 
-def email(value: object, field: str = "email") -> Address:
-    """An e-mail address. Raises `InvalidInput`, which never shows it."""
-    read = _address(value)
-    again = None if read is None else _address(read.canonical)
-    if read is None or again is None or again.canonical != read.canonical:
-        raise InvalidInput(field, "must be one e-mail address such as name@example.com, in ordinary letters")
-    return read
-
-
-def _address(value: object) -> Address | None:
-    if type(value) is not str or not 3 <= len(value) <= MOST_EMAIL or not plain(value):
-        return None
-    try:
-        parts = validate_email(
-            value,
-            allow_smtputf8=True,
-            allow_empty_local=False,
-            allow_quoted_local=False,
-            allow_domain_literal=False,
-            allow_display_name=False,
-            check_deliverability=False,
-            test_environment=False,
-            globally_deliverable=True,
-        )
-    except ValueError:  # also of what encodes the domain
-        return None
-    local = parts.local_part
-    if parts.ascii_domain is None or len(local.encode()) > 64 or _looks_otherwise(value.rpartition("@")[0]):
-        return None
-    folded = unicodedata.normalize("NFC", local.casefold())
-    domain = parts.ascii_domain.lower()
-    return Address(f"{local}@{parts.domain}", f"{folded}@{domain}")
-
-
-def _looks_otherwise(local: str) -> bool:
-    """Whether there are characters that stand for others: full width, ligatures, the Kelvin sign, long s."""
-    if local.isascii():
-        return False
-    if unicodedata.normalize("NFKC", local) != unicodedata.normalize("NFC", local):
-        return True
-    return any(not char.isascii() and not _stands_for_none_of_ascii(char) for char in local)
-
-
-def _stands_for_none_of_ascii(char: str) -> bool:
-    return not any(each.isascii() for each in unicodedata.normalize("NFKC", char))
-
-
-def handle(value: object, policy: Accounts, field: str = "handle") -> Handle:
-    """A handle that somebody wants to have. Raises `InvalidInput`."""
-    found = _handle(value)
-    if found is None:
-        raise InvalidInput(field, "must be 3 to 30 of the characters A-Z a-z 0-9 _")
-    if found.canonical.strip("_") in {name.lower() for name in policy.reserved_handles}:
-        raise InvalidInput(field, "is reserved; choose another")
-    return found
-
-
-def _handle(value: object) -> Handle | None:
-    if type(value) is str and len(value) <= 30 and _HANDLE.fullmatch(value):
-        return Handle(value, value.lower())
-    return None
-
-
-def identifier(value: object) -> Sought | None:
-    """What who logs in is sought by: an address if there is an @, else a handle. None: nobody can be called so.
-
-    Raises `InvalidInput` for what is no text: then nothing was tried.
-    """
-    if type(value) is not str:
-        raise InvalidInput("identifier", "must be the text of an e-mail address or a handle")
-    if "@" not in value[: MOST_EMAIL + 1]:
-        found = _handle(value)
-        return None if found is None else Sought("handle", found.canonical)
-    try:
-        return Sought("email", email(value).canonical)
-    except InvalidInput:
-        return None
-
-
-def named(value: object, field: str) -> str:
-    """A first or last name, or "": one line, in NFC, without spaces around it. Raises `InvalidInput`."""
-    return _written(value, field, MOST_NAME, "").strip()
-
-
-def bio(value: object, field: str = "bio") -> str | None:
-    """What a user says of themself, in lines; None: nothing. Raises `InvalidInput`."""
-    return None if value is None else _written(value, field, MOST_BIO, "\n\t")
-
-
-def avatar(value: object, field: str = "avatar") -> str | None:
-    """The https URL of a picture, percent-encoded; None: no picture. Raises `InvalidInput`."""
-    if value is None:
-        return None
-    if type(value) is str and len(value) <= MOST_URL and _URL.fullmatch(value) and _is_https(value):
-        return value
-    raise InvalidInput(field, "must be a URL such as 'https://cdn.example.com/a.png', or None")
-
-
-def _is_https(url: str) -> bool:
-    if "\\" in url or not url.lower().startswith("https://"):
-        return False
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _written(value: object, field: str, most: int, breaks: str) -> str:
-    """A text in NFC. With ``breaks`` it has lines, and may join letters invisibly."""
-    if type(value) is not str or len(value) > most:
-        raise InvalidInput(field, f"must be a text of at most {most:,} characters")
-    allowed = {*breaks, *(_JOINERS if breaks else ())}
-    if any(char not in allowed and _is_no_writing(char) for char in value):
-        raise InvalidInput(field, "must not hold characters that do not show, or that turn the direction of writing")
-    text = unicodedata.normalize("NFC", value)
-    if len(text) > most:
-        raise InvalidInput(field, f"must be a text of at most {most:,} characters")
-    if _heaped(text):
-        raise InvalidInput(field, f"must not have more than {MOST_MARKS} marks on one letter")
-    return text
-
-
-def _is_no_writing(char: str) -> bool:
-    return unicodedata.category(char) in _NOT_WRITTEN or char in _FILLERS
-
-
-def _heaped(text: str) -> bool:
-    run = 0
-    for char in text:
-        run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        if run > MOST_MARKS:
-            return True
-    return False
-
-
 def role(value: object) -> Role:
     """A role, by its exact name. Raises `InvalidInput`."""
     if type(value) is str and value in _ROLES:
@@ -283,34 +91,24 @@ def role(value: object) -> Role:
     raise InvalidInput("role", "must be one of user, moderator, admin")
 
 
-def declared(given: Mapping[str, object], fields: Collection[str]) -> None:
-    """Refuses whatever is not one of ``fields`` to the letter: ``Role``, ``role ``, ``$set``, ``a.b`` are none.
-
-    Raises `InvalidInput` that names it, unless it is no name.
-    """
-    for name in given:
-        if type(name) is not str or name not in fields:
-            raise InvalidInput(_shown(name), f"is not a field here; the fields are {', '.join(fields)}")
-
-
-def _shown(name: object) -> str:
-    return name if type(name) is str and len(name) <= 64 and name.isascii() and name.isidentifier() else "input"
-
-
 def registration(given: Mapping[str, object], policy: Policy) -> Registration:
     """The registration that ``given`` fields ask for; names and zone may be left out. Raises `InvalidInput`."""
-    declared(given, REGISTRATION_FIELDS)
+    inputs.declared(given, REGISTRATION_FIELDS)
     _needed(given, "email", "handle", "password")
-    address, called = email(given["email"]), handle(given["handle"], policy.accounts)
+    address, called = _called(given, policy)
     password = passwords.new(given["password"], policy.passwords, (*address, called.canonical))
     return _registration(address, called, password, given)
 
 
 def invitation(given: Mapping[str, object], policy: Policy) -> Registration:
     """The registration of somebody who is to set a password later. Raises `InvalidInput`."""
-    declared(given, INVITATION_FIELDS)
+    inputs.declared(given, INVITATION_FIELDS)
     _needed(given, "email", "handle")
-    return _registration(email(given["email"]), handle(given["handle"], policy.accounts), "", given)
+    return _registration(*_called(given, policy), "", given)
+
+
+def _called(given: Mapping[str, object], policy: Policy) -> tuple[Address, Handle]:
+    return particulars.email(given["email"]), particulars.handle(given["handle"], policy.accounts)
 
 
 def _needed(given: Mapping[str, object], *names: str) -> None:
@@ -324,8 +122,8 @@ def _registration(address: Address, called: Handle, password: str, given: Mappin
         email=address,
         handle=called,
         password=password,
-        first_name=named(given.get("first_name", ""), "first_name"),
-        last_name=named(given.get("last_name", ""), "last_name"),
+        first_name=particulars.named(given.get("first_name", ""), "first_name"),
+        last_name=particulars.named(given.get("last_name", ""), "last_name"),
         timezone=periods.zone(given.get("timezone", "UTC")).key,
     )
 
@@ -375,7 +173,7 @@ def adopted(user: User) -> User | None:
     What cannot be read as an address or a handle of ours stays without: it is found by what it is to the letter. Where
     somebody else has the canonical form already, the write is refused, and the user stays as found.
     """
-    address, called = _address(user.email), _handle(user.handle)
+    address, called = particulars.address_of(user.email), particulars.handle_of(user.handle)
     fields: dict[str, Any] = {}
     if user.email_canonical is None and address is not None:
         fields["email_canonical"] = address.canonical
@@ -412,10 +210,10 @@ def public(user: User) -> PublicUser:
 # -- changes ---------------------------------------------------------------------------------------------------------
 
 _TAKEN_BY: Final[Mapping[str, Callable[[object], str | None]]] = {
-    "first_name": lambda value: named(value, "first_name"),
-    "last_name": lambda value: named(value, "last_name"),
-    "bio": bio,
-    "avatar": avatar,
+    "first_name": lambda value: particulars.named(value, "first_name"),
+    "last_name": lambda value: particulars.named(value, "last_name"),
+    "bio": particulars.bio,
+    "avatar": particulars.avatar,
     "profile_visibility": lambda value: inputs.choice(value, "profile_visibility", EVERY),
 }
 
@@ -426,7 +224,7 @@ def edited(user: User, given: Mapping[str, object], now: datetime) -> tuple[User
     None when nothing changes. A field that is not given stays; None clears a bio or an avatar, and nothing else.
     Raises `InvalidInput`.
     """
-    declared(given, PROFILE_FIELDS)
+    inputs.declared(given, PROFILE_FIELDS)
     wanted = {name: _TAKEN_BY[name](value) for name, value in given.items()}
     changed = {name: value for name, value in wanted.items() if getattr(user, name) != value}
     if not changed:

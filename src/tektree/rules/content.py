@@ -15,8 +15,7 @@ from tektree.models.base import Draft, Frozen, Record, checked
 from tektree.models.insights import Insight
 from tektree.models.payloads.base import Change
 from tektree.models.questions import Question
-from tektree.rules import slugs, tags
-from tektree.rules.accounts import declared
+from tektree.rules import inputs, slugs, tags
 
 __all__ = ["based_on", "brought_back", "changed", "drafted", "fields", "gone", "open_to_all", "renamed", "retitled"]
 
@@ -45,7 +44,7 @@ def fields(model: type[D], given: Mapping[str, object], allowed: Collection[str]
 
     Raises `InvalidInput` for one that is not ``allowed``, and where there is none.
     """
-    declared(given, allowed)
+    inputs.declared(given, allowed)
     if not given:
         raise InvalidInput("fields", f"must be one or more of {', '.join(allowed)}")
     draft = checked(model, {**whole.__dict__, **given})

@@ -5,7 +5,7 @@ length is looked at first, and no refusal repeats the value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -21,6 +21,7 @@ __all__ = [
     "at",
     "board",
     "choice",
+    "declared",
     "entity",
     "event_id",
     "flag",
@@ -157,3 +158,17 @@ def board(value: object) -> Board:
     if type(value) is Board:
         return value
     raise InvalidInput("board", "must be Board.GLOBAL or Board.weekly(date)")
+
+
+def declared(given: Mapping[str, object], fields: Collection[str]) -> None:
+    """Refuses whatever is not one of ``fields`` to the letter: ``Role``, ``role ``, ``$set``, ``a.b`` are none.
+
+    Raises `InvalidInput` that names it, unless it is no name.
+    """
+    for name in given:
+        if type(name) is not str or name not in fields:
+            raise InvalidInput(_shown(name), f"is not a field here; the fields are {', '.join(fields)}")
+
+
+def _shown(name: object) -> str:
+    return name if type(name) is str and len(name) <= 64 and name.isascii() and name.isidentifier() else "input"

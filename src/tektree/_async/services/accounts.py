@@ -54,7 +54,7 @@ from tektree.models.accounts import (
 from tektree.models.payloads import Payload, UserDeleted, UserLoginFailed
 from tektree.models.sessions import Account
 from tektree.policy import Policy
-from tektree.rules import accounts, inputs, passwords, roles, tokens, visibility
+from tektree.rules import accounts, inputs, particulars, passwords, roles, tokens, visibility
 from tektree.rules.passwords import Verdict
 
 __all__ = ["AsyncAccounts"]
@@ -144,7 +144,7 @@ class AsyncAccounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return await self._sought(await self.users.called(accounts.identifier(handle), handle), handle)
+        return await self._sought(await self.users.called(particulars.identifier(handle), handle), handle)
 
     async def profile(self, actor: Principal | User | None, user_id: str) -> PublicUser:
         """What is public of a user, if the actor (None: who is not logged in) sees their profile.
@@ -181,7 +181,7 @@ class AsyncAccounts:
         None clears a bio or an avatar. Raises `InvalidInput`, also for any other field; `NotFound`, `Forbidden` for
         who is disabled, `Stale` when the account keeps changing meanwhile.
         """
-        accounts.declared(given, accounts.PROFILE_FIELDS)
+        inputs.declared(given, accounts.PROFILE_FIELDS)
         return await self._change_own(actor, "account.edit", lambda user, now: accounts.edited(user, given, now))
 
     async def change_handle(self, actor: Principal | User, handle: str) -> User:
@@ -191,7 +191,7 @@ class AsyncAccounts:
         `Forbidden`, `Stale`.
         """
         settings = self._policy.accounts
-        wanted = accounts.handle(handle, settings)
+        wanted = particulars.handle(handle, settings)
         return await self._change_own(
             actor,
             "account.change_handle",
@@ -212,7 +212,7 @@ class AsyncAccounts:
         `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also when too many
         passwords are being hashed, neither of which is told; `Unavailable`.
         """
-        sought, tried = accounts.identifier(identifier), passwords.attempted(password)
+        sought, tried = particulars.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
         await self._count(identifier, source)
@@ -269,7 +269,7 @@ class AsyncAccounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = await self.users.called(accounts.identifier(email), email)
+        stored = await self.users.called(particulars.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return await self._issue(stored.user.id, "reset", token)
@@ -313,7 +313,7 @@ class AsyncAccounts:
         Tell the old address of it as well. The request before it is dead. Raises `InvalidCredentials` when the
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
-        address, tried = accounts.email(email), passwords.attempted(password)
+        address, tried = particulars.email(email), passwords.attempted(password)
         stored = await self.users.own(actor, "account.change_email")
         await self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
@@ -329,7 +329,7 @@ class AsyncAccounts:
         def decide(user: User, now: datetime) -> tuple[User, Payload | None]:
             if any(each.purpose == "change" and each.digest == digests[1] for each in user.tokens):
                 found = tokens.redeemed(user, "change", token, now)
-                return accounts.with_address(user, accounts.email(found.address), now)
+                return accounts.with_address(user, particulars.email(found.address), now)
             tokens.redeemed(user, "verification", token, now)
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)

@@ -55,7 +55,7 @@ from tektree.models.accounts import (
 from tektree.models.payloads import Payload, UserDeleted, UserLoginFailed
 from tektree.models.sessions import Account
 from tektree.policy import Policy
-from tektree.rules import accounts, inputs, passwords, roles, tokens, visibility
+from tektree.rules import accounts, inputs, particulars, passwords, roles, tokens, visibility
 from tektree.rules.passwords import Verdict
 
 __all__ = ["Accounts"]
@@ -145,7 +145,7 @@ class Accounts:
         inputs.text(handle, "handle", 1, 64)
         if "@" in handle:
             raise NotFound("user", handle)
-        return self._sought(self.users.called(accounts.identifier(handle), handle), handle)
+        return self._sought(self.users.called(particulars.identifier(handle), handle), handle)
 
     def profile(self, actor: Principal | User | None, user_id: str) -> PublicUser:
         """What is public of a user, if the actor (None: who is not logged in) sees their profile.
@@ -182,7 +182,7 @@ class Accounts:
         None clears a bio or an avatar. Raises `InvalidInput`, also for any other field; `NotFound`, `Forbidden` for
         who is disabled, `Stale` when the account keeps changing meanwhile.
         """
-        accounts.declared(given, accounts.PROFILE_FIELDS)
+        inputs.declared(given, accounts.PROFILE_FIELDS)
         return self._change_own(actor, "account.edit", lambda user, now: accounts.edited(user, given, now))
 
     def change_handle(self, actor: Principal | User, handle: str) -> User:
@@ -192,7 +192,7 @@ class Accounts:
         `Forbidden`, `Stale`.
         """
         settings = self._policy.accounts
-        wanted = accounts.handle(handle, settings)
+        wanted = particulars.handle(handle, settings)
         return self._change_own(
             actor,
             "account.change_handle",
@@ -213,7 +213,7 @@ class Accounts:
         `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also when too many
         passwords are being hashed, neither of which is told; `Unavailable`.
         """
-        sought, tried = accounts.identifier(identifier), passwords.attempted(password)
+        sought, tried = particulars.identifier(identifier), passwords.attempted(password)
         if source is not None:
             inputs.text(source, "source", 1, 320)
         self._count(identifier, source)
@@ -270,7 +270,7 @@ class Accounts:
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
         if "@" not in email[:320]:
             return None
-        stored = self.users.called(accounts.identifier(email), email)
+        stored = self.users.called(particulars.identifier(email), email)
         if stored is None or stored.user.status != "active":
             return None
         return self._issue(stored.user.id, "reset", token)
@@ -314,7 +314,7 @@ class Accounts:
         Tell the old address of it as well. The request before it is dead. Raises `InvalidCredentials` when the
         ``password`` is wrong, `InvalidInput`, `NotFound`, `Forbidden`, `Stale`, `RateLimited`.
         """
-        address, tried = accounts.email(email), passwords.attempted(password)
+        address, tried = particulars.email(email), passwords.attempted(password)
         stored = self.users.own(actor, "account.change_email")
         self._proved(stored, tried)
         token = tokens.written(self._entropy(tokens.TOKEN_BYTES))
@@ -330,7 +330,7 @@ class Accounts:
         def decide(user: User, now: datetime) -> tuple[User, Payload | None]:
             if any(each.purpose == "change" and each.digest == digests[1] for each in user.tokens):
                 found = tokens.redeemed(user, "change", token, now)
-                return accounts.with_address(user, accounts.email(found.address), now)
+                return accounts.with_address(user, particulars.email(found.address), now)
             tokens.redeemed(user, "verification", token, now)
             without = user.evolve(tokens=tokens.without(user, "verification"), updated_at=now)
             return accounts.verified(user, now) or (without, None)

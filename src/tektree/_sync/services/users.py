@@ -18,8 +18,8 @@ from tektree.models.base import plain
 from tektree.models.payloads import Payload
 from tektree.policy import Policy
 from tektree.rules import accounts, roles
-from tektree.rules.accounts import Sought
 from tektree.rules.caches import shown
+from tektree.rules.particulars import Sought
 from tektree.rules.roles import Owner
 
 __all__ = ["ShownUsers", "Users", "Decide"]
