@@ -178,6 +178,21 @@ def test_one_of_several_numbers_is_one_of_them(value: Any) -> None:
     assert caught.value.field == "value"
 
 
+LATER = [NAIVE + timedelta(milliseconds=1), NAIVE + timedelta(microseconds=1)]
+TIMES = [NAIVE, *LATER, NAIVE.replace(tzinfo=UTC), None, 5]
+
+
+@pytest.mark.parametrize("created", TIMES)
+@pytest.mark.parametrize("updated", TIMES)
+def test_times_that_are_the_same_are_read_alike(created: Any, updated: Any) -> None:
+    """As where nobody has changed a document since: they are read once, and are one."""
+    document = {**sample("questions"), "created_at": created, "updated_at": updated}
+    *quick, careful = ways(Question, document)
+    assert not [record for record in quick if record is not None and record != careful]
+    if created == updated == NAIVE:
+        assert quick[0].created_at is quick[0].updated_at
+
+
 def test_the_first_document_of_a_process_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     careful = []
     codec = codec_of(Vote)

@@ -8,7 +8,7 @@ our own models, never data; ``Codec.source`` shows it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import (
     Any,
@@ -33,7 +33,7 @@ from tektree.models.subscriptions import Subscription
 from tektree.models.votes import Vote
 from tektree.wire import collections
 from tektree.wire.collections import FIELDS
-from tektree.wire.kinds import COUNT, EPOCH, NAIVE_EPOCH, Fault, Kind, kind_of, read_under
+from tektree.wire.kinds import COUNT, EPOCH, INSTANT, NAIVE_EPOCH, Fault, Kind, kind_of, read_under
 
 __all__ = ["NOT_PLAIN", "READERS", "Codec", "Fault", "codec_of", "collection_of"]
 
@@ -242,6 +242,7 @@ def _field(model: type[Value], key: str, name: str, hint: Any, named: bool) -> _
 
 def _reader(present: Sequence[_Field], *before: str, copied: str, rest: str, drop: Sequence[str] = ()) -> str:
     """The source of a reader of documents that have these fields: they are tested, and those changed that must be."""
+    present = _at_once(present)
     tests = [f"    {'and ' * bool(step)}{test}" for step, test in enumerate(_tests(present) or ["True"])]
     return _function(
         "read(_document)",
@@ -258,6 +259,19 @@ def _reader(present: Sequence[_Field], *before: str, copied: str, rest: str, dro
         "_record.__class__ = _model",
         "return _record",
     )
+
+
+def _at_once(fields: Sequence[_Field]) -> Sequence[_Field]:
+    """Fields in which instants are compared with the first one, and read with it where nothing has changed since."""
+    instants = [field for field in fields if field.kind is INSTANT and field.always]
+    if not instants:
+        return fields
+    first = instants[0].name
+    same = f"{{x}} == {first}"
+    kind = replace(
+        INSTANT, test=f"({same} or {INSTANT.test})", take=f"_values['{first}'] if {same} else {INSTANT.take}"
+    )
+    return [replace(field, kind=kind) if field in instants[1:] else field for field in fields]
 
 
 def _function(head: str, *lines: str) -> str:

@@ -22,7 +22,7 @@ from tektree.models.base import INT53, Day, Frozen, Name, StoredAs, Text, Value,
 from tektree.models.events import EventType
 from tektree.models.gamification import AchievementId, Week
 
-__all__ = ["COUNT", "EPOCH", "NAIVE_EPOCH", "Fault", "Kind", "Part", "kind_of", "read_under"]
+__all__ = ["COUNT", "EPOCH", "INSTANT", "NAIVE_EPOCH", "Fault", "Kind", "Part", "kind_of", "read_under"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what the driver gives is naive, and means UTC
@@ -143,7 +143,7 @@ def _read_instant(value: Any) -> datetime:
         raise Fault("is out of range") from None
 
 
-_INSTANT: Final = Kind(_read_instant, test="not {x}.microsecond % 1000", take="_EPOCH + ({x} - _NAIVE_EPOCH)")
+INSTANT: Final = Kind(_read_instant, test="not {x}.microsecond % 1000", take="_EPOCH + ({x} - _NAIVE_EPOCH)")
 # (datetime.replace(tzinfo=UTC) takes eight times as long)
 
 
@@ -371,7 +371,7 @@ def _kind_of_class(base: Any, hint: Any, notes: list[Any], part: Callable[[type[
     if base is bool:
         return _BOOL
     if base is datetime:
-        return _INSTANT
+        return INSTANT
     if issubclass(base, Enum):
         return _enumeration(base)
     if issubclass(base, SecretStr):
