@@ -20,6 +20,7 @@ from tektree._async.conformance import (
     gamification,
     insights,
     leaderboards,
+    ledger,
     questions,
     quotas,
     rate_limits,
@@ -35,6 +36,7 @@ __all__ = ["AsyncBackends", "CHECKS", "OPTIONAL", "Check", "RACES", "Race", "Tog
 
 CHECKS: Final[tuple[Check, ...]] = (
     *gamification.CHECKS,
+    *ledger.CHECKS,
     *leaderboards.CHECKS,
     *events.CHECKS,
     *deliveries.CHECKS,
@@ -42,6 +44,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 RACES: Final[tuple[Race, ...]] = (
     *gamification.RACES,
+    *ledger.RACES,
     *leaderboards.RACES,
     *events.RACES,
     *deliveries.RACES,

@@ -21,6 +21,7 @@ from tektree._sync.conformance import (
     gamification,
     insights,
     leaderboards,
+    ledger,
     questions,
     quotas,
     rate_limits,
@@ -36,6 +37,7 @@ __all__ = ["Backends", "CHECKS", "OPTIONAL", "Check", "RACES", "Race", "Together
 
 CHECKS: Final[tuple[Check, ...]] = (
     *gamification.CHECKS,
+    *ledger.CHECKS,
     *leaderboards.CHECKS,
     *events.CHECKS,
     *deliveries.CHECKS,
@@ -43,6 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 RACES: Final[tuple[Race, ...]] = (
     *gamification.RACES,
+    *ledger.RACES,
     *leaderboards.RACES,
     *events.RACES,
     *deliveries.RACES,

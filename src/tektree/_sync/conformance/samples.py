@@ -37,6 +37,7 @@ __all__ = [
     "later",
     "newcomer",
     "occurrence",
+    "one_of",
     "places",
     "refused",
     "row_of",
@@ -244,3 +245,11 @@ def refused(
     except Exception as error:
         raise AssertionError(f"{what}: raised {type(error).__name__}, not {errors!r}") from error
     fails(f"{what}: went through; it must raise {errors!r}")
+
+
+def one_of(found: Sequence[object], loser: type[Exception]) -> None:
+    """Of calls that met one must have gone through, and all others have raised ``loser``."""
+    results = list(found)
+    wins, losses = results.count(None), sum([isinstance(each, loser) for each in results])
+    if (wins, losses) != (1, len(results) - 1):
+        fails(f"of {len(results)} calls that met {wins} went through and {losses} got {loser.__name__}: {results!r}")
