@@ -168,7 +168,7 @@ def test_what_is_known_to_lose_loses_in_the_same_run(variant: Variant, said: str
 def marking(tek: Any, name: str, keep: str) -> Any:
     """A consumer that writes its marker, and then lets its effect come."""
     made = tek.events.consumer("chaos", name=name, keep=keep, limit=5, timing=TIMING)
-    made.__class__ = variants.MarkerFirst
+    made._progress.__class__ = variants.MarkerFirst
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.consumers import AsyncConsumer
 from tektree._async.services.effects import Failure, Work
+from tektree._async.services.progress import AsyncProgress
 from tektree.models.events import Change, Event, Lease, in_line
 from tests.protocol.variants import Behind, _with
 from tests.protocol.worlds import Variant
@@ -59,7 +60,7 @@ def _two_in_flight(backends: AsyncBackends) -> AsyncBackends:
     return replace(backends, events=events, leases=leases)
 
 
-class MarkerFirst(AsyncConsumer):
+class MarkerFirst(AsyncProgress):
     """Writes that events took effect, and then lets them."""
 
     async def _apply(
@@ -77,7 +78,7 @@ class MarkerFirst(AsyncConsumer):
 
 def marking_first(played: Played, backends: AsyncBackends, seed: int) -> AsyncConsumer:
     made = calling(played, backends, seed)
-    made.__class__ = MarkerFirst
+    made._progress.__class__ = MarkerFirst
     return made
 
 
