@@ -67,6 +67,8 @@ class World:
         enter("memory" if "memory" in place else FAKE)
         self.clock, self.durable = ManualClock(), Store()
         self.told: list[Any] = []
+        self.ids: set[str] = set()
+        self.log_is_away = False
         server = fakeredis.FakeServer()
         self.look = fakeredis.FakeRedis(server=server, decode_responses=True)
         policy, ids = policy or Policy(), SeededIds(1)
@@ -82,7 +84,7 @@ class World:
 
             self.store: Any = AsyncMemoryQuotas()
             self._made: Any = AsyncQuotas(
-                self.store, policy, self.clock, ids, AsyncStore(self.durable), async_months, self.told.append
+                self.store, policy, self.clock, ids, AsyncStore(self.durable), async_months, self.tell
             )
             return
         self.store = (
@@ -90,7 +92,14 @@ class World:
             if place == "memory"
             else with_redis(memory_backends(), fakeredis.FakeRedis(server=server)).quotas
         )
-        self._made = Quotas(self.store, policy, self.clock, ids, self.durable, months, self.told.append)
+        self._made = Quotas(self.store, policy, self.clock, ids, self.durable, months, self.tell)
+
+    def tell(self, payload: Any, id: str, at: datetime, now: datetime) -> None:
+        if self.log_is_away:
+            raise Unavailable("events")
+        if id not in self.ids:
+            self.ids.add(id)
+            self.told.append(payload)
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._made, name)
@@ -396,6 +405,28 @@ def test_threshold_and_excess_are_told_once_a_period(world: Any) -> None:
     world.clock.advance(timedelta(days=30))
     world.consume(ADA, "insights", 5)
     assert len(world.told) == 3
+
+
+def test_that_a_quota_runs_out_is_told_once_in_a_period_also_where_counts_are_lost(world: Any) -> None:
+    world.durable.insights = [world.clock.now] * 5
+    for _ in range(2):
+        with pytest.raises(QuotaExhausted):
+            world.consume(ADA, "insights")
+        world.lose()
+    assert [type(each) for each in world.told] == [QuotaExceeded]
+
+
+def test_what_could_not_be_told_takes_nothing_back_and_is_told_with_the_next_call(world: Any) -> None:
+    world.log_is_away = True
+    assert world.consume(ADA, "insights", 4).used == 4
+    with pytest.raises(QuotaExhausted):
+        world.consume(ADA, "insights", 2)
+    assert world.told == []
+    world.log_is_away = False
+    world.consume(ADA, "questions")
+    assert [type(each) for each in world.told] == [QuotaThresholdReached, QuotaExceeded]
+    world.consume(ADA, "insights")
+    assert len(world.told) == 2
 
 
 @pytest.mark.parametrize("call", ["consume", "usage", "refund", "reconcile"])

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tektree import Policy, Principal, TekTree
+from tektree._sync.services.quotas import Quotas
 from tektree.backends.memory import MemoryQuotas, memory_backends
 from tektree.errors import (
     ConfigurationError,
@@ -142,7 +143,7 @@ def test_quotas_follow_the_anchor_of_the_subscription(world: World) -> None:
 
 EXPORTS = Policy(
     quotas={tier: {"exports": limit} for tier, limit in (("free", 5), ("pro", 50))},
-    subscriptions={"products": {"prod_pro": "pro"}},
+    subscriptions={"products": {"prod_pro": "pro", "prod_free": "free"}},
 )
 
 
@@ -182,12 +183,104 @@ def test_counts_last_even_if_storage_was_away_when_the_subscription_began(monkey
         patch.setattr(MemoryQuotas, "keep", away)
         tek, clock, ada = begun_in_mid_month()
     left = tek.subscriptions.get(ada.id)
-    assert (left.follows, left.untold, left.due) == (True, (), 1)
+    assert (left.follows, left.untold) == (True, ())
+    assert left.due == int((clock() + timedelta(minutes=1)).timestamp() * 1000), "others are not kept waiting"
     clock.advance(timedelta(days=1))
     tek.subscriptions.advance(ada.id)
     assert not tek.subscriptions.get(ada.id).follows
     clock.set(datetime(2025, 2, 4, tzinfo=UTC))
     assert tek.quotas.usage(ada, "exports").used == 5
+
+
+def test_counts_last_for_who_has_no_profile_too() -> None:
+    clock = ManualClock(datetime(2025, 1, 10, tzinfo=UTC))
+    tek = TekTree.in_memory(EXPORTS, clock)
+    ada = Principal("64b0c0ffee64b0c0ffee64b0", "usr_ada")
+    tek.quotas.consume(ada, "exports", 5)
+    clock.advance(timedelta(days=10))
+    tek.subscriptions.start(ada, "pro")
+    clock.set(datetime(2025, 2, 4, tzinfo=UTC))
+    assert tek.quotas.usage(Principal(ada.id, ada.uid, tier="pro"), "exports").used == 5
+
+
+def test_who_waits_for_counts_keeps_nobody_from_their_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many they are: more than the relay looks at in one go."""
+
+    def away(*_: Any) -> None:
+        raise Unavailable("redis")
+
+    monkeypatch.setattr(MemoryQuotas, "keep", away)
+    clock = ManualClock(START)
+    tek = TekTree.in_memory(EXPORTS, clock)
+    zoe = Principal(tek.gamification.enroll(uid="usr_zoe").user_id, "usr_zoe")
+    tek.subscriptions.start(zoe, "pro")
+    tek.subscriptions.cancel(zoe)
+    clock.set(datetime(2025, 2, 28, 9, tzinfo=UTC))
+    for at in range(201):
+        user = Principal(tek.gamification.enroll(uid=f"usr_{at}").user_id, f"usr_{at}")
+        tek.subscriptions.start(user, "pro")
+    clock.advance(timedelta(hours=1))
+    tek.events.relay.run_once()
+    assert tek.gamification.profile(zoe.id).tier == "free"
+
+
+def test_a_month_that_time_moved_and_a_webhook_moved_back_lasts_as_long_as_it_says(world: World) -> None:
+    """Nobody wrote what time had made of it meanwhile."""
+    tek = TekTree.in_memory(EXPORTS, world.clock)
+    world.tek = tek
+    tek.subscriptions.trust(SECRET)
+    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada", tier="pro")
+    fields = {"created_at": "2025-01-10T00:00:00Z", "current_period_end": "2025-03-10T00:00:00Z"}
+    world.clock.set(datetime(2025, 2, 20, tzinfo=UTC))
+    world.webhook(message(cancel_at_period_end=True, **fields))
+    world.clock.set(datetime(2025, 3, 10, 0, 0, 30, tzinfo=UTC))
+    assert tek.quotas.consume(ada, "exports", 5).resets_at == datetime(2025, 4, 1, tzinfo=UTC)
+    fields["current_period_end"] = "2025-04-10T00:00:00Z"
+    world.webhook(message(modified_at="2025-03-10T00:00:20Z", **fields))
+    world.clock.set(datetime(2025, 4, 4, tzinfo=UTC))
+    assert tek.quotas.usage(ada, "exports")[:1] == (5,)
+
+
+def test_a_product_that_is_free_counts_on_as_well(world: World) -> None:
+    world.tek = tek = TekTree.in_memory(EXPORTS, world.clock)
+    tek.subscriptions.trust(SECRET)
+    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
+    fields = {"created_at": "2025-01-10T00:00:00Z", "current_period_end": "2025-03-10T00:00:00Z"}
+    world.clock.set(datetime(2025, 1, 31, tzinfo=UTC))
+    world.webhook(message(**fields))
+    world.clock.set(datetime(2025, 2, 15, tzinfo=UTC))
+    world.webhook(message(modified_at="2025-02-15T00:00:00Z", product_id="prod_free", **fields))
+    assert tek.subscriptions.get(ada.id).counted_from == datetime(2025, 2, 10, tzinfo=UTC)
+    found = tek.quotas.period_of(ada.id, world.clock())
+    assert (found.start, found.end) == (datetime(2025, 2, 10, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC))
+
+
+class Meanwhile:
+    """Where counts are loaded from; while it counts, something happens."""
+
+    def __init__(self) -> None:
+        self.happens: Callable[[], object] = lambda: None
+
+    def created(self, user_id: str, quota_type: str, since: datetime, until: datetime) -> int | None:
+        self.happens()
+        return None
+
+
+def loaded_meanwhile() -> int:
+    clock, reader = ManualClock(datetime(2025, 1, 20, tzinfo=UTC)), Meanwhile()
+    tek = TekTree(replace(memory_backends(), created=reader), EXPORTS, clock)
+    ada = Principal(tek.gamification.enroll(uid="usr_ada").user_id, "usr_ada")
+    reader.happens = lambda: tek.subscriptions.start(ada, "pro")
+    tek.quotas.consume(ada, "exports", 5)
+    reader.happens = lambda: None
+    clock.set(datetime(2025, 2, 4, tzinfo=UTC))
+    return tek.quotas.usage(Principal(ada.id, ada.uid, tier="pro"), "exports").used
+
+
+def test_what_is_loaded_while_a_subscription_begins_lasts_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded_meanwhile() == 5
+    monkeypatch.setattr(Quotas, "_make", lambda self, asked, used: self._store.load(asked.counter, used, asked.now))
+    assert loaded_meanwhile() == 0, "the control"
 
 
 class Exports:
@@ -228,6 +321,7 @@ STEPS = st.one_of(
         st.integers(-40, 0),
         st.none() | st.integers(-5, 40),
         st.sampled_from(["active", "trialing", "past_due", "canceled"]),
+        st.none() | st.integers(-20, 9),
     ),
 )
 
@@ -246,7 +340,7 @@ def make(world: Exports, step: Sequence[Any]) -> None:
                 subscriptions.cancel(ada, at_period_end)
             case ("advance",):
                 subscriptions.advance(ada.id)
-            case ("billed", begun, trial, status):
+            case ("billed", begun, trial, status, ending):
                 began, now = world.clock() + timedelta(days=begun), world.clock()
                 ends = None if trial is None else (began + timedelta(days=trial)).isoformat()
                 term = {
@@ -254,6 +348,8 @@ def make(world: Exports, step: Sequence[Any]) -> None:
                     "current_period_end": (now + timedelta(days=9)).isoformat(),
                 }
                 fields = {"created_at": began.isoformat(), "modified_at": now.isoformat(), "trial_end": ends, **term}
+                if ending is not None:
+                    fields["ends_at"] = (now + timedelta(days=ending)).isoformat()
                 world.billed(message(status=status, product_id="prod_pro", **fields))
 
 

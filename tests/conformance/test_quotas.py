@@ -148,12 +148,21 @@ class LetsGo(MemoryQuotas):
         pass
 
 
+class Shortens(MemoryQuotas):
+    """It lasts as long as whoever came last has said."""
+
+    def put(self, counter: Counter, used: int, now: datetime) -> None:
+        super().put(counter, used, now)
+        self._counts[counter[:3]].lasts = counter.lasts
+
+
 class OfAllPeriods(MemoryQuotas):
     def load(self, counter: Counter, used: int, now: datetime) -> int:
         return super().load(counter._replace(uid=f"{counter.uid}:{counter.quota_type}", quota_type=""), used, now)
 
 
 BROKEN = [
+    Shortens,
     LetsGo,
     Fresh,
     LoadsAgain,

@@ -253,6 +253,30 @@ class Careless:
         return polar.applied(free(USER, now), said, now)
 
 
+def test_a_message_that_comes_behind_its_own_end_says_so_from_now_on() -> None:
+    """What was used since is counted as it was: it is no news of then."""
+    billed, now = of_polar(created_at="2025-01-10T00:00:00Z"), day(3, 12)
+    late = said(
+        created_at="2025-01-10T00:00:00Z",
+        modified_at="2025-02-02T00:00:00Z",
+        cancel_at_period_end=True,
+        current_period_end="2025-03-05T00:00:00Z",
+    )
+    found = polar.applied(as_of(billed, now), late, now)
+    ended = datetime(2025, 3, 5, tzinfo=UTC)
+    assert (found.status, found.cancel_at, found.canceled_at) == ("canceled", ended, ended)
+    assert found.counted_from == datetime(2025, 3, 10, tzinfo=UTC)
+
+
+def test_of_two_that_are_as_late_one_counts_in_whatever_order() -> None:
+    one, other = [said(trial_end=end, modified_at="2025-02-02T00:00:00Z") for end in (None, "2025-02-20T10:00:00Z")]
+    found = [
+        polar.applied(polar.applied(free(USER, NOW), first, NOW), second, NOW)
+        for first, second in ((one, other), (other, one))
+    ]
+    assert found[0] == found[1]
+
+
 def test_a_message_that_is_late_changes_nothing() -> None:
     older, newer = said(status="active"), said(status="canceled", modified_at="2025-02-01T10:00:00Z")
     ends = []
@@ -294,15 +318,24 @@ def test_what_polar_says_in_our_terms() -> None:
 )
 def test_what_is_about_something_else_is_kept(fields: dict[str, Any], user: str | None) -> None:
     body = message("order.paid", **fields)
-    other = polar.other(body)
+    other = polar.other(body, POLICY)
     assert other == ("order.paid", user)
-    assert polar.other(message()) is None
+    assert polar.other(message(), POLICY) is None
     webhook = webhooks.Webhook("msg_1", NOW, body)
     kept = polar.received(webhook, polar.Other("order.paid", user), "usr_ada", True)
     assert (kept.webhook_type, kept.sent_at, kept.body) == ("order.paid", NOW, body.decode())
     assert kept.digest == hashlib.sha256(body).hexdigest()
     assert polar.received(webhook, polar.Other("order.paid", user), None, True).body is None
     assert polar.received(webhook, polar.Other("order.paid", user), "usr_ada", False).body is None
+
+
+def test_what_is_about_a_subscription_and_holds_none_is_kept() -> None:
+    metered = json.dumps({"type": "subscription.metered", "data": {"customer": {"external_id": "usr_ada"}}}).encode()
+    assert polar.other(metered, POLICY) == ("subscription.metered", "usr_ada")
+    assert polar.other(message(type="subscription.slept", status="asleep"), POLICY) == ("subscription.slept", USER)
+    assert polar.other(message(type="subscription.slept"), POLICY) is None
+    with pytest.raises(InvalidInput, match="another status than trialing, active, past_due"):
+        polar.snapshot(message(status="asleep"), POLICY)
 
 
 @pytest.mark.parametrize("body", [b'"' * 7_001, b"\0", "x".encode("utf-16")])
@@ -326,7 +359,7 @@ def test_a_body_that_no_event_holds_is_not_kept(body: bytes) -> None:
 )
 def test_a_message_without_a_type_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
-        polar.other(body)
+        polar.other(body, POLICY)
 
 
 @pytest.mark.parametrize(

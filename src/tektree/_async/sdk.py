@@ -115,7 +115,7 @@ class AsyncTekTree:
             ids,
             created=backends.created or AsyncCreations(backends),
             months=self.subscriptions.month,
-            tell=handlers.say,
+            tell=handlers.tell,
         )
         self.subscriptions.moved = self.quotas.keep
         AsyncReactions(

@@ -27,6 +27,10 @@ class Replies(Protocol):
         """The next replies, so many; None: there are not that many yet."""
         ...
 
+    def is_whole(self) -> bool:
+        """Whether nothing is begun, and no reply is there that nobody asked for."""
+        ...
+
 
 _CHUNK: Final = 65_536
 
@@ -164,11 +168,19 @@ class async_lines:  # noqa: N801 - one of a pair
             await self._let_go(line, whole)
 
     async def _open(self) -> "_Stream":
-        return _Stream(await self._pool.get_connection(*self._named), self._replies(), self._refusals)
+        connection = await self._pool.get_connection(*self._named)
+        if _is_over(connection):  # the server has closed it, which the pool does not always see
+            try:
+                await connection.disconnect(nowait=True)
+                await connection.connect()
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+        return _Stream(connection, self._replies(), self._refusals)
 
     async def _let_go(self, line: "_Stream", whole: bool) -> None:
         """Back to the pool; where it is not ``whole``, closed before: its next reply would be another's."""
-        if not whole:
+        if not (whole and line.is_whole()):
             with suppress(Exception):
                 await line.connection.disconnect(nowait=True)
         line.connection.socket_timeout = line.timeout
@@ -197,6 +209,12 @@ class async_lines:  # noqa: N801 - one of a pair
         waiting = self._waiting
         most = min(len(waiting), max(_FEW, (len(waiting) + sent + 1) // 2))
         return [each for each in [waiting.popleft() for _ in range(most)] if not each.found.done()]
+
+
+def _is_over(connection: Any) -> bool:
+    """Whether the other end of a connection has gone, before anything is sent."""
+    stream = getattr(connection, "_reader", None)
+    return isinstance(stream, asyncio.StreamReader) and (stream.at_eof() or stream.exception() is not None)
 
 
 class _Stream:
@@ -236,6 +254,10 @@ class _Stream:
                     self._come.feed(_some(await self._stream.read(_CHUNK)))
             if not found.done():
                 found.set_result(answers)
+
+    def is_whole(self) -> bool:
+        """Whether all that has come was somebody's reply."""
+        return self._come.is_whole()
 
     async def _reply(self) -> Any:
         try:

@@ -116,7 +116,7 @@ class TekTree:
             ids,
             created=backends.created or Creations(backends),
             months=self.subscriptions.month,
-            tell=handlers.say,
+            tell=handlers.tell,
         )
         self.subscriptions.moved = self.quotas.keep
         Reactions(

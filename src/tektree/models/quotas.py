@@ -15,7 +15,7 @@ class Period(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """What one user has used of one quota in one period. ``lasts`` is when it may be forgotten."""
+    """What one user has used of one quota in one period. ``lasts`` is when it may be forgotten, at the earliest."""
 
     uid: str
     quota_type: str

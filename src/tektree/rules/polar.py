@@ -34,7 +34,11 @@ _STATUS: Final[Mapping[str, SubscriptionStatus | None]] = {
 
 _RANK: Final = ("trialing", "active", "past_due", "canceled")
 _CYCLE: Final[Mapping[str, BillingCycle]] = {"month": "monthly", "year": "annual"}
-_OURS: Final = "subscription."
+_ABOUT: Final = "subscription."
+_OURS: Final = frozenset(
+    {f"{_ABOUT}{each}" for each in ("created", "active", "updated", "canceled", "uncanceled", "revoked", "past_due")}
+)
+"""Types of messages that hold a subscription. Others about one are taken where they do, and kept where they do not."""
 _LONGEST_TYPE: Final = 128
 _LONGEST_KEPT: Final = 7_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,8 +69,8 @@ class Other(NamedTuple):
     user: str | None
 
 
-def other(body: bytes) -> Other | None:
-    """What kind of message it is; None for one about a subscription. Raises `InvalidInput` for one without a type."""
+def other(body: bytes, policy: Policy) -> Other | None:
+    """What kind of message it is; None for one that holds a subscription. Raises `InvalidInput` where it has none."""
     try:
         message = json.loads(body)
         type_, data = message["type"], message.get("data")
@@ -74,7 +78,17 @@ def other(body: bytes) -> Other | None:
             raise ValueError("is no type")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput("body", "is no message of Polar") from None
-    return None if type_.startswith(_OURS) else Other(type_, _named(data))
+    if type_ in _OURS or (type_.startswith(_ABOUT) and _is_understood(body, policy)):
+        return None
+    return Other(type_, _named(data))
+
+
+def _is_understood(body: bytes, policy: Policy) -> bool:
+    try:
+        snapshot(body, policy)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _named(data: object) -> str | None:
@@ -109,7 +123,7 @@ def snapshot(body: bytes, policy: Policy) -> Snapshot | None:
     """
     try:
         data = json.loads(body)["data"]
-        status = _STATUS[data["status"]]
+        status = _STATUS[_known(data, "status", _STATUS)]
         return None if status is None else _snapshot(data, status, policy)
     except InvalidInput:
         raise
@@ -133,13 +147,23 @@ def _snapshot(data: Mapping[str, Any], status: SubscriptionStatus, policy: Polic
         _instant(data, "modified_at") or created,
         _tier(data, policy),
         status,
-        _CYCLE[data["recurring_interval"]],
+        _CYCLE[_known(data, "recurring_interval", _CYCLE)],
         _required(data, "current_period_start"),
         period_end,
         _instant(data, "trial_end"),
         (ended or cancel_at) if status == "canceled" else cancel_at,
         _instant(data, "canceled_at"),
     )
+
+
+def _known(data: Mapping[str, Any], name: str, values: Mapping[str, object]) -> str:
+    """One of the values of a field that this knows."""
+    value = data[name]
+    if type(value) is str and value not in values:
+        raise InvalidInput(
+            "body", f"has another {name} than {', '.join(values)}, which is all that can be followed here"
+        )
+    return str(value)
 
 
 def _tier(data: Mapping[str, Any], policy: Policy) -> Tier:
@@ -194,6 +218,8 @@ def applied(old: Subscription, said: Snapshot, now: datetime) -> Subscription:
         provider_at=said.modified_at,
     )
     if _order(new) > _order(old):
+        if new.status != "canceled" and new.cancel_at is not None and now >= new.cancel_at:
+            new = subscriptions.ended(new)  # it came behind its own end
         return subscriptions.recounted(old, new.evolve(updated_at=now), now)
     return old if trial == old.trial_ends_at else old.evolve(trial_ends_at=trial, updated_at=now)
 
@@ -209,5 +235,8 @@ def _order(of: Subscription) -> tuple[object, ...]:
         of.provider_at or _EPOCH,
         _RANK.index(of.status),
         [of.tier, of.billing_cycle],
-        [str(each) for each in (of.current_period_start, of.current_period_end, of.cancel_at, of.canceled_at)],
+        [
+            str(each)
+            for each in (of.current_period_start, of.current_period_end, of.cancel_at, of.canceled_at, of.anchor)
+        ],
     )

@@ -36,10 +36,12 @@ __all__ = [
     "checked_paid_tier",
     "checked_tier",
     "due",
+    "ended",
     "free",
     "is_entitled",
     "kept",
     "month_of",
+    "moves",
     "period",
     "recounted",
     "restored",
@@ -110,6 +112,11 @@ def anchor_of(of: Subscription) -> datetime | None:
 def month_of(of: Subscription, at: datetime) -> Period:
     """The month of quotas that ``at`` is in. ``of`` is as of then."""
     return quotas.period(at, anchor_of(of), of.counted_from)
+
+
+def moves(*steps: Subscription | None) -> bool:
+    """Whether the months of quotas are others after one of these steps."""
+    return len({None if each is None else anchor_of(each) for each in steps}) > 1
 
 
 def recounted(old: Subscription, new: Subscription, at: datetime) -> Subscription:
@@ -221,14 +228,7 @@ def as_of(old: Subscription, now: datetime) -> Subscription:
     if old.status == "canceled":
         return old
     if old.cancel_at is not None and now >= old.cancel_at:
-        new = old.evolve(
-            status="canceled",
-            canceled_at=old.canceled_at or old.cancel_at,
-            past_due_at=None,
-            pending_tier=None,
-            pending_cycle=None,
-        )
-        return recounted(old, new, old.cancel_at)
+        return recounted(old, ended(old), old.cancel_at)
     end = old.current_period_end
     if end is None or now < end or old.polar_subscription_id is not None:
         return old
@@ -246,6 +246,17 @@ def as_of(old: Subscription, now: datetime) -> Subscription:
         current_period_end=term.end,
     )
     return recounted(old, new, end)
+
+
+def ended(old: Subscription) -> Subscription:
+    """It, canceled as of its ``cancel_at``."""
+    return old.evolve(
+        status="canceled",
+        canceled_at=old.canceled_at or old.cancel_at,
+        past_due_at=None,
+        pending_tier=None,
+        pending_cycle=None,
+    )
 
 
 def is_entitled(old: Subscription, policy: Policy, now: datetime) -> bool:

@@ -54,6 +54,16 @@ class Replies:
         taken, self._taken = self._taken, []
         return taken
 
+    def is_whole(self) -> bool:
+        """Whether nothing is begun, and no reply is there that nobody asked for."""
+        if self._at < len(self._data):
+            try:
+                if self._next() is not _MORE:
+                    return False
+            except ValueError:
+                return False
+        return self._at == len(self._data) and not self._open
+
     def _next(self) -> Any:
         """The next reply. What begins a list is kept open, and what comes is its, until it is whole."""
         data, at, opened = self._data, self._at, self._open

@@ -58,6 +58,23 @@ def test_a_uri_is_taken_and_closed(world: World) -> None:
     assert world.look.get("ratelimit:usr_a:/a") == "1"
 
 
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_the_server_has_closed_meanwhile_is_opened_again(world: World, protocol: int) -> None:
+    """Before anything is sent, so what counts may be sent: its limit is closed while the server is away."""
+
+    async def hits(world: World) -> None:
+        tek = world.tek(world.client(protocol=protocol), policy=CLOSED)
+        for remaining in (59, 58, 57):
+            assert (await tek.rate_limits.hit("usr_a", "/a")).remaining == remaining
+            world.look.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            while len(world.look.client_list()) > 1:
+                await asyncio.sleep(0)
+            await asyncio.to_thread(world.look.ping)  # the end has come by then
+
+    world.run(hits)
+
+
 def test_a_client_that_was_passed_in_stays_open(world: World) -> None:
     async def used(world: World) -> None:
         client = world.client()

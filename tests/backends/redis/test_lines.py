@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from tektree._async.backends.redis.nodes import _replies
 from tektree._flavour import async_lines
+from tektree._flavour import lines as lines_module
 
 
 class Line:
@@ -44,6 +45,9 @@ class Line:
 
     async def disconnect(self, nowait: bool) -> None:
         self.ended = True
+
+    async def connect(self) -> None:
+        self._reader, self.ended = asyncio.StreamReader(), False
 
     def answer(self, number: int) -> None:
         """The replies to the next so many: what they asked."""
@@ -315,6 +319,49 @@ async def gave_up_before(lines: Lines = async_lines) -> None:
     assert await said(asked[1:]) == ["1"]
 
 
+async def closed_before(lines: Lines = async_lines) -> None:
+    """Where the server has closed a connection before anything was sent, it is opened again."""
+    line = Line()
+    pool = Pool(line, line)
+    shared = over(pool, lines)
+    for several in (1, 3):
+        line.hang_up()
+        asked = ask(shared, *range(several))
+        await settled()
+        line.answer(several)
+        assert await said(asked) == names(several)
+    assert (len(pool.back), line.ended) == (2, False)
+
+
+async def gone_for_good(lines: Lines = async_lines) -> None:
+    """Where it cannot be opened again, whoever asks hears so, and the pool has it back."""
+    line = Line()
+    pool = Pool(line)
+
+    async def connect() -> None:
+        raise ConnectionRefusedError
+
+    line.connect = connect  # type: ignore[method-assign]
+    line.hang_up()
+    asked = ask(over(pool, lines), 1)
+    await settled()
+    assert isinstance(failure(asked[0]), ConnectionRefusedError)
+    assert pool.back == [line]
+
+
+async def said_unasked(lines: Lines = async_lines) -> None:
+    """What the server says unasked may come with a reply; where it is cut off, nobody gets the rest of it."""
+    for unasked, ends in ((b">1\r\n+news\r\n", False), (b">2\r\n+news\r\n", True), (b"+more\r\n", True)):
+        line = Line()
+        asked = ask(over(Pool(line), lines), 1)
+        await settled()
+        assert line._reader is not None
+        line._reader.feed_data(b"+1\r\n" + unasked)
+        assert await said(asked) == ["1"]
+        await settled()
+        assert line.ended is ends
+
+
 async def silent_alone(lines: Lines = async_lines) -> None:
     """Who asks alone waits no longer than the deadline."""
     line = Line()
@@ -444,6 +491,9 @@ PROMISES = [
     gave_up_alone,
     gave_up_before,
     silent_alone,
+    closed_before,
+    gone_for_good,
+    said_unasked,
     before_the_last_hears,
     now_and_then,
     sent_slowly,
@@ -538,6 +588,26 @@ class LeavesItOpen(async_lines):
         await super()._let_go(line, True)
 
 
+class DoesNotLook(async_lines):
+    async def _open(self) -> Any:
+        connection = await self._pool.get_connection()
+        return lines_module._Stream(connection, self._replies(), self._refusals)
+
+
+class TakesAllForWhole(async_lines):
+    async def _let_go(self, line: Any, whole: bool) -> None:
+        line._come = _replies()
+        await super()._let_go(line, whole)
+
+
+class LosesWhatItCannotOpen(async_lines):
+    async def _open(self) -> Any:
+        connection = await self._pool.get_connection()
+        if lines_module._is_over(connection):
+            await connection.connect()
+        return lines_module._Stream(connection, self._replies(), self._refusals)
+
+
 class KeepsIt(async_lines):
     """As long as anybody waits."""
 
@@ -571,6 +641,9 @@ BROKEN: list[tuple[Lines, Promise]] = [
     (SeesNobody, few),
     (Forgets, meanwhile),
     (LeavesItOpen, gave_up_alone),
+    (DoesNotLook, closed_before),
+    (LosesWhatItCannotOpen, gone_for_good),
+    (TakesAllForWhole, said_unasked),
     (KeepsIt, now_and_then),
     (InTheTimeOfOthers, sent_slowly),
 ]

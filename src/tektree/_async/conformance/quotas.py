@@ -193,13 +193,19 @@ async def what_is_counted_is_told_once(backends: AsyncBackends) -> None:
     same("a limit of 0", [each[1:] for each in found], [(True, 1, False, True)])
 
 
-async def what_is_kept_lasts_as_long_as_it_says_then(backends: AsyncBackends) -> None:
-    """``keep`` lets a counter last longer, with what was told of it and its causes; it makes none."""
+async def what_is_kept_lasts_longer(backends: AsyncBackends) -> None:
+    """``keep`` lets a counter last longer, with what was told of it and its causes; it makes none, and nothing makes it
+    last shorter.
+    """
     store, counter = _store(backends), _counter("kept")
     await store.load(counter, 3, _NOW)
     same("the threshold and the excess", (await store.count(counter, 9, _LIMIT, 80, "a", _NOW))[2:], (12, True, True))
     longer = counter._replace(lasts=counter.lasts + timedelta(days=30))
     await store.keep([longer, _counter("kept", "answers")], _NOW)
+    await store.keep([counter], _NOW)
+    await store.take(counter, 1, None, 80, "late", _NOW)
+    await store.give(counter, 1, "later", _NOW)
+    await store.put(counter, 12, _NOW)
     later = counter.lasts + timedelta(days=1)
     same("what is read later", list(await store.read([longer, _counter("kept", "answers")], later)), [12, None])
     same("the same cause", (await store.count(longer, 9, _LIMIT, 80, "a", later))[1:3], (False, 12))
@@ -255,7 +261,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_held_is_told_when_it_is_used,
     what_has_a_cause_counts_once,
     what_is_counted_is_told_once,
-    what_is_kept_lasts_as_long_as_it_says_then,
+    what_is_kept_lasts_longer,
     counters_are_apart,
 )
 

@@ -11,6 +11,7 @@ __all__ = ["AsyncQuotaStore", "AsyncUsageReader"]
 
 class AsyncQuotaStore(Protocol):
     """Counts of what was used in a period. One that is not there says nothing: it has to be loaded, it is not zero.
+    One that is written lasts as long as it says then, or as it said before, if that is longer.
 
     ``request`` names a call: the same one again changes nothing, for a minute at least. All raise `Unavailable` when
     the store does not answer in time; what such a call was to count may have been counted, once. `CorruptDocument`:

@@ -194,13 +194,19 @@ def what_is_counted_is_told_once(backends: Backends) -> None:
     same("a limit of 0", [each[1:] for each in found], [(True, 1, False, True)])
 
 
-def what_is_kept_lasts_as_long_as_it_says_then(backends: Backends) -> None:
-    """``keep`` lets a counter last longer, with what was told of it and its causes; it makes none."""
+def what_is_kept_lasts_longer(backends: Backends) -> None:
+    """``keep`` lets a counter last longer, with what was told of it and its causes; it makes none, and nothing makes it
+    last shorter.
+    """
     store, counter = _store(backends), _counter("kept")
     store.load(counter, 3, _NOW)
     same("the threshold and the excess", (store.count(counter, 9, _LIMIT, 80, "a", _NOW))[2:], (12, True, True))
     longer = counter._replace(lasts=counter.lasts + timedelta(days=30))
     store.keep([longer, _counter("kept", "answers")], _NOW)
+    store.keep([counter], _NOW)
+    store.take(counter, 1, None, 80, "late", _NOW)
+    store.give(counter, 1, "later", _NOW)
+    store.put(counter, 12, _NOW)
     later = counter.lasts + timedelta(days=1)
     same("what is read later", list(store.read([longer, _counter("kept", "answers")], later)), [12, None])
     same("the same cause", (store.count(longer, 9, _LIMIT, 80, "a", later))[1:3], (False, 12))
@@ -256,7 +262,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_held_is_told_when_it_is_used,
     what_has_a_cause_counts_once,
     what_is_counted_is_told_once,
-    what_is_kept_lasts_as_long_as_it_says_then,
+    what_is_kept_lasts_longer,
     counters_are_apart,
 )
 

@@ -29,9 +29,12 @@ _TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
 
 class _Known(NamedTuple):
-    """A user's id, which never changes; and the period found for it, with the instant up to which it is believed."""
+    """A user's id, which never changes; their tier; and the period found for it, with the instant up to which it is
+    believed.
+    """
 
     id: str
+    tier: Tier
     found: tuple[Period, datetime] | None = None
 
 
@@ -69,12 +72,15 @@ class Admissions:
 
     def _at_once(self, store: AdmissionStore, token: str, endpoint: str, quota: str | None, n: int) -> Admission | None:
         ticket, now = session_rules.ticket(token), read(self._clock)
-        tariff, counter, period = self._tariff(endpoint, quota), None, None
+        tier, counter, period = None, None, None
         if quota is not None:
-            period = self._period(ticket.uid, now)
-            if period is None:
+            quota_rules.checked_type(quota, self._policy)
+            known = self._period(ticket.uid, now)
+            if known is None:
                 return None
+            tier, period = known
             counter = quota_rules.counter(ticket.uid, quota, period)
+        tariff = self._tariff(endpoint, quota, tier)
         request = Request(ticket.uid, ticket.session_id, endpoint, tariff, counter, n, quota_rules.THRESHOLD)
         found = store.admit(request, now)
         if found is None:
@@ -106,24 +112,24 @@ class Admissions:
         with self._quotas.reserve(actor, quota, n) as usage:
             return Admission(actor, self._hit(actor.uid, actor.tier, endpoint), usage)
 
-    def _period(self, uid: str, now: datetime) -> Period | None:
-        """The period that a user's units are counted in; None for one whose id has not been seen yet."""
+    def _period(self, uid: str, now: datetime) -> tuple[Tier, Period] | None:
+        """The period that a user's units are counted in while they are on this tier; None for one not seen yet."""
         known = self._users.get(uid)
         if known is None:
             return None
         if known.found is not None:
             period, until = known.found
             if period.start <= now < until:
-                return period
+                return known.tier, period
         period = self._quotas.period_of(known.id, now)
-        self._users[uid] = _Known(known.id, (period, min(period.end, now + _KEPT)))
-        return period
+        self._users[uid] = known._replace(found=(period, min(period.end, now + _KEPT)))
+        return known.tier, period
 
     def _know(self, actor: Actor) -> None:
         """Who was asked for in steps may have another tier by now, and with it another period."""
         if len(self._users) >= _MOST:
             self._users.clear()
-        self._users[actor.uid] = _Known(actor.id)
+        self._users[actor.uid] = _Known(actor.id, actor.tier)
 
     def _hit(self, uid: str, tier: Tier, endpoint: str) -> Decision:
         decision = self._limits.hit(uid, endpoint, tier=tier)
@@ -131,16 +137,14 @@ class Admissions:
             raise RateLimited(endpoint, decision.retry_after).answered_with(decision.headers)
         return decision
 
-    def _tariff(self, endpoint: str, quota: str | None) -> Tariff:
+    def _tariff(self, endpoint: str, quota: str | None, only: Tier | None) -> Tariff:
         """The tariff of an endpoint and a quota. Long names are not kept: they may be anybody's."""
-        return (self._kept if len(endpoint) <= LONGEST_KEPT else self._tariff_of)(endpoint, quota)
+        return (self._kept if len(endpoint) <= LONGEST_KEPT else self._tariff_of)(endpoint, quota, only)
 
-    def _tariff_of(self, endpoint: str, quota: str | None) -> Tariff:
-        """A tier that has no quota, or is never allowed, has no terms. Raises `InvalidInput` for no quota of ours."""
-        if quota is not None:
-            quota_rules.checked_type(quota, self._policy)
+    def _tariff_of(self, endpoint: str, quota: str | None, only: Tier | None) -> Tariff:
+        """A tier that has no quota, or is never allowed, has no terms; nor has one beside the ``only`` one."""
         found: dict[str, Terms] = {}
-        for tier in _TIERS:
+        for tier in _TIERS if only is None else (only,):
             limit = self._limits.limit_of(endpoint, tier)
             allowed = None
             if quota is not None:

@@ -11,7 +11,7 @@ from tektree._flavour import sync_call
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree.clock import Clock, read
 from tektree.errors import BackendError, ConfigurationError, QuotaExhausted
-from tektree.ids import Ids
+from tektree.ids import Ids, derived_id
 from tektree.models.accounts import Principal
 from tektree.models.base import instant
 from tektree.models.quotas import Counter, Period, Taken, Usage
@@ -29,12 +29,15 @@ LEASE: Final = 600
 """Seconds after which a reservation that nobody ended is given back."""
 
 _LONGEST_LEASE: Final = 86_400
+_MOST_UNTOLD: Final = 1_000
 
 Months = Callable[[str, datetime], Period | None]
 """The month of the user with this id that an instant is in; None for one of the calendar."""
 
-Tell = Callable[["QuotaThresholdReached | QuotaExceeded"], object]
-"""Is told what has to be made known. What it raises reaches the caller, and takes nothing back."""
+Tell = Callable[["QuotaThresholdReached | QuotaExceeded", str, datetime, datetime], object]
+"""Is told what has to be made known, under which id, when it happened, and what time it is. The same id again: nothing
+happens.
+"""
 
 
 class Asked(NamedTuple):
@@ -72,6 +75,8 @@ class Quotas:
         self._created = created
         self._months = months
         self._tell = tell
+        self._untold: dict[str, tuple[QuotaThresholdReached | QuotaExceeded, datetime]] = {}
+        """What could not be told yet, by the ids it is told under."""
         self._month = quotas.period(read(clock))
 
     def consume(self, principal: Principal, quota_type: str, n: int = 1) -> Usage:
@@ -135,7 +140,7 @@ class Quotas:
         taken = self._counted(asked, amount, named)
         if not taken.known:
             counted = self._count(asked)
-            self._store.load(asked.counter, counted or 0, asked.now)
+            self._make(asked, counted or 0)
             taken = self._counted(asked, amount if counted is None else 0, named)
         self._make_known(asked, 0, taken)
         return self._told(asked, taken.used)
@@ -177,7 +182,7 @@ class Quotas:
 
     def settled(self, asked: Asked, n: int, taken: Taken) -> Usage:
         """What comes of ``n`` units that a store was asked for. Raises `QuotaExhausted`."""
-        if taken.threshold or taken.exceeded:
+        if taken.threshold or taken.exceeded or self._untold:
             self._make_known(asked, n, taken)
         if not taken.taken:
             raise QuotaExhausted(asked.counter.quota_type, asked.limit or 0, asked.period.end)
@@ -221,7 +226,16 @@ class Quotas:
         return self._store.give(asked.counter, n, self._ids(), read(self._clock))
 
     def _load(self, asked: Asked) -> int:
-        return self._store.load(asked.counter, self._count(asked) or 0, asked.now)
+        return self._make(asked, self._count(asked) or 0)
+
+    def _make(self, asked: Asked, used: int) -> int:
+        """Makes the count, if there is none by now. It lasts as long as the period, also if that moved meanwhile."""
+        found = self._store.load(asked.counter, used, asked.now)
+        period = self.period_of(asked.user.id, asked.now)
+        if period != asked.period:
+            counter = quotas.counter(asked.user.uid, asked.counter.quota_type, period)
+            self._store.keep([counter], asked.now)
+        return found
 
     def _count(self, asked: Asked) -> int | None:
         """What was created in the period; None for a type that nobody counts."""
@@ -231,38 +245,42 @@ class Quotas:
         return self._created.created(asked.user.id, asked.counter.quota_type, period.start, period.end)
 
     def _make_known(self, asked: Asked, n: int, taken: Taken) -> None:
-        if self._tell is None or asked.limit is None or not (taken.threshold or taken.exceeded):
+        """Tells that a quota runs out, and that it has: each once in a period, also where its counts were lost."""
+        if self._tell is None:
             return
+        if asked.limit is not None and (taken.threshold or taken.exceeded):
+            self._note(asked, asked.limit, n, taken)
+        for id, (payload, at) in list(self._untold.items()):
+            try:
+                sync_call(self._tell, payload, id, at, read(self._clock))
+            except BackendError as error:  # what was taken is taken; the next call tells it
+                _LOG.warning("that a quota of %s runs out is told later: %s", payload.quota_type, error.code)
+                return
+            self._untold.pop(id, None)
+
+    def _note(self, asked: Asked, limit: int, n: int, taken: Taken) -> None:
         from tektree.models.payloads.quotas import QuotaExceeded, QuotaThresholdReached
 
-        user, counter, limit = asked.user, asked.counter, asked.limit
+        if len(self._untold) >= _MOST_UNTOLD:
+            self._untold.clear()
+        user, counter = asked.user, asked.counter
+        said = {"user_id": user.uid, "quota_type": counter.quota_type, "period": counter.period, "limit": limit}
         if taken.threshold:
             percent = taken.used * 100 // limit
-            sync_call(
-                self._tell,
-                QuotaThresholdReached(
-                    user_id=user.uid,
-                    quota_type=counter.quota_type,
-                    period=counter.period,
-                    used=taken.used,
-                    limit=limit,
-                    percent=percent,
-                ),
-            )
+            reached = QuotaThresholdReached.model_validate(said | {"used": taken.used, "percent": percent})
+            self._untold[derived_id("quota", *counter[:3], "threshold")] = reached, asked.now
         if taken.exceeded:
-            sync_call(
-                self._tell,
-                QuotaExceeded(
-                    user_id=user.uid,
-                    quota_type=counter.quota_type,
-                    period=counter.period,
-                    used=taken.used,
-                    limit=limit,
-                    tier=user.tier,
-                    resets_at=asked.period.end,
-                    upgrade_tier=quotas.upgrade(self._policy, user.tier, counter.quota_type, taken.used + n),
-                ),
+            upgrade = quotas.upgrade(self._policy, user.tier, counter.quota_type, taken.used + n)
+            exceeded = QuotaExceeded.model_validate(
+                said
+                | {
+                    "used": taken.used,
+                    "tier": user.tier,
+                    "resets_at": asked.period.end,
+                    "upgrade_tier": upgrade,
+                }
             )
+            self._untold[derived_id("quota", *counter[:3], "exceeded")] = exceeded, asked.now
 
     def _told(self, asked: Asked, used: int) -> Usage:
         return quotas.usage(used, asked.limit, asked.counter.quota_type, asked.period)

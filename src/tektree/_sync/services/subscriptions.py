@@ -4,7 +4,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from tektree._flavour import sync_call
@@ -45,6 +45,8 @@ Change = Callable[[Subscription | None, datetime], Subscription]
 _LOG: Final = logging.getLogger("tektree")
 _ATTEMPTS: Final = 20
 _BATCH: Final = 200
+_LATER: Final = timedelta(minutes=1)
+"""When it is tried again to let counts last longer, which could not be reached."""
 
 
 class Subscriptions:
@@ -155,7 +157,7 @@ class Subscriptions:
         now = read(self._clock)
         if subscriptions.as_of(found, now) != found:  # one that was there before, of which there is more to do
             found, now = self._write(user_id, uid, lambda old, now: _there(old, user_id))
-        return self._settle(found, now, tell)
+        return self._settle(found, now, uid, tell)
 
     def get(self, user_id: str) -> Subscription:
         """The user's subscription as of now. Nothing is written. Raises `InvalidInput`, `NotFound`."""
@@ -191,7 +193,7 @@ class Subscriptions:
             raise ConfigurationError("subscriptions", "must be told first which secret to trust; call trust(secret)")
         now = read(self._clock)
         webhook = webhooks.verified(headers, body, self._keys, now)
-        other = polar.other(webhook.body)
+        other = polar.other(webhook.body, self._policy)
         if other is not None:
             self._keep(webhook, other, now)
             return None
@@ -208,7 +210,7 @@ class Subscriptions:
     def month(self, user_id: str, at: datetime) -> Period | None:
         """The month of quotas that ``at`` is in, for this user; None for one of the calendar."""
         found = self._store.get(user_id)
-        if found is None or found.tier == "free":
+        if found is None or (found.tier == "free" and found.counted_from is None):
             return None
         from tektree.rules import subscriptions
 
@@ -235,14 +237,14 @@ class Subscriptions:
     def _finish(self, user_id: str) -> int:
         uid = self._uid(user_id)
         written, now = self._write(user_id, uid, lambda old, now: _there(old, user_id))
-        self._settle(written, now, tell=True)
+        self._settle(written, now, uid, tell=True)
         return len(written.untold)
 
     def _change(self, user_id: str, uid: str | None, change: Change) -> Subscription:
         """Changes it, and does what follows. What storage cannot do then is left: the change itself is made."""
         written, now = self._write(user_id, uid, change)
         try:
-            return self._settle(written, now, self._inline)
+            return self._settle(written, now, uid, self._inline)
         except (BackendError, Stale) as error:
             _LOG.warning("what follows a change of the subscription of user %s is left: %s", user_id, error.code)
             return written
@@ -265,7 +267,8 @@ class Subscriptions:
             fresh = self._announced(stored, present, new, uid)
             untold = [subscriptions.kept(each, derived_id(new.id, str(version), str(at))) for at, each in fresh]
             new = new.evolve(version=version, updated_at=now, untold=(*new.untold, *untold))
-            if not self._is_given(new, tier) or self._is_moved(stored, new):
+            moves = self.moved is not None and subscriptions.moves(stored, present, new)
+            if moves or not self._is_given(new, tier):
                 new = new.evolve(in_force=tier, follows=True)
             new = new.evolve(due=subscriptions.due(new, self._policy, now))
             try:
@@ -280,13 +283,6 @@ class Subscriptions:
         never = found.in_force is None and found.tier == "free"
         return self._follow is None or never or found.in_force == tier
 
-    def _is_moved(self, stored: Subscription | None, new: Subscription) -> bool:
-        """Whether the months of quotas are others, so that what is counted may have to last longer."""
-        from tektree.rules import subscriptions
-
-        before = None if stored is None else subscriptions.anchor_of(stored)
-        return self.moved is not None and subscriptions.anchor_of(new) != before
-
     def _announced(
         self, stored: Subscription | None, present: Subscription | None, new: Subscription, uid: str | None
     ) -> Iterator[tuple[int, "Said"]]:
@@ -298,7 +294,7 @@ class Subscriptions:
         steps = () if stored is None or present is None else subscriptions.announced(stored, present, uid)
         return enumerate([*steps, *subscriptions.announced(present, new, uid)])
 
-    def _settle(self, found: Subscription, now: datetime, tell: bool) -> Subscription:
+    def _settle(self, found: Subscription, now: datetime, uid: str | None, tell: bool) -> Subscription:
         """Gives the user the tier, tells what is untold, and takes the marks off. ``found`` is as of now.
 
         Done again, nothing comes of it twice: the tier is that of a version, and what is told has an id of its own.
@@ -309,14 +305,17 @@ class Subscriptions:
         if found.follows:
             if self._follow is not None:
                 sync_call(self._follow, found)
-            if self._move(found.user_id):
+            if self._move(found.user_id, uid):
                 settled = settled.evolve(follows=None)
         if self._tell is not None and tell and found.untold:
             for text in found.untold:
                 id, payload = subscriptions.restored(text)
                 sync_call(self._tell, payload, id, found.updated_at, read(self._clock))
             settled = settled.evolve(untold=())
-        settled = settled.evolve(due=subscriptions.due(settled, self._policy, now))
+        due = subscriptions.due(settled, self._policy, now)
+        if settled.follows and not settled.untold:  # only counts are left: others come first
+            due = milliseconds(now + _LATER)
+        settled = settled.evolve(due=due)
         if settled == found:
             return found
         settled = settled.evolve(version=(found.version or 0) + 1)
@@ -326,9 +325,8 @@ class Subscriptions:
             return found
         return settled
 
-    def _move(self, user_id: str) -> bool:
+    def _move(self, user_id: str, uid: str | None) -> bool:
         """Tells of other months; false where counts cannot be reached. That keeps nobody from their tier."""
-        uid = None if self.moved is None else self._uid(user_id)
         if self.moved is None or uid is None:
             return True
         try:

@@ -34,9 +34,12 @@ end
 limit, window, most = tonumber(limit), tonumber(window), tonumber(most)
 
 local quota, used = KEYS[4], 0
+local function longer()  -- the caller may know of an earlier end, or of a later one
+  return math.max(tonumber(lasts), redis.call('PTTL', quota))
+end
 local function first(word)
   local fresh = redis.call('SADD', KEYS[5], word)
-  redis.call('PEXPIRE', KEYS[5], tonumber(lasts))
+  redis.call('PEXPIRE', KEYS[5], longer())
   return fresh
 end
 if quota then
@@ -77,7 +80,7 @@ end
 local said = 5
 if quota then
   redis.call('INCRBY', quota, n)
-  if known == '' then redis.call('PEXPIRE', quota, tonumber(lasts)) end  -- it may be of a later period than so far
+  if known == '' then redis.call('PEXPIRE', quota, longer()) end
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
 return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text

@@ -2,15 +2,16 @@
 -- KEYS: the count, its set of what was told, its sorted set of calls with the second each was made in, its sorted set of
 -- reservations ("name units") with the millisecond that each ends in; 0: it has ended, and its holder is still awaited.
 -- ARGV: the units (below 0: given back), the limit or an empty text, the percent of the threshold, the call's name, the
--- milliseconds that the count lasts, and those that the units are reserved for, or an empty text.
+-- milliseconds that the count lasts at the least, and those that the units are reserved for, or an empty text.
 -- Gives 1 and what is used, then 1 where threshold and excess are to be told; 0 when it was refused, -1 when there is no
 -- count, -2 when what is there is none.
 local count, told, calls, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local n, limit, lasts = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[5]
+local n, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local text = redis.call('GET', count)
 if not text then return {-1, 0, 0, 0} end
 if not string.match(text, '^%d+$') or #text > 15 then return {-2, 0, 0, 0} end
 local used = tonumber(text)
+local lasts = math.max(tonumber(ARGV[5]), redis.call('PTTL', count))  -- the caller may know of an earlier end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

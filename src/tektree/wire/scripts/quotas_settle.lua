@@ -31,6 +31,6 @@ if used ~= before then redis.call('SET', count, string.format('%.0f', used), 'KE
 local limit, threshold = tonumber(ARGV[3]), 0
 if ARGV[2] == '1' and limit > 0 and used * 100 >= limit * tonumber(ARGV[4]) then
   threshold = redis.call('SADD', KEYS[3], 'threshold')
-  redis.call('PEXPIRE', KEYS[3], ARGV[5])
+  redis.call('PEXPIRE', KEYS[3], math.max(tonumber(ARGV[5]), redis.call('PTTL', count)))
 end
 return {used, threshold}

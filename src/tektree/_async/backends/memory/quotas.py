@@ -24,6 +24,10 @@ class _Count:
     """Of each reservation how much it is of, and when it ends; None: it has ended, and its holder is still awaited."""
     causes: set[str] = field(default_factory=set)
 
+    def last(self, counter: Counter) -> None:
+        """It lasts no shorter for a caller who knows of an earlier end."""
+        self.lasts = max(self.lasts, counter.lasts)
+
     def first(self, word: str) -> bool:
         """Whether this is told for the first time."""
         fresh = word not in self.told
@@ -82,7 +86,7 @@ class AsyncMemoryQuotas:
             if limit is not None and count.used + n > limit:
                 return Taken(True, False, count.used, exceeded=count.first("exceeded"))
             count.used += n
-            count.lasts = counter.lasts
+            count.last(counter)
             self._remember(request)
             if until is not None:
                 count.held[request] = n, until
@@ -110,7 +114,7 @@ class AsyncMemoryQuotas:
                 return None
             if request not in self._requests:
                 count.used = max(0, count.used - n)
-                count.lasts = counter.lasts
+                count.last(counter)
                 self._remember(request)
             return count.used
 
@@ -125,7 +129,7 @@ class AsyncMemoryQuotas:
                 return Taken(True, False, count.used)
             count.causes.add(cause)
             count.used = max(0, count.used + n)
-            count.lasts = counter.lasts
+            count.last(counter)
             if n <= 0 or limit is None:
                 return Taken(True, True, count.used)
             threshold, over = count.near(limit, percent), count.used > limit and count.first("exceeded")
@@ -142,14 +146,15 @@ class AsyncMemoryQuotas:
     async def put(self, counter: Counter, used: int, now: datetime) -> None:
         with self._lock:
             count = self._counts.setdefault(counter[:3], _Count(used, counter.lasts))
-            count.used, count.lasts, count.held = used, counter.lasts, {}
+            count.used, count.held = used, {}
+            count.last(counter)
 
     async def keep(self, counters: Sequence[Counter], now: datetime) -> None:
         with self._lock:
             for counter in counters:
                 count = self._counted(counter, now)
                 if count is not None:
-                    count.lasts = counter.lasts
+                    count.last(counter)
 
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         with self._lock:

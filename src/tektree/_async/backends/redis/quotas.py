@@ -19,6 +19,7 @@ _CHANGE: Final = script("quotas_change")
 _COUNT: Final = script("quotas_count")
 _SETTLE: Final = script("quotas_settle")
 _LOAD: Final = script("quotas_load")
+_KEEP: Final = script("quotas_keep")
 _CORRUPT: Final = -2
 _NEVER: Final = 10**6
 """A percent that nobody reaches."""
@@ -67,10 +68,11 @@ class AsyncRedisQuotas:
         await self._load(counter, used, now, over=1)
 
     async def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        calls = []
         for counter in counters:
             key, told, _, held = quota_keys(counter)
-            lasts = quota_rest(counter, now)
-            await self._redis.ask(*[("PEXPIRE", each, lasts) for each in (key, told, held, companion(key, "causes"))])
+            calls.append(((key, told, held, companion(key, "causes")), (quota_rest(counter, now),)))
+        await self._redis.run_each(_KEEP, calls)
 
     async def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         found = [(await self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]

@@ -20,6 +20,7 @@ _CHANGE: Final = script("quotas_change")
 _COUNT: Final = script("quotas_count")
 _SETTLE: Final = script("quotas_settle")
 _LOAD: Final = script("quotas_load")
+_KEEP: Final = script("quotas_keep")
 _CORRUPT: Final = -2
 _NEVER: Final = 10**6
 """A percent that nobody reaches."""
@@ -62,10 +63,11 @@ class RedisQuotas:
         self._load(counter, used, now, over=1)
 
     def keep(self, counters: Sequence[Counter], now: datetime) -> None:
+        calls = []
         for counter in counters:
             key, told, _, held = quota_keys(counter)
-            lasts = quota_rest(counter, now)
-            self._redis.ask(*[("PEXPIRE", each, lasts) for each in (key, told, held, companion(key, "causes"))])
+            calls.append(((key, told, held, companion(key, "causes")), (quota_rest(counter, now),)))
+        self._redis.run_each(_KEEP, calls)
 
     def read(self, counters: Sequence[Counter], now: datetime) -> Sequence[int | None]:
         found = [(self._settle(each, "", 0, 0, _NEVER, now))[0] for each in counters]
