@@ -76,7 +76,7 @@ class UpdatesNothing(MemorySessions):
 
 class EndsNothing(MemorySessions):
     def end(self, uid: str, session_id: str) -> bool:
-        return session_id in self._users[uid].open
+        return uid in self._users and session_id in self._users[uid].open
 
 
 class EndsTheLastToo(MemorySessions):
@@ -114,14 +114,33 @@ class ForgetsPlaces(MemorySessions):
         return None if isinstance(found, Rotated) else found
 
 
-class EndsNoPlace(MemorySessions):
-    def end_place(self, uid: str, session_id: str) -> None:
-        pass
+class EndsItAlone(MemorySessions):
+    def end(self, uid: str, session_id: str) -> bool:
+        return uid in self._users and self._users[uid].open.pop(session_id, None) is not None
 
 
 class EndsEveryPlace(MemorySessions):
-    def end_place(self, uid: str, session_id: str) -> None:
-        self.end_all(uid)
+    def end(self, uid: str, session_id: str) -> bool:
+        known = uid in self._users and session_id in self._users[uid].rotated
+        return self.end_all(uid) > 0 if known else super().end(uid, session_id)
+
+
+class RefusesARepetition(MemorySessions):
+    def open(
+        self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
+    ) -> bool:
+        user = self._users.get(session.user_id)
+        there = user is not None and session_id in user.open
+        return not there and super().open(session_id, session, epoch, most, now, instead_of)
+
+
+class TakesAnyForARepetition(MemorySessions):
+    def open(
+        self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
+    ) -> bool:
+        user = self._users.get(session.user_id)
+        there = user is not None and session_id in user.open and instead_of is not None
+        return there or super().open(session_id, session, epoch, most, now, instead_of)
 
 
 class RemembersAll(MemorySessions):
@@ -138,7 +157,7 @@ class RemembersAll(MemorySessions):
 
 BROKEN = [ForAnyUser, NoLimit, AnyEpoch, KeepsThePredecessor, UpdatesAnything, UpdatesNothing, EndsNothing]
 BROKEN += [EndsTheLastToo, EndsWithoutAMark, ForgetsChanges, OldMarks, NeverExpires]
-BROKEN += [ForgetsPlaces, EndsNoPlace, EndsEveryPlace, RemembersAll]
+BROKEN += [ForgetsPlaces, EndsItAlone, EndsEveryPlace, RemembersAll, RefusesARepetition, TakesAnyForARepetition]
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -36,7 +36,6 @@ SESSION_STEPS = st.lists(
         st.tuples(st.just("read"), USERS, IDS),
         st.tuples(st.just("update"), USERS, IDS),
         st.tuples(st.just("end"), USERS, IDS),
-        st.tuples(st.just("end_place"), USERS, IDS),
         st.tuples(st.just("end_all"), USERS, st.none() | IDS),
         st.tuples(st.just("changed"), USERS),
         st.tuples(st.just("all"), USERS),

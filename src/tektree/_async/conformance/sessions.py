@@ -96,22 +96,37 @@ async def _rotated(store: AsyncSessionStore, name: str, *ids: str) -> None:
 
 
 async def whose_place_was_taken_is_remembered(backends: AsyncBackends) -> None:
-    """``read`` says when it was, and ``end_place`` ends whoever has the place now, and nobody else."""
+    """``read`` says when it was, and ``end`` ends whoever has the place now, and nobody else."""
     store = _store(backends)
     await _opened(store, "place", "a", "z")
     await _rotated(store, "place", "a", "b", "c")
     same("the first", await store.read("usr_place", _id("a"), _NOW), Rotated(_NOW))
     same("the second", await store.read("usr_place", _id("b"), _NOW), Rotated(_NOW + timedelta(seconds=1)))
     same("another's", await store.read("usr_other", _id("a"), _NOW), None)
-    await store.end_place("usr_place", _id("z"))
-    await store.end_place("usr_place", _id("never"))
-    await store.end_place("usr_stranger", _id("a"))
+    for uid, id in (("usr_place", "never"), ("usr_stranger", "a")):
+        same("whether there was one", await store.end(uid, _id(id)), False)
     same("the sessions", await _ids(store, "place"), [_id("c"), _id("z")])
-    for _ in range(2):
-        await store.end_place("usr_place", _id("a"))
+    for expected in (True, False):
+        same("whether there was one", await store.end("usr_place", _id("a")), expected)
         same("the sessions", await _ids(store, "place"), [_id("z")])
     for id in "abc":
         same(f"what is known of {id}", await store.read("usr_place", _id(id), _NOW), None)
+
+
+async def a_place_is_taken_once_however_often_it_is_said(backends: AsyncBackends) -> None:
+    """``open`` with all the same as before says that it is so, and does nothing; with anything else it is refused."""
+    store = _store(backends)
+    await _opened(store, "again", "first", "other")
+    took = partial(store.open, _id("second"), _session("again"), 0, _MOST, instead_of=_id("first"))
+    for _ in range(2):
+        same("whether it was opened", await took(_NOW), True)
+    same("whether it was, at another time", await took(_NOW + timedelta(seconds=1)), False)
+    other = await store.open(_id("second"), _session("again"), 0, _MOST, _NOW, instead_of=_id("other"))
+    same("whether it was, in another's place", other, False)
+    same("the sessions", await _ids(store, "again"), [_id("second"), _id("other")])
+    await store.end("usr_again", _id("second"))
+    same("whether it was, after its end", await took(_NOW), False)
+    same("the sessions", await _ids(store, "again"), [_id("other")])
 
 
 async def no_more_are_remembered_than_are_needed(backends: AsyncBackends) -> None:
@@ -204,6 +219,18 @@ async def one_successor_takes_the_place(backends: AsyncBackends, together: Toget
     same("how many are open", len(await _ids(store, "rotate")), 1)
 
 
+async def nobody_has_the_place_of_one_that_is_ended(backends: AsyncBackends, together: Together) -> None:
+    """Whoever takes the place of a session while it is ended is ended with it, or comes too late."""
+    store = _store(backends)
+    await _opened(store, "family", "first", "bystander", most=99)
+    taking = [
+        partial(store.open, _id(f"next {at}"), _session("family"), 0, 99, _NOW, instead_of=_id("first"))
+        for at in range(16)
+    ]
+    await together([*taking[:8], partial(store.end, "usr_family", _id("first")), *taking[8:]])
+    same("the sessions", await _ids(store, "family"), [_id("bystander")])
+
+
 async def none_joins_while_all_are_ended(backends: AsyncBackends, together: Together) -> None:
     """Whoever opens a session while all are ended has it ended, or comes too late."""
     store = _store(backends)
@@ -219,6 +246,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_oldest_make_room,
     a_session_takes_the_place_of_another,
     whose_place_was_taken_is_remembered,
+    a_place_is_taken_once_however_often_it_is_said,
     no_more_are_remembered_than_are_needed,
     an_ended_session_stays_so,
     an_update_is_read_back,
@@ -230,5 +258,6 @@ CHECKS: Final[tuple[Check, ...]] = (
 RACES: Final[tuple[Race, ...]] = (
     no_more_than_the_most_are_open,
     one_successor_takes_the_place,
+    nobody_has_the_place_of_one_that_is_ended,
     none_joins_while_all_are_ended,
 )

@@ -97,22 +97,37 @@ def _rotated(store: SessionStore, name: str, *ids: str) -> None:
 
 
 def whose_place_was_taken_is_remembered(backends: Backends) -> None:
-    """``read`` says when it was, and ``end_place`` ends whoever has the place now, and nobody else."""
+    """``read`` says when it was, and ``end`` ends whoever has the place now, and nobody else."""
     store = _store(backends)
     _opened(store, "place", "a", "z")
     _rotated(store, "place", "a", "b", "c")
     same("the first", store.read("usr_place", _id("a"), _NOW), Rotated(_NOW))
     same("the second", store.read("usr_place", _id("b"), _NOW), Rotated(_NOW + timedelta(seconds=1)))
     same("another's", store.read("usr_other", _id("a"), _NOW), None)
-    store.end_place("usr_place", _id("z"))
-    store.end_place("usr_place", _id("never"))
-    store.end_place("usr_stranger", _id("a"))
+    for uid, id in (("usr_place", "never"), ("usr_stranger", "a")):
+        same("whether there was one", store.end(uid, _id(id)), False)
     same("the sessions", _ids(store, "place"), [_id("c"), _id("z")])
-    for _ in range(2):
-        store.end_place("usr_place", _id("a"))
+    for expected in (True, False):
+        same("whether there was one", store.end("usr_place", _id("a")), expected)
         same("the sessions", _ids(store, "place"), [_id("z")])
     for id in "abc":
         same(f"what is known of {id}", store.read("usr_place", _id(id), _NOW), None)
+
+
+def a_place_is_taken_once_however_often_it_is_said(backends: Backends) -> None:
+    """``open`` with all the same as before says that it is so, and does nothing; with anything else it is refused."""
+    store = _store(backends)
+    _opened(store, "again", "first", "other")
+    took = partial(store.open, _id("second"), _session("again"), 0, _MOST, instead_of=_id("first"))
+    for _ in range(2):
+        same("whether it was opened", took(_NOW), True)
+    same("whether it was, at another time", took(_NOW + timedelta(seconds=1)), False)
+    other = store.open(_id("second"), _session("again"), 0, _MOST, _NOW, instead_of=_id("other"))
+    same("whether it was, in another's place", other, False)
+    same("the sessions", _ids(store, "again"), [_id("second"), _id("other")])
+    store.end("usr_again", _id("second"))
+    same("whether it was, after its end", took(_NOW), False)
+    same("the sessions", _ids(store, "again"), [_id("other")])
 
 
 def no_more_are_remembered_than_are_needed(backends: Backends) -> None:
@@ -205,6 +220,18 @@ def one_successor_takes_the_place(backends: Backends, together: Together) -> Non
     same("how many are open", len(_ids(store, "rotate")), 1)
 
 
+def nobody_has_the_place_of_one_that_is_ended(backends: Backends, together: Together) -> None:
+    """Whoever takes the place of a session while it is ended is ended with it, or comes too late."""
+    store = _store(backends)
+    _opened(store, "family", "first", "bystander", most=99)
+    taking = [
+        partial(store.open, _id(f"next {at}"), _session("family"), 0, 99, _NOW, instead_of=_id("first"))
+        for at in range(16)
+    ]
+    together([*taking[:8], partial(store.end, "usr_family", _id("first")), *taking[8:]])
+    same("the sessions", _ids(store, "family"), [_id("bystander")])
+
+
 def none_joins_while_all_are_ended(backends: Backends, together: Together) -> None:
     """Whoever opens a session while all are ended has it ended, or comes too late."""
     store = _store(backends)
@@ -220,6 +247,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_oldest_make_room,
     a_session_takes_the_place_of_another,
     whose_place_was_taken_is_remembered,
+    a_place_is_taken_once_however_often_it_is_said,
     no_more_are_remembered_than_are_needed,
     an_ended_session_stays_so,
     an_update_is_read_back,
@@ -231,5 +259,6 @@ CHECKS: Final[tuple[Check, ...]] = (
 RACES: Final[tuple[Race, ...]] = (
     no_more_than_the_most_are_open,
     one_successor_takes_the_place,
+    nobody_has_the_place_of_one_that_is_ended,
     none_joins_while_all_are_ended,
 )

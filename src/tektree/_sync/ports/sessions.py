@@ -27,7 +27,8 @@ class SessionStore(Protocol):
            still there.
 
         In the same step the oldest of the user's sessions beyond ``most`` are ended. Says whether it was kept. Of those
-        whose place was taken the newest 64 are remembered, as long as a session has their place.
+        whose place was taken the newest 64 are remembered, as long as a session has their place. To take the same place
+        again with the same session and time is to have taken it: the reply may have been lost.
         """
         ...
 
@@ -37,16 +38,15 @@ class SessionStore(Protocol):
         """
         ...
 
-    def end_place(self, uid: str, session_id: str) -> None:
-        """Ends the session that has the place of this one, which is remembered, now. Again: nothing happens."""
-        ...
-
     def update(self, session_id: str, session: Session, now: datetime) -> None:
         """Writes a session that is still there. One that is not stays gone."""
         ...
 
     def end(self, uid: str, session_id: str) -> bool:
-        """Ends a session. Says whether it was there. Again: nothing happens."""
+        """Ends a session; of one whose place was taken, if that is remembered, the one that has it now. One step.
+
+        Says whether there was one to end. Again: nothing happens.
+        """
         ...
 
     def end_all(self, uid: str, but: str | None = None) -> int:

@@ -148,7 +148,8 @@ class Sessions:
     def revoke(self, token: str) -> None:
         """Ends the session of a token: logs out, which is told. Again, and for a token that is none: nothing happens.
 
-        Raises `Unavailable`; then call it again.
+        A token that was rotated away, before or at the same moment, ends the session all the same, under whatever token
+        it goes by now; the last 64 of a user are known. Raises `Unavailable`; then call it again.
         """
         try:
             ticket = sessions.ticket(token)
@@ -203,7 +204,7 @@ class Sessions:
 
     def _reused(self, ticket: sessions.Ticket, rotated: Rotated, now: datetime) -> None:
         if sessions.is_late(rotated, self._policy, now):
-            self._store.end_place(ticket.uid, ticket.session_id)
+            self._store.end(ticket.uid, ticket.session_id)
             _LOG.warning("a token of %s was used long after it was rotated away: its session is ended", ticket.uid)
 
     def _account(self, user: Principal) -> Account:

@@ -4,11 +4,15 @@
 -- ARGV: the epoch that is expected, the session's id, its end in seconds since 1970, the most, the id of the session that
 -- it takes the place of, or an empty text; what time it is for the caller, in milliseconds since 1970; and how many that
 -- were rotated away are remembered.
--- Gives 1 and the ids that were ended; 0 when epoch or predecessor are not there any more.
+-- Gives 1 and the ids that were ended; 0 when epoch or predecessor are not there any more. Run again with the same
+-- predecessor and time, it finds what it did, and gives 1.
 local key, sid, ends, most, before = KEYS[1], 's:' .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if (redis.call('HGET', key, 'epoch') or '0') ~= ARGV[1] then return {0} end
-if redis.call('HEXISTS', key, sid) == 1 then return {0} end
-local place
+local own, place = redis.call('HGET', key, sid), nil
+if own then
+  local done = string.match(own, '^%d+') .. ':' .. ARGV[6]
+  return {before ~= '' and redis.call('HGET', key, 'r:' .. before) == done and 1 or 0}
+end
 if before ~= '' then
   local old = redis.call('HGET', key, 's:' .. before)
   if not old then return {0} end

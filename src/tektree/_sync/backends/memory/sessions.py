@@ -39,6 +39,11 @@ class _User:
         self.open[session_id] = session
         self.rotated.pop(session_id, None)
 
+    def is_done(self, session_id: str, session: Session, instead_of: str, now: datetime) -> bool:
+        """Whether just this has taken the place of that one, just then."""
+        taken = self.rotated.get(instead_of) == now and self.places[instead_of] == self.places[session_id]
+        return taken and self.open[session_id] == session
+
     def forget(self) -> None:
         """Forgets whom nobody has the place of, and the oldest of too many."""
         alive = {self.places[id] for id in self.open}
@@ -69,8 +74,10 @@ class MemorySessions:
                 self._sweep(now)
                 user = self._users[session.user_id] = _User()
             _drop(user, now)
-            if user.epoch != epoch or session_id in user.open or session.expires_at <= now:
+            if user.epoch != epoch or session.expires_at <= now:
                 return False
+            if session_id in user.open:
+                return instead_of is not None and user.is_done(session_id, session, instead_of, now)
             if instead_of and instead_of not in user.open:
                 return False
             user.put(session_id, session, instead_of, now)
@@ -92,14 +99,6 @@ class MemorySessions:
                 session = None
             return None if session is None else Kept(session, Marks(user.epoch, user.version))
 
-    def end_place(self, uid: str, session_id: str) -> None:
-        with self._lock:
-            user = self._users.get(uid)
-            if user is not None and session_id in user.rotated:
-                place = user.places[session_id]
-                user.open = {id: one for id, one in user.open.items() if user.places[id] != place}
-                user.rotated = {id: at for id, at in user.rotated.items() if user.places[id] != place}
-
     def update(self, session_id: str, session: Session, now: datetime) -> None:
         with self._lock:
             user = self._users.get(session.user_id)
@@ -109,7 +108,12 @@ class MemorySessions:
     def end(self, uid: str, session_id: str) -> bool:
         with self._lock:
             user = self._users.get(uid)
-            return user is not None and user.open.pop(session_id, None) is not None
+            if user is None or not (session_id in user.open or session_id in user.rotated):
+                return False
+            place, before = user.places[session_id], len(user.open)
+            user.open = {id: one for id, one in user.open.items() if user.places[id] != place}
+            user.rotated = {id: at for id, at in user.rotated.items() if user.places[id] != place}
+            return len(user.open) < before
 
     def end_all(self, uid: str, but: str | None = None) -> int:
         with self._lock:

@@ -6,12 +6,14 @@ the others; also on a cluster, where the two do not share a slot.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from tektree._sync.backends.redis.driver import Redis
 from tektree._sync.backends.redis.nodes import Command, written
+from tektree.errors import Unavailable
 from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
@@ -21,9 +23,9 @@ from tektree.wire.values import count_from_text, session_from_json, session_to_j
 __all__ = ["RedisSessions", "stored_session"]
 
 _JOIN: Final = script("sessions_join")
+_END: Final = script("sessions_end")
 _END_ALL: Final = script("sessions_end_all")
 _CHANGED: Final = script("sessions_changed")
-_END_PLACE: Final = script("sessions_end_place")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,15 +45,20 @@ class RedisSessions:
         key, rest = session_key(session_id), _rest(session, now)
         if rest <= 0:
             return False
-        kept = self._redis.ask(("SET", key, session_to_json(session), "PX", rest, "NX"))
-        if kept[0] is None:
+        text = session_to_json(session)
+        made, found = self._redis.ask(("SET", key, text, "PX", rest, "NX"), ("GET", key))
+        if made is None and found != text.encode():  # else it is ours: the reply to it was lost, and it was sent again
             return False
         ends = int(session.expires_at.timestamp())
         time = int(now.timestamp()) * 1000 + now.microsecond // 1000
         place: list[str | int] = [epoch, session_id, ends, most, instead_of or "", time, REMEMBERED]
-        joined, *ended = self._redis.run(_JOIN, [user_sessions(session.user_id)], place)
-        gone = [id.decode() for id in ended] if joined else [session_id]
-        self._drop([*gone, *([instead_of] if joined and instead_of else [])])
+        joined, *ended = self._redis.run(_JOIN, [user_sessions(session.user_id)], place, again=instead_of is not None)
+        if joined:
+            gone = [*[id.decode() for id in ended], *([instead_of] if instead_of else [])]
+        else:
+            gone = [] if made is None else [session_id]  # what was there before may be somebody's
+        with suppress(Unavailable):  # whether it is open is settled
+            self._drop(gone)
         return bool(joined)
 
     def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
@@ -63,10 +70,6 @@ class RedisSessions:
             return None
         return Kept(stored_session(text), _marks(keys[1], found))
 
-    def end_place(self, uid: str, session_id: str) -> None:
-        ended = self._redis.run(_END_PLACE, [user_sessions(uid)], [session_id], again=True)
-        self._drop([id.decode() for id in ended])
-
     def update(self, session_id: str, session: Session, now: datetime) -> None:
         rest = _rest(session, now)
         if rest > 0:
@@ -74,9 +77,9 @@ class RedisSessions:
 
     def end(self, uid: str, session_id: str) -> bool:
         """One that is in one place only is over: it was ended with all others, or has expired."""
-        places, key = user_sessions(uid), session_key(session_id)
-        listed, kept = self._redis.both(("HDEL", places, f"s:{session_id}"), ("DEL", key), (places, key))
-        return bool(listed and kept)
+        ended = [id.decode() for id in self._redis.run(_END, [user_sessions(uid)], [session_id], again=True)]
+        kept = self._drop(list(dict.fromkeys([session_id, *ended])))
+        return bool(ended and kept)
 
     def end_all(self, uid: str, but: str | None = None) -> int:
         ended = self._redis.run(_END_ALL, [user_sessions(uid)], [but or ""])
@@ -96,10 +99,12 @@ class RedisSessions:
                 found.append((id, kept.session))
         return found
 
-    def _drop(self, session_ids: Sequence[str]) -> None:
-        """Deletes what is ended already; Redis would let it go when it expires."""
+    def _drop(self, session_ids: Sequence[str]) -> int:
+        """Deletes what is ended already; Redis would let it go when it expires. Says how many were there."""
+        dropped = 0
         for id in session_ids:
-            self._redis.ask(("DEL", session_key(id)))
+            dropped += (self._redis.ask(("DEL", session_key(id))))[0]
+        return dropped
 
 
 @lru_cache(maxsize=4096)
