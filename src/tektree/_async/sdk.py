@@ -108,6 +108,7 @@ class AsyncTekTree:
             self.accounts,
             tell=handlers.say,
         )
+        self.accounts.users.sessions = self.sessions
         self.quotas = AsyncQuotas(
             backends.quotas or AsyncMemoryQuotas(),
             self.policy,
@@ -129,7 +130,7 @@ class AsyncTekTree:
             self.quotas,
             self.caches,
         )
-        AsyncRevocations(self.sessions, handlers, self.policy)
+        AsyncRevocations(self.sessions, handlers)
         sources: list[AsyncSource] = [
             self.gamification.commits,
             self.gamification.settings,

@@ -109,6 +109,7 @@ class TekTree:
             self.accounts,
             tell=handlers.say,
         )
+        self.accounts.users.sessions = self.sessions
         self.quotas = Quotas(
             backends.quotas or MemoryQuotas(),
             self.policy,
@@ -130,7 +131,7 @@ class TekTree:
             self.quotas,
             self.caches,
         )
-        Revocations(self.sessions, handlers, self.policy)
+        Revocations(self.sessions, handlers)
         sources: list[Source] = [
             self.gamification.commits,
             self.gamification.settings,

@@ -53,6 +53,7 @@ __all__ = [
     "registration",
     "rehashed",
     "role",
+    "standing",
     "uid",
     "verified",
     "with_address",
@@ -274,6 +275,11 @@ def _held(user: User, now: datetime) -> list[HandleClaim]:
 
 def _in_force(each: HandleClaim, now: datetime) -> bool:
     return each.until is None or now < each.until
+
+
+def standing(user: User) -> tuple[int, str, str, str]:
+    """What sessions go by: of another epoch or status there are none, another role or tier shows on them."""
+    return user.epoch, user.status, user.role, user.tier
 
 
 def with_password(user: User, hash: PasswordHash, now: datetime) -> tuple[User, UserPasswordChanged]:

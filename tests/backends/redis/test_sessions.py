@@ -119,6 +119,35 @@ def test_who_logs_out_with_the_old_token_is_out(world: World, proxy: Proxy, word
     world.run(revoked)
 
 
+async def stolen(world: World, proxy: Proxy, times: int) -> tuple[Any, str]:
+    """A session whose user changes the password while so many messages about their sessions do not get through."""
+    tek = world.tek(world.client(proxy.uri), deadline=2.0, policy=Policy(events={"deliver": "relay"}))
+    user = await tek.accounts.register(email="ada@example.com", handle="ada", password="correct horse")
+    token = (await tek.sessions.open(user)).token
+    proxy.arm(f"user_sessions:{user.uid}".encode(), Strike.BEFORE, times)
+    await tek.accounts.change_password(user, "correct horse", "battery staple")
+    proxy.arm(b"", Strike.BEFORE, 0)
+    return tek, token
+
+
+@pytest.mark.lanes(*SERVERS)
+@pytest.mark.parametrize("call", ["resolve", "rotate", "admit"])
+def test_a_new_password_ends_sessions_though_redis_fails_at_it(world: World, proxy: Proxy, call: str) -> None:
+    """C6: the epoch is looked at before the next one is let in, once for all."""
+
+    async def changed(world: World) -> None:
+        tek, token = await stolen(world, proxy, times=2)  # the call, and its repetition
+        calls = {"resolve": tek.sessions.resolve, "rotate": tek.sessions.rotate}
+        calls["admit"] = lambda token: tek.admit(token, "/a")
+        with pytest.raises(InvalidSession):
+            await calls[call](token)
+        assert not world.look.keys("session:*")
+        await tek.events.relay.run_once()
+        assert not list((await tek.events.dead_letters.list()).items)
+
+    world.run(changed)
+
+
 @pytest.mark.lanes(*SERVERS)
 def test_of_many_log_ins_at_once_no_more_are_open_than_may_be(world: World) -> None:
     """C18: 64 at once, over two processes' connections, and five stay; never more on the way."""
@@ -134,6 +163,33 @@ def test_of_many_log_ins_at_once_no_more_are_open_than_may_be(world: World) -> N
         assert len(world.look.keys("session:*")) == 5
 
     world.run(raced)
+
+
+@pytest.mark.lanes(REDIS)
+def test_a_reset_while_the_server_is_away_is_one(world: World, tmp_path: Path) -> None:
+    """C6: the password is another one though all of Redis is away, and what was open is over when it comes back."""
+    server = RedisServer(tmp_path).start()
+    try:
+
+        async def away(world: World) -> None:
+            tek = world.tek(world.client(server.uri), deadline=5.0)
+            user = await tek.accounts.register(email="ada@example.com", handle="ada", password="correct horse")
+            token = (await tek.sessions.open(user)).token
+            mailed = await tek.accounts.request_password_reset("ada@example.com")
+            server.kill()
+            assert (await tek.accounts.reset_password(mailed, "battery staple")).epoch == 1
+            with pytest.raises(Unavailable):
+                await tek.sessions.resolve(token)
+            server.start()
+            assert await dead(tek, token)
+            again = await tek.accounts.authenticate("ada", "battery staple")
+            opened = await tek.sessions.open(again)
+            await tek.events.relay.run_once()
+            assert (await tek.sessions.resolve(opened.token)).id == user.id
+
+        world.run(away)
+    finally:
+        server.stop()
 
 
 @pytest.mark.lanes(REDIS)

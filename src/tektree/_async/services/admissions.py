@@ -83,6 +83,8 @@ class AsyncAdmissions:
             counter = quota_rules.counter(ticket.uid, quota, period)
         tariff = self._tariff(endpoint, quota, tier)
         request = Request(ticket.uid, ticket.session_id, endpoint, tariff, counter, n, quota_rules.THRESHOLD)
+        if self._sessions.unsettled:
+            await self._sessions.settle(ticket.uid)
         found = await store.admit(request, now)
         if found is None:
             return None

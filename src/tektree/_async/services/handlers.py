@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from math import inf
 from types import TracebackType
 from typing import Final, Literal
 
@@ -72,6 +73,8 @@ class Registered:
     both: bool = False
     on_failure: OnFailure = "skip"
     attempts: int = 5
+    longest: float = inf
+    """After an attempt that failed it is not called later than after so many seconds, whatever the policy."""
     elsewhere: bool = False
     """It stands for what is beyond this process, and is called by a relay alone."""
 
@@ -368,7 +371,7 @@ class AsyncHandlers:
         if handler.elsewhere and isinstance(error, Unavailable | OutcomeUnknown):
             attempts = max(0, attempts - 1)
         if attempts < handler.attempts and not isinstance(error, GivenUp):
-            wait = float(reactions.wait(self._policy, delivery.attempts))
+            wait = min(float(reactions.wait(self._policy, delivery.attempts)), handler.longest)
             if handler.elsewhere:
                 wait = self.spread(wait)
             due = now + timedelta(seconds=wait)

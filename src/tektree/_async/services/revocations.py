@@ -1,24 +1,38 @@
-"""What ends sessions, and what makes them look again: events of accounts, answered by handlers.
+"""What ends sessions, and makes them look again: events of accounts, answered by handlers.
 
-They run behind the commit, before the command returns. Where the sessions' store is away then, the relay does it again.
+Sessions follow the write of an account at once, where they can. This is the second line, for what a process left: it
+ended behind the write, or the store of sessions was away. So it is tried until it succeeds, and never given up.
 """
+
+from typing import Final
 
 from tektree._async.services.handlers import AsyncHandlers, Registered
 from tektree._async.services.sessions import AsyncSessions
 from tektree.models.events import Event
-from tektree.policy import Policy
 
 __all__ = ["AsyncRevocations"]
 
-_END = ("user.password_changed", "user.suspended", "user.deleted", "user.erased")
-_CHANGE = ("user.role_changed", "user.tier_changed", "user.email_verified")
-"""Another address ends sessions too, by its epoch; one that is proved for the first time does not."""
+_END: Final = ("user.deleted", "user.erased")
+"""Nobody logs in as this user any more, so whatever is there may go."""
+_CHANGE: Final = (
+    "user.password_changed",
+    "user.suspended",
+    "user.role_changed",
+    "user.tier_changed",
+    "user.email_verified",
+)
+"""Sessions of another epoch end when they are used. One that was opened with the new password since stays."""
+
+_ENDLESS: Final = 2**31
+"""So many attempts are more than anybody waits for."""
+_LONGEST: Final = 30
+"""Seconds between two of them, at the most."""
 
 
 class AsyncRevocations:
     """Registers a handler for each of these events."""
 
-    def __init__(self, sessions: AsyncSessions, handlers: AsyncHandlers, policy: Policy) -> None:
+    def __init__(self, sessions: AsyncSessions, handlers: AsyncHandlers) -> None:
         self._sessions = sessions
         for event_type in (*_END, *_CHANGE):
             handlers.register(
@@ -27,7 +41,8 @@ class AsyncRevocations:
                     patterns=(event_type,),
                     function=self._ended if event_type in _END else self._changed,
                     on_failure="park",
-                    attempts=policy.events.attempts,
+                    attempts=_ENDLESS,
+                    longest=_LONGEST,
                 )
             )
 

@@ -3,14 +3,16 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.followers import AsyncFollowers
 from tektree._async.services.handlers import AsyncHandlers
+from tektree._async.services.sessions import AsyncSessions
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, NotFound, OutcomeUnknown, Stale, Taken
+from tektree.errors import Conflict, Forbidden, NotFound, OutcomeUnknown, Stale, Taken
 from tektree.ids import hex_id
 from tektree.models.accounts import Actor, Principal, StoredUser, User
 from tektree.models.base import plain
@@ -53,6 +55,8 @@ class AsyncUsers:
         self._policy = policy
         self._clock = clock
         self._pause = pause
+        self.sessions: AsyncSessions | None = None
+        """Those that users have opened: they follow each change of who a user is."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -155,7 +159,8 @@ class AsyncUsers:
                     return stored.user
                 user, said = decided
                 events = self._followers.events(user, said, stored.version + 1, now, by)
-                written = await self._accounts.swap(stored, user, events, self._handlers.to(events))
+                swap = partial(self._accounts.swap, stored, user, events, self._handlers.to(events))
+                written = await self.write(stored.user, user, swap)
             except Stale:
                 continue
             except Taken as taken:
@@ -165,6 +170,23 @@ class AsyncUsers:
                 continue
             return (await self._followers.follow(written)).user
         raise Stale("user", id)
+
+    async def write(self, before: User, after: User, write: Callable[[], Awaitable[StoredUser]]) -> StoredUser:
+        """Makes a write of a user, and has sessions follow it at once, whatever the policy says of events.
+
+        Where nobody knows what came of the write, sessions look: what was not changed ends none.
+        """
+        if self.sessions is None or accounts.standing(before) == accounts.standing(after):
+            return await write()
+        try:
+            written = await write()
+        except Conflict:
+            raise
+        except BaseException:
+            self.sessions.unsettled.add(after.uid)
+            raise
+        await self.sessions.follow(after.uid, end=before.epoch != after.epoch)
+        return written
 
     async def _freed(self, taken: Taken, handle: str) -> bool:
         """Whether the handle was held back for somebody until a time that has passed, and is not any more."""

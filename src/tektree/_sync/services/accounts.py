@@ -292,7 +292,10 @@ class Accounts:
             return accounts.with_password(user, hash, now)
 
         user = self.users.change(reading, decide)
-        self._forget(user.email, user.handle)
+        try:
+            self._forget(user.email, user.handle)
+        except BackendError as error:  # the password is another one all the same
+            _LOG.warning("user %s has not got their guesses back: %s", user.id, error.code)
         return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
@@ -418,7 +421,7 @@ class Accounts:
         said = self.followers.events(user, UserDeleted(user_id=user.uid, mode="hard"), stored.version + 1, now, by)
         events = [*[self.followers.without_personal(each.event) for each in stored.left], *said]
         to = [*[each.to for each in stored.left], *(self._handlers.to(said) or [()])]
-        self._accounts.replace(stored, user, events, to)
+        self.users.write(stored.user, user, partial(self._accounts.replace, stored, user, events, to))
 
     # -- steps --------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from tektree._sync.ports.gamification import GamificationRepository
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
+from tektree._sync.services.unsettled import Unsettled
 from tektree.clock import Clock, read
 from tektree.errors import (
     BackendError,
@@ -82,6 +83,8 @@ class Sessions:
         self._accounts = accounts
         self._secret = secret
         self._tell = tell
+        self.unsettled = Unsettled()
+        """Users who are not what they were, of whom the store has not heard yet: it may be away."""
 
     def open(self, user: Principal, remember_me: bool = False, method: str = "password") -> OpenedSession:
         """A session for a user who has proven who it is. The oldest one beyond the policy's ``per_user`` is ended.
@@ -111,19 +114,13 @@ class Sessions:
         """Who the token speaks for, on which tier and in which role by now. One round trip; nothing is written, unless
            sessions end by rest, or role and tier have changed.
 
-        Raises `InvalidSession`, `Unavailable`.
+        Where a change of the user's could not be told to the store, that is done first. Raises `InvalidSession`,
+        `Unavailable`.
         """
         ticket, kept, now = self._found(token)
-        session = kept.session
+        session = self._current(ticket, kept)
         if self._policy.sessions.idle is not None:
             session = sessions.touched(session, now)
-        if self._accounts is not None and session.version != kept.marks.version:
-            account = self._accounts.account(ticket.uid)
-            try:  # of a user whom the host keeps, it knows best
-                session = session if account is None else sessions.refreshed(session, account, kept.marks)
-            except InvalidSession:
-                self._store.end(ticket.uid, ticket.session_id)
-                raise
         if session is not kept.session:
             self._store.update(ticket.session_id, session, now)
         return actor_of(ticket, session)
@@ -136,14 +133,12 @@ class Sessions:
         `InvalidSession`, `Unavailable`.
         """
         ticket, kept, now = self._found(token)
-        secret = self._secret()
+        session, secret = self._current(ticket, kept), self._secret()
         fresh = sessions.ticket(sessions.token(ticket.uid, secret))
         most = self._policy.sessions.per_user
-        if not self._store.open(
-            fresh.session_id, kept.session, kept.marks.epoch, most, now, instead_of=ticket.session_id
-        ):
+        if not self._store.open(fresh.session_id, session, kept.marks.epoch, most, now, instead_of=ticket.session_id):
             raise InvalidSession
-        return OpenedSession(sessions.token(ticket.uid, secret), kept.session)
+        return OpenedSession(sessions.token(ticket.uid, secret), session)
 
     def revoke(self, token: str) -> None:
         """Ends the session of a token: logs out, which is told. Again, and for a token that is none: nothing happens.
@@ -168,7 +163,28 @@ class Sessions:
 
     def changed(self, user_id: str) -> None:
         """Says that the role or tier of a user changed: the very next `resolve` reads them. Raises as `revoke_all`."""
-        self._store.changed(self._uid(user_id))
+        self._changed(self._uid(user_id))
+
+    def follow(self, uid: str, *, end: bool) -> None:
+        """Says at once that a stored user is not what it was: its sessions ``end``, or look at the account anew.
+
+        Where the store is away, that is done before the next one is let in here.
+        """
+        mark = self.unsettled.add(uid)  # before, for whoever is cancelled meanwhile
+        try:
+            (self._store.end_all(uid) if end else self._store.changed(uid))
+        except BackendError as error:
+            _LOG.warning("sessions of %s could not be told of a change, and wait for it: %s", uid, error.code)
+        else:
+            self.unsettled.over(uid, mark)
+
+    def settle(self, uid: str) -> None:
+        """Tells the store what it has not heard of a user yet: sessions of what the user was end when they are used.
+
+        Not all of them, now: somebody may have logged in as who the user is by now. Raises `Unavailable`.
+        """
+        if self.unsettled.mark(uid) is not None:
+            self._changed(uid)
 
     def list(self, actor: Principal) -> Listed:
         """The actor's own sessions, the oldest first, without tokens. Raises `InvalidInput`, `Unavailable`."""
@@ -179,6 +195,11 @@ class Sessions:
             for id, session in found
             if not sessions.is_over(session, self._policy, now)
         ]
+
+    def _changed(self, uid: str) -> None:
+        mark = self.unsettled.mark(uid)
+        self._store.changed(uid)
+        self.unsettled.over(uid, mark)
 
     def _say(self, payload: Payload) -> None:
         """Tells it behind the fact. Where the log is away, the session is what it is."""
@@ -191,6 +212,8 @@ class Sessions:
 
     def _found(self, token: object) -> tuple[sessions.Ticket, Kept, datetime]:
         ticket, now = sessions.ticket(token), read(self._clock)
+        if self.unsettled:
+            self.settle(ticket.uid)
         kept = self._store.read(ticket.uid, ticket.session_id, now)
         if isinstance(kept, Rotated):
             self._reused(ticket, kept, now)
@@ -201,6 +224,19 @@ class Sessions:
             self._store.end(ticket.uid, ticket.session_id)  # else a clock that goes back would revive it
             raise InvalidSession
         return ticket, kept, now
+
+    def _current(self, ticket: sessions.Ticket, kept: Kept) -> Session:
+        """A session that was found, with role and tier as they are now. Raises `InvalidSession` where it is over."""
+        if self._accounts is None or kept.session.version == kept.marks.version:
+            return kept.session
+        account = self._accounts.account(ticket.uid)
+        if account is None:  # a user whom the host keeps: it knows best
+            return kept.session
+        try:
+            return sessions.refreshed(kept.session, account, kept.marks)
+        except InvalidSession:
+            self._store.end(ticket.uid, ticket.session_id)
+            raise
 
     def _reused(self, ticket: sessions.Ticket, rotated: Rotated, now: datetime) -> None:
         if sessions.is_late(rotated, self._policy, now):

@@ -4,14 +4,16 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.caches import Caches
 from tektree._sync.services.followers import Followers
 from tektree._sync.services.handlers import Handlers
+from tektree._sync.services.sessions import Sessions
 from tektree.clock import Clock, read
-from tektree.errors import Forbidden, NotFound, OutcomeUnknown, Stale, Taken
+from tektree.errors import Conflict, Forbidden, NotFound, OutcomeUnknown, Stale, Taken
 from tektree.ids import hex_id
 from tektree.models.accounts import Actor, Principal, StoredUser, User
 from tektree.models.base import plain
@@ -54,6 +56,8 @@ class Users:
         self._policy = policy
         self._clock = clock
         self._pause = pause
+        self.sessions: Sessions | None = None
+        """Those that users have opened: they follow each change of who a user is."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -156,7 +160,8 @@ class Users:
                     return stored.user
                 user, said = decided
                 events = self._followers.events(user, said, stored.version + 1, now, by)
-                written = self._accounts.swap(stored, user, events, self._handlers.to(events))
+                swap = partial(self._accounts.swap, stored, user, events, self._handlers.to(events))
+                written = self.write(stored.user, user, swap)
             except Stale:
                 continue
             except Taken as taken:
@@ -166,6 +171,23 @@ class Users:
                 continue
             return (self._followers.follow(written)).user
         raise Stale("user", id)
+
+    def write(self, before: User, after: User, write: Callable[[], StoredUser]) -> StoredUser:
+        """Makes a write of a user, and has sessions follow it at once, whatever the policy says of events.
+
+        Where nobody knows what came of the write, sessions look: what was not changed ends none.
+        """
+        if self.sessions is None or accounts.standing(before) == accounts.standing(after):
+            return write()
+        try:
+            written = write()
+        except Conflict:
+            raise
+        except BaseException:
+            self.sessions.unsettled.add(after.uid)
+            raise
+        self.sessions.follow(after.uid, end=before.epoch != after.epoch)
+        return written
 
     def _freed(self, taken: Taken, handle: str) -> bool:
         """Whether the handle was held back for somebody until a time that has passed, and is not any more."""
