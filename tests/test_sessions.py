@@ -231,6 +231,51 @@ def test_rotation_makes_nothing_longer(world: Any) -> None:
     assert world.dead(opened.token)
 
 
+def test_rotation_makes_no_remembered_session_longer(world: Any) -> None:
+    """C9: 30 days with ``remember_me``, to the instant, under whatever token."""
+    opened = world.open(ADA, remember_me=True)
+    ends = world.clock.now + 30 * DAY
+    for _ in range(29):
+        world.clock.advance(DAY)
+        opened = world.rotate(opened.token)
+        assert (opened.session.expires_at, opened.session.remembered) == (ends, True)
+        assert world.list(world.resolve(opened.token))[0].session.expires_at == ends
+    world.clock.set(ends - timedelta(milliseconds=1))
+    opened = world.rotate(opened.token)
+    world.clock.set(ends)
+    assert world.dead(opened.token)
+    with pytest.raises(InvalidSession):
+        world.rotate(opened.token)
+
+
+def test_what_redis_keeps_of_a_remembered_session_ends_with_it() -> None:
+    """C9: the TTL of the successor is what was left of the session, not another 30 days."""
+    made: Any = World("redis")
+    opened = made.open(ADA, remember_me=True)
+    made.clock.advance(29 * DAY)
+    key = session_key(made.resolve(made.rotate(opened.token).token).session_id)
+    assert DAY.total_seconds() - 5 <= made.look.ttl(key) <= DAY.total_seconds()
+
+
+def test_a_rotation_that_begins_anew_is_found(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C9, the control: a successor with a lifetime of its own is open after the end."""
+
+    def anew(self: Any, ticket: Any, kept: Any) -> Any:
+        return kept.session.evolve(expires_at=world.clock.now + 30 * DAY)
+
+    async def async_anew(self: Any, ticket: Any, kept: Any) -> Any:
+        return anew(self, ticket, kept)
+
+    opened = world.open(ADA, remember_me=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Sessions, "_current", anew)
+        patched.setattr(AsyncSessions, "_current", async_anew)
+        world.clock.advance(DAY)
+        opened = world.rotate(opened.token)
+    world.clock.advance(29 * DAY)
+    assert not world.dead(opened.token)
+
+
 def test_a_token_that_was_rotated_away_and_comes_late_ends_the_session(world: Any) -> None:
     """C4: within the grace it is only refused; at its end the whole family goes, and nobody else."""
     first, bystander = world.open(ADA).token, world.open(ADA).token
@@ -360,6 +405,49 @@ def test_the_oldest_of_too_many_is_ended() -> None:
     for world in worlds(Policy(sessions={"per_user": 3})):
         tokens = [world.open(ADA).token for _ in range(5)]
         assert [world.dead(each) for each in tokens] == [True, True, False, False, False]
+
+
+def test_of_many_log_ins_at_once_no_more_are_open_than_may_be() -> None:
+    """C18: 64 at once, and five stay, as at any moment between."""
+    for place in ("memory", "redis"):
+        world: Any = World(place, Policy(sessions={"per_user": 5}))
+
+        def opened(_: int, world: Any = world) -> tuple[str, int]:
+            token: str = world.open(ADA).token
+            return token, len(world.store.all("usr_ada", world.clock.now))
+
+        with ThreadPoolExecutor(64) as pool:
+            found = list(pool.map(opened, range(64)))
+        assert max([open for _, open in found]) == 5
+        assert len([token for token, _ in found if not world.dead(token)]) == 5
+
+
+def test_a_rotation_shows_a_change_and_ends_what_is_over(world: Any) -> None:
+    """C13: as `resolve` does."""
+    token = world.open(ADA).token
+    world.accounts.change("usr_ada", role="moderator")
+    world.changed(ADA.id)
+    opened = world.rotate(token)
+    assert opened.session.role == world.resolve(opened.token).role == "moderator"
+    world.accounts.change("usr_ada", epoch=1)
+    world.changed(ADA.id)
+    with pytest.raises(InvalidSession):
+        world.rotate(opened.token)
+    world.accounts.change("usr_ada", epoch=0)
+    assert world.dead(opened.token)
+
+
+def test_a_token_that_was_rotated_away_still_logs_out(world: Any) -> None:
+    """C5: at once and later, the first of several, and nobody else; another session in its place is not touched."""
+    for wait in (timedelta(0), DAY):
+        first, other = world.open(ADA).token, world.open(ADA).token
+        second = world.rotate(first).token
+        third = world.rotate(second).token
+        world.clock.advance(wait)
+        world.revoke(first)
+        assert [world.dead(each) for each in (first, second, third, other)] == [True, True, True, False]
+        world.revoke(first)
+        assert not world.dead(other)
 
 
 def test_own_sessions_are_listed_without_tokens(world: Any) -> None:
