@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import redis
 from redis.crc import key_slot
 
+import tektree._async.backends.redis.nodes as async_module
+import tektree._sync.backends.redis.nodes as sync_module
 from tektree import Policy
 from tektree.errors import Unavailable
 from tektree.models.rate_limits import Bucket
 from tektree.wire.keys import companion, ratelimit, user_sessions
 from tests.backends.redis.worlds import CLUSTERS, World
+from tests.lanes import CLUSTER
 from tests.servers import RedisCluster
 
 pytestmark = pytest.mark.lanes(*CLUSTERS)
@@ -122,6 +126,96 @@ def test_a_node_that_is_gone_is_unavailable(world: World, own: RedisCluster) -> 
         assert -1 in outcomes
 
     world.run(hits)
+
+
+def homes(number: int) -> list[list[str]]:
+    """Of each node so many users whose hits on ``/a`` are counted there."""
+    found: list[list[str]] = [[], [], []]
+    for at in range(200):
+        uid = f"usr_{at}"
+        slot = key_slot(ratelimit(uid, "/a").encode())
+        found[next(node for node, last in enumerate((5461, 10923, 16384)) if slot < last)].append(uid)
+    return [uids[:number] for uids in found]
+
+
+async def hung(own: RedisCluster, those: tuple[int, ...], world: World) -> None:
+    """Nodes that stay connected and do nothing take their own keys away, and nobody else's."""
+    deadline, users = 1.5, homes(3)
+    limits = world.tek(client(world, own), deadline=deadline, policy=CLOSED).rate_limits
+    for uid in [each for uids in users for each in uids]:
+        await limits.hit(uid, "/a")
+
+    async def asked(uid: str) -> tuple[int | None, float]:
+        before = time.monotonic()
+        try:
+            used: int | None = 60 - (await limits.hit(uid, "/a")).remaining
+        except Unavailable:
+            used = None
+        return used, time.monotonic() - before
+
+    for node in those:
+        own.nodes[node].pause()
+    try:
+        for turn in range(2):
+            for node in those:
+                used, seconds = await asked(users[node][turn])
+                assert used is None
+                assert seconds < 2 * deadline, "one deadline, and not one for each node"
+            for node in {0, 1, 2} - {*those}:
+                # The first of them may wait for another hung node until it knows better.
+                found = [await asked(uid) for uid in users[node]]
+                assert [used for used, _ in found] == [2 + turn] * 3
+                assert max(seconds for _, seconds in found) < deadline
+                assert max(seconds for _, seconds in found[1:]) < deadline / 3, "it is not asked again and again"
+    finally:
+        for node in those:
+            own.nodes[node].resume()
+    for node in those:
+        assert (await asked(users[node][2]))[0] is not None, "as soon as it answers"
+
+
+@pytest.mark.parametrize("those", [(0,), (0, 1)])
+def test_a_node_that_hangs_takes_nobody_elses_keys_away(
+    world: World, own: RedisCluster, those: tuple[int, ...]
+) -> None:
+    world.run(partial(hung, own, those))
+
+
+def test_a_cluster_that_asks_the_node_that_failed_first_is_found(
+    world: World, own: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cluster in (async_module.AsyncCluster, sync_module.Cluster):
+        monkeypatch.setattr(cluster, "_in_turn", lambda self: [*self._failed, *self._seeds])
+    with pytest.raises(AssertionError):
+        world.run(partial(hung, own, (0,)))
+
+
+@pytest.mark.lanes(CLUSTER)
+def test_a_cluster_that_does_not_know_when_a_node_is_late_is_found(
+    world: World, own: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """redis-py's own error for that is neither an ``OSError`` nor its error for a connection that is lost."""
+    monkeypatch.setattr(sync_module, "_LOST", (redis.exceptions.ConnectionError, OSError))
+    with pytest.raises(AssertionError):
+        world.run(partial(hung, own, (0, 1)))
+
+
+def test_a_cluster_that_hangs_as_a_whole_takes_no_longer_than_one_deadline(world: World, own: RedisCluster) -> None:
+    async def asked(world: World) -> None:
+        limits = world.tek(client(world, own), deadline=0.6, policy=CLOSED).rate_limits
+        await limits.hit("usr_a", "/a")
+        for node in own.nodes:
+            node.pause()
+        for at in range(4):
+            before = time.monotonic()
+            with pytest.raises(Unavailable):
+                await limits.hit(f"usr_{at}", "/a")
+            assert time.monotonic() - before < 1.1
+        for node in own.nodes:
+            node.resume()
+        assert (await limits.hit("usr_a", "/a")).remaining == 58
+
+    world.run(asked)
 
 
 def test_log_ins_count_in_both_buckets_or_in_neither(world: World) -> None:
