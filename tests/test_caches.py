@@ -204,6 +204,29 @@ def test_what_is_no_name(world: World, name: Any) -> None:
     assert world.durable.reads == []
 
 
+class AnotherReader:
+    """It has neither method: one is called otherwise, one is no method."""
+
+    user = None
+
+    def get(self, id: str) -> None: ...
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("reader", [None, 5, AnotherReader()])
+def test_what_is_no_reader_is_refused_with_a_store_and_without(stored: bool, reader: Any) -> None:
+    enter("memory")
+    clock = ManualClock()
+    for caches, flavour in (
+        (Caches(MemoryCaches(clock) if stored else None, Policy(), clock, SeededIds(1)), ""),
+        (AsyncCaches(AsyncMemoryCaches(clock) if stored else None, Policy(), clock, SeededIds(1)), "Async"),
+    ):
+        for kind, port in (("user", "UserReader"), ("question", "QuestionReader")):
+            with pytest.raises(InvalidInput) as refused:
+                getattr(caches, f"{kind}s")(reader)
+            assert refused.value.reason == f"must have the method {kind!r} of the port {flavour}{port}"
+
+
 # -- what happens during a load ----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ records are read where they are kept for good.
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar, cast, get_args
+from typing import Any, Final, Generic, TypeVar, cast, get_args
 
 from tektree._async.ports.caches import AsyncCacheStore, AsyncQuestionReader, AsyncUserReader
 from tektree._flavour import async_backoff
@@ -68,19 +68,20 @@ class AsyncCaches:
     def users(self, reader: AsyncUserReader) -> AsyncUserReader:
         """``reader`` behind a cache of users, by uid: ``cache:user:{uid}``.
 
-        What it gives has no password hash and no tokens. Raises what ``reader`` raises, and `InvalidInput` for a name
-        that is no text of 1 to 512 characters.
+        What it gives has no password hash and no tokens. Raises `InvalidInput` for what has no method ``user``. What it
+        gives raises what ``reader`` raises, and `InvalidInput` for a name that is no text of 1 to 512 characters.
         """
-        return reader if self._store is None else _CachedUsers(_Cached("user", reader.user, self._store, self._terms))
+        load: Load[User] = _method(reader, "user", AsyncUserReader)
+        return reader if self._store is None else _CachedUsers(_Cached("user", load, self._store, self._terms))
 
     def questions(self, reader: AsyncQuestionReader) -> AsyncQuestionReader:
         """``reader`` behind a cache of questions, by id: ``cache:question:{id}``.
 
-        It gives a question to whoever asks: who may see it is decided behind it. Raises as `users`.
+        It gives a question to whoever asks: who may see it is decided behind it. Raises as `users`, for what has no
+        method ``question``.
         """
-        if self._store is None:
-            return reader
-        return _CachedQuestions(_Cached("question", reader.question, self._store, self._terms))
+        load: Load[Question] = _method(reader, "question", AsyncQuestionReader)
+        return reader if self._store is None else _CachedQuestions(_Cached("question", load, self._store, self._terms))
 
     async def follow(self, events: Sequence[Event]) -> None:
         """Invalidates what these events changed, for a consumer that does it. Again: nothing happens.
@@ -102,6 +103,14 @@ class AsyncCaches:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
         if self._store is not None:
             await self._store.invalidate(_place(kind, name))
+
+
+def _method(reader: object, name: str, port: type) -> Callable[[str], Any]:
+    """How ``reader`` reads, said before anything is read. Raises `InvalidInput` for what is no reader."""
+    found = getattr(reader, name, None)
+    if not callable(found):
+        raise InvalidInput("reader", f"must have the method {name!r} of the port {port.__name__}")
+    return cast(Callable[[str], Any], found)
 
 
 def _fits(rule: reactions.Rule, event: Event) -> bool:

@@ -10,7 +10,7 @@ records are read where they are kept for good.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar, cast, get_args
+from typing import Any, Final, Generic, TypeVar, cast, get_args
 
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.caches import CacheStore, QuestionReader, UserReader
@@ -69,19 +69,20 @@ class Caches:
     def users(self, reader: UserReader) -> UserReader:
         """``reader`` behind a cache of users, by uid: ``cache:user:{uid}``.
 
-        What it gives has no password hash and no tokens. Raises what ``reader`` raises, and `InvalidInput` for a name
-        that is no text of 1 to 512 characters.
+        What it gives has no password hash and no tokens. Raises `InvalidInput` for what has no method ``user``. What it
+        gives raises what ``reader`` raises, and `InvalidInput` for a name that is no text of 1 to 512 characters.
         """
-        return reader if self._store is None else _CachedUsers(_Cached("user", reader.user, self._store, self._terms))
+        load: Load[User] = _method(reader, "user", UserReader)
+        return reader if self._store is None else _CachedUsers(_Cached("user", load, self._store, self._terms))
 
     def questions(self, reader: QuestionReader) -> QuestionReader:
         """``reader`` behind a cache of questions, by id: ``cache:question:{id}``.
 
-        It gives a question to whoever asks: who may see it is decided behind it. Raises as `users`.
+        It gives a question to whoever asks: who may see it is decided behind it. Raises as `users`, for what has no
+        method ``question``.
         """
-        if self._store is None:
-            return reader
-        return _CachedQuestions(_Cached("question", reader.question, self._store, self._terms))
+        load: Load[Question] = _method(reader, "question", QuestionReader)
+        return reader if self._store is None else _CachedQuestions(_Cached("question", load, self._store, self._terms))
 
     def follow(self, events: Sequence[Event]) -> None:
         """Invalidates what these events changed, for a consumer that does it. Again: nothing happens.
@@ -103,6 +104,14 @@ class Caches:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
         if self._store is not None:
             self._store.invalidate(_place(kind, name))
+
+
+def _method(reader: object, name: str, port: type) -> Callable[[str], Any]:
+    """How ``reader`` reads, said before anything is read. Raises `InvalidInput` for what is no reader."""
+    found = getattr(reader, name, None)
+    if not callable(found):
+        raise InvalidInput("reader", f"must have the method {name!r} of the port {port.__name__}")
+    return cast(Callable[[str], Any], found)
 
 
 def _fits(rule: reactions.Rule, event: Event) -> bool:
