@@ -152,6 +152,7 @@ def test_as_much_is_consumed_as_the_tier_may(world: Any) -> None:
         world.consume(ADA, "questions")
     assert (raised.value.quota_type, raised.value.limit) == ("questions", 20)
     assert raised.value.resets_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert str(raised.value).endswith("it resets at 2026-01-01T00:00:00+00:00, and never has room for more than 20")
     assert world.usage(ADA, "questions").used == 20
     assert world.usage(ADA, "answers") == world.usage(ADA, "answers")
     assert world.consume(ADA, "answers", 100).remaining == 0
@@ -174,6 +175,12 @@ def test_what_has_no_room_consumes_nothing(world: Any) -> None:
     with pytest.raises(QuotaExhausted):
         world.consume(ADA, "areas", 4)
     assert world.consume(ADA, "areas").remaining == 0
+
+
+def test_a_quota_of_nothing_bids_nobody_to_wait() -> None:
+    error = QuotaExhausted("exports", 0, datetime(2026, 1, 1, tzinfo=UTC))
+    assert str(error) == "quota of 0 exports has no room for that; it never has any"
+    assert error.resets_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_change_of_tier_changes_the_limit_and_not_the_use(world: Any) -> None:

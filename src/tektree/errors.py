@@ -265,12 +265,18 @@ class RateLimited(Denied):
 
 
 class QuotaExhausted(Denied):
-    """The tier's quota for this period has no room for what was asked. It is whole again at ``resets_at``."""
+    """The tier's quota for this period has no room for what was asked. It is whole again at ``resets_at``.
+
+    What is more than ``limit`` has no room then either; where that is 0, nothing ever has.
+    """
 
     code = "quota_exhausted"
 
     def __init__(self, quota_type: str, limit: int, resets_at: datetime) -> None:
-        super().__init__(f"quota of {limit} {quota_type} has no room for that; it resets at {resets_at.isoformat()}")
+        whole = f"it resets at {resets_at.isoformat()}, and never has room for more than {limit}"
+        super().__init__(
+            f"quota of {limit} {quota_type} has no room for that; {whole if limit else 'it never has any'}"
+        )
         self.quota_type = quota_type
         self.limit = limit
         self.resets_at = resets_at

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.backends.redis import admissions as async_admissions
+from tektree._async.backends.redis.faults import foreign
 from tektree._sync.backends.redis import admissions
 from tektree._sync.backends.redis.admissions import _ADMIT
 from tektree.errors import (
+    CorruptDocument,
     Forbidden,
     InvalidInput,
     InvalidSession,
@@ -25,7 +27,7 @@ from tektree.errors import (
     Unavailable,
 )
 from tektree.models.admissions import Admitted
-from tektree.wire.keys import companion, quota, ratelimit
+from tektree.wire.keys import companion, quota, ratelimit, user_sessions
 from tektree.wire.keys import session as session_key
 from tektree.wire.scripts import Script
 from tests.backends.redis.proxy import Proxy, Strike
@@ -214,6 +216,98 @@ def test_one_server_needs_one_round_trip(world: World) -> None:
         with pytest.raises(RateLimited):
             await tek.admit(token, "/a", "questions")
         assert trips == [1] * 6
+
+    world.run(asked)
+
+
+LIMITED = Policy.from_toml("""
+rate_limits.tiers.pro = { "*" = { limit = 9 } }
+quotas.pro = { areas = 30 }
+""")
+WRONG = ["user_sessions", "log", "quota", "told", "held", "session"]
+
+
+async def blamed(which: str, world: World) -> None:
+    """Something else is under one of the keys of a request, and that one is named."""
+    tek = world.tek(policy=LIMITED)
+    token = (await tek.sessions.open(BEN)).token
+    for _ in range(2):
+        await tek.admit(token, "/a", "areas")  # the quota is loaded, and the session is known
+    limit, digest = ratelimit("usr_ben", "/a"), hashlib.sha256(token.partition(".")[2].encode()).hexdigest()
+    count = quota("usr_ben", "areas", world.clock().strftime("%Y-%m"))
+    keys = {
+        "user_sessions": user_sessions("usr_ben"),
+        "session": session_key(digest),
+        "log": companion(limit, "log"),
+        "quota": count,
+        "told": companion(count, "told"),
+        "held": companion(count, "held"),
+    }
+    world.look.delete(keys[which])
+    world.look.hset(keys[which], "a", "b")
+    if which == "user_sessions":
+        world.look.delete(keys[which])
+        world.look.rpush(keys[which], "x")
+    error: type[TekTreeError] = InvalidSession if which == "session" else CorruptDocument
+    with pytest.raises(error) as raised:
+        # Enough for the threshold and more than there is: each of the keys is needed.
+        await tek.admit(token, "/a", "areas", {"told": 25, "held": 99}.get(which, 1))
+    if isinstance(raised.value, CorruptDocument):
+        assert raised.value.id == keys[which]
+        assert "delete the key" in raised.value.reason
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+@pytest.mark.parametrize("which", WRONG)
+def test_a_key_that_holds_something_else_is_named(world: World, which: str) -> None:
+    world.run(partial(blamed, which))
+
+
+@pytest.mark.lanes(FAKE)
+def test_a_key_that_is_named_in_the_place_of_another_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: the first key is blamed, whichever it was."""
+    monkeypatch.setattr(admissions, "foreign", lambda _: foreign(user_sessions("usr_ben")))
+    with pytest.raises(AssertionError):
+        world.run(partial(blamed, "quota"))
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_what_no_key_is_the_wrong_kind_of_blames_none(world: World) -> None:
+    """A log of what are no instants."""
+
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        await tek.admit(token, "/a")
+        log = companion(ratelimit("usr_ada", "/a"), "log")
+        world.look.delete(log)
+        world.look.rpush(log, "soon")
+        with pytest.raises(CorruptDocument) as raised:
+            await tek.admit(token, "/a")
+        assert "usr_ada" not in str(raised.value)
+
+    world.run(asked)
+
+
+def test_a_session_of_another_kind_is_none(world: World) -> None:
+    """C14, on every path; and who is wrong with the other key is told which that is."""
+
+    async def asked(world: World) -> None:
+        tek = world.tek(policy=POLICY)
+        token = (await tek.sessions.open(ADA)).token
+        digest = hashlib.sha256(token.partition(".")[2].encode()).hexdigest()
+        assert world.look.delete(session_key(digest)) == 1
+        world.look.rpush(session_key(digest), "x")
+        for call in (partial(tek.sessions.resolve, token), partial(tek.admit, token, "/a")):
+            with pytest.raises(InvalidSession):
+                await call()
+        token = (await tek.sessions.open(ADA)).token
+        world.look.delete(user_sessions("usr_ada"))
+        world.look.set(user_sessions("usr_ada"), "x")
+        for call in (partial(tek.sessions.resolve, token), partial(tek.admit, token, "/a")):
+            with pytest.raises(CorruptDocument) as raised:
+                await call()
+            assert raised.value.id == user_sessions("usr_ada")
 
     world.run(asked)
 

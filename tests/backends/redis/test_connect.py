@@ -121,13 +121,19 @@ def test_a_uri_that_is_none_is_not_repeated() -> None:
 
 
 @pytest.mark.lanes(*SERVERS)
-def test_a_wrong_password_is_a_matter_of_the_set_up(world: World) -> None:
+def test_a_password_that_is_wrong_or_missing_is_a_matter_of_the_set_up(world: World) -> None:
     server = RedisServer(None, "--requirepass", "another").start()
 
     async def hit(world: World) -> None:
-        for uri in (server.uri, server.uri.replace("//", f"//:{SECRET}@")):
+        wrong = server.uri.replace("//", f"//:{SECRET}@")
+        for uri, said in (
+            (server.uri, "asks for a password, and none was given"),
+            (f"{server.uri}?protocol=2", "asks for a password, and none was given"),
+            (wrong, "does not know this user and password"),
+            (f"{wrong}?protocol=2", "does not know this user and password"),
+        ):
             tek = world.tek(world.client(uri), deadline=5)
-            with pytest.raises(ConfigurationError) as raised:
+            with pytest.raises(ConfigurationError, match=said) as raised:
                 await tek.rate_limits.hit("usr_a", "/a")
             assert SECRET not in repr(raised.value)
             assert raised.value.__suppress_context__

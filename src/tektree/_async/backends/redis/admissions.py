@@ -6,16 +6,18 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tektree._async.backends.redis.driver import AsyncRedis
+from tektree._async.backends.redis.faults import foreign
 from tektree._async.backends.redis.nodes import Written, written
 from tektree._async.backends.redis.quotas import AsyncRedisQuotas, quota_keys
 from tektree._async.backends.redis.rate_limits import AsyncRedisRateLimits, limit_keys
 from tektree._async.backends.redis.sessions import stored_session
-from tektree.errors import InvalidSession
+from tektree.errors import CorruptDocument, InvalidSession, TekTreeError
 from tektree.models.admissions import Admitted, Request, Tariff, Terms
 from tektree.models.base import milliseconds
 from tektree.models.quotas import Counter, Taken
 from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Fill
 from tektree.models.sessions import Session
+from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
 from tektree.wire.scripts import script
 
@@ -35,6 +37,10 @@ _ENDING: Final = b"$64\r\n%b\r\n$12\r\n%012d\r\n$15\r\n%015d\r\n"
 """The arguments that are others each time, written at once: the digest of a session, seconds up to the year 9999, and
 milliseconds.
 """
+
+
+_KINDS: Final = (b"hash", b"string", b"list", b"string", b"set", b"zset")
+"""What Redis calls what the script's keys hold, in its order."""
 
 
 class _Beginning(NamedTuple):
@@ -68,7 +74,10 @@ class AsyncRedisAdmissions:
         call, about, lasts = begin(uid, endpoint, tariff, counter, n, percent, None if known is None else known[0])
         time = milliseconds(now)
         ending = _ENDING % (session_id.encode(), time // 1000, max(1, lasts - time))
-        reply: bytes = await self._redis.call(_ADMIT, (call, Written(3, ending)), about)
+        try:
+            reply: bytes = await self._redis.call(_ADMIT, (call, Written(3, ending)), about)
+        except CorruptDocument:  # of any of its keys: the script does not say which
+            raise await self._foreign(request) from None
         numbers, text = reply.split(b" ", 6), b""
         if len(numbers) > 6:
             text = numbers.pop()
@@ -88,6 +97,16 @@ class AsyncRedisAdmissions:
                     await self._give_back(request, found[3], now)
                 raise
         return _admitted(request, said, known[1], found)
+
+    async def _foreign(self, request: Request) -> TekTreeError:
+        """What is wrong where a script could not read one of its keys: they are asked what they hold."""
+        kinds = dict(zip(_keys(request.uid, request.endpoint, request.counter), _KINDS, strict=False))
+        kinds[session_key(request.session_id)] = b"string"
+        found = await self._redis.ask(*[("TYPE", key) for key in kinds])
+        wrong = [key for (key, kind), its in zip(kinds.items(), found, strict=True) if its not in {kind, b"none"}]
+        if session_key(request.session_id) in wrong:
+            return InvalidSession()
+        return foreign(wrong[0] if wrong else None)
 
     def _last(self, counter: Counter) -> None:
         if len(self._counters) >= _KNOWN:
@@ -109,10 +128,7 @@ class AsyncRedisAdmissions:
 def _beginning(
     uid: str, endpoint: str, tariff: Tariff, counter: Counter | None, n: int, percent: int, known: bytes | None
 ) -> _Beginning:
-    keys = [user_sessions(uid), *limit_keys(uid, endpoint)]
-    if counter is not None:
-        count, told, _, held = quota_keys(counter)
-        keys += [count, told, held]
+    keys = _keys(uid, endpoint, counter)
     if known is None:
         tiers = [f"{tier},{','.join(_terms(each))}\n\n" for tier, each in tariff.terms.items()]
         session = ["", "", "".join(["\n", *tiers]), "", ""]
@@ -121,6 +137,15 @@ def _beginning(
         session = [known.decode(), str(found.version or 0), *_terms(tariff.terms[found.tier])]
     call = written([len(keys), *keys, uid, n, percent, *session])
     return _Beginning(call, keys[0], 0 if counter is None else milliseconds(counter.lasts))
+
+
+def _keys(uid: str, endpoint: str, counter: Counter | None) -> list[str]:
+    """The keys that the script is given, in its order."""
+    keys = [user_sessions(uid), *limit_keys(uid, endpoint)]
+    if counter is not None:
+        count, told, _, held = quota_keys(counter)
+        keys += [count, told, held]
+    return keys
 
 
 _begun: Final = lru_cache(maxsize=4096)(_beginning)

@@ -90,7 +90,8 @@ class AsyncRedis:
         One round trip where one server has both. They may be given twice, as in `ask`.
         """
         if not self.is_cluster:
-            return _answered(await self.send(first, second, about=keys[0], again=True), keys[0])
+            replies = await self.send(first, second, about=keys[0], again=True)
+            return [_answered([each], about)[0] for each, about in zip(replies, keys, strict=True)]
         found: list[Any] = []
         for command, about in zip((first, second), keys, strict=True):
             found += _answered(await self.send(command, about=about, again=True), about)

@@ -6,16 +6,20 @@ from redis import exceptions
 
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError, Unavailable
 
-__all__ = ["RAISED", "STORE", "fault", "refusal"]
+__all__ = ["RAISED", "STORE", "fault", "foreign", "refusal"]
 
 STORE: Final = "Redis"
 
 RAISED: Final = (exceptions.RedisError, OSError, TimeoutError, RuntimeError, UnicodeError)
 """All that the driver raises."""
 
+_NONE_GIVEN: Final = "the server asks for a password, and none was given"
+_UNASKED: Final = ("NOAUTH", "Authentication required", "HELLO must be called")
+"""What a server says to who gave no password; redis-py cuts the sign off, and says the rest."""
+
 _REFUSED: Final = (
     ("NOPERM", "the server does not let this user do that; check the user and its permissions"),
-    ("NOAUTH", "the server asks for a password"),
+    ("NOAUTH", _NONE_GIVEN),
     ("WRONGPASS", "the server does not know this user and password"),
     ("MOVED", "is a cluster; pass a redis.RedisCluster"),
     ("unknown command", "is too old: Redis 6.2 or newer is needed"),
@@ -46,12 +50,20 @@ def refusal(said: str) -> exceptions.ResponseError:
 def fault(error: Exception, key: str) -> TekTreeError:
     """What an error comes to, for the caller of a command about ``key``."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
-        return ConfigurationError("redis", "the server does not know this user and password")
+        asked = any(sign in str(error) for sign in _UNASKED)
+        return ConfigurationError("redis", _NONE_GIVEN if asked else "the server does not know this user and password")
     if isinstance(error, exceptions.ResponseError):
         return _answered(f"{type(error).__name__} {error}", key)
     if isinstance(error, RuntimeError) and "loop" in str(error).lower():
         return ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
     return Unavailable(STORE)
+
+
+def foreign(key: str | None) -> CorruptDocument:
+    """That something else is under a key; None: under one of several, and nobody knows which."""
+    if key is None:
+        return CorruptDocument(STORE, "(unknown)", "(value)", "one of the keys is not what this package keeps there")
+    return CorruptDocument(STORE, key, "(value)", "is not what this package keeps there; delete the key")
 
 
 def _answered(said: str, key: str) -> TekTreeError:
@@ -62,7 +74,7 @@ def _answered(said: str, key: str) -> TekTreeError:
         if sign in said or _CLASSES.get(sign, "…") in said:
             return ConfigurationError("redis", reason)
     if any(sign in said for sign in _CORRUPT):
-        return CorruptDocument(STORE, key, "(value)", "is not what this package keeps there; delete the key")
+        return foreign(key)
     return Unavailable(STORE, "refused the command")
 
 

@@ -85,7 +85,8 @@ class Redis:
         One round trip where one server has both. They may be given twice, as in `ask`.
         """
         if not self.is_cluster:
-            return _answered(self.send(first, second, about=keys[0], again=True), keys[0])
+            replies = self.send(first, second, about=keys[0], again=True)
+            return [_answered([each], about)[0] for each, about in zip(replies, keys, strict=True)]
         found: list[Any] = []
         for command, about in zip((first, second), keys, strict=True):
             found += _answered(self.send(command, about=about, again=True), about)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tektree._sync.backends.redis.driver import Redis
 from tektree._sync.backends.redis.nodes import Command, written
-from tektree.errors import Unavailable
+from tektree.errors import CorruptDocument, InvalidSession, Unavailable
 from tektree.models.sessions import REMEMBERED, Kept, Marks, Rotated, Session
 from tektree.wire.keys import session as session_key
 from tektree.wire.keys import user_sessions
@@ -63,7 +63,12 @@ class RedisSessions:
 
     def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         session, places, keys = _reading(uid, session_id)
-        text, found = self._redis.both(session, places, keys)
+        try:
+            text, found = self._redis.both(session, places, keys)
+        except CorruptDocument as error:
+            if error.id == keys[0]:  # it holds no text at all
+                raise InvalidSession from None
+            raise
         if found[3] is not None:
             return _rotated(found[3])
         if text is None or found[2] is None:
