@@ -12,7 +12,7 @@ from tektree._async.ports.events import AsyncDeliveries, AsyncEventLog
 from tektree._async.ports.filings import AsyncFilings
 from tektree._async.ports.gamification import AsyncGamificationRepository, AsyncLedger
 from tektree._async.ports.insights import AsyncInsightRepository
-from tektree._async.ports.leaderboards import AsyncLeaderboardStore
+from tektree._async.ports.leaderboards import AsyncLeaderboardStore, AsyncOpenBoards
 from tektree._async.ports.questions import AsyncQuestionRepository
 from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
@@ -31,7 +31,7 @@ from tektree._sync.ports.events import Deliveries, EventLog
 from tektree._sync.ports.filings import Filings
 from tektree._sync.ports.gamification import GamificationRepository, Ledger
 from tektree._sync.ports.insights import InsightRepository
-from tektree._sync.ports.leaderboards import LeaderboardStore
+from tektree._sync.ports.leaderboards import LeaderboardStore, OpenBoards
 from tektree._sync.ports.questions import QuestionRepository
 from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
@@ -62,6 +62,7 @@ __all__ = [
     "AsyncInsightRepository",
     "AsyncLeaderboardStore",
     "AsyncLedger",
+    "AsyncOpenBoards",
     "AsyncQuestionReader",
     "AsyncQuestionRepository",
     "AsyncQuotaStore",
@@ -83,6 +84,7 @@ __all__ = [
     "InsightRepository",
     "LeaderboardStore",
     "Ledger",
+    "OpenBoards",
     "QuestionReader",
     "QuestionRepository",
     "QuotaStore",

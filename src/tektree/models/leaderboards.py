@@ -10,7 +10,7 @@ from typing import ClassVar, Final, NamedTuple
 from tektree.errors import InvalidInput
 from tektree.models.base import Lazy
 
-__all__ = ["Board", "BoardEntry", "Entries", "Standing", "ranked"]
+__all__ = ["Board", "BoardEntry", "Entries", "Shown", "Standing", "ranked"]
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_WEEKS: Final = 8
@@ -152,6 +152,17 @@ class Standing(NamedTuple):
     rank: int
     uid: str
     score: int
+
+
+class Shown(NamedTuple):
+    """What others see who read a board where it is kept: a user's ``score``, None where the user is not there.
+
+    Of its ``members`` so many were ``placed``: as many, unless somebody else put some there or took some off.
+    """
+
+    score: float | None
+    members: int
+    placed: int
 
 
 def ranked(entries: Iterable[BoardEntry]) -> list[Standing]:

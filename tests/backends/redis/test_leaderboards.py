@@ -17,7 +17,7 @@ import tektree._sync.backends.redis.leaderboards as sync_module
 from tektree import Board, EntityRef, Principal, TekTree
 from tektree.backends.memory import MemoryLeaderboards
 from tektree.errors import CorruptDocument, Unavailable
-from tektree.models.leaderboards import BoardEntry, Standing
+from tektree.models.leaderboards import BoardEntry, Shown, Standing
 from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import Script, script
 from tests.backends.redis.proxy import Proxy, Strike
@@ -104,7 +104,7 @@ async def either_way(entries: list[BoardEntry], again: list[BoardEntry], world: 
 @AGAINST_SERVERS
 @given(ENTRIES, st.data())
 def test_no_order_of_writes_matters(world: World, entries: list[BoardEntry], data: Any) -> None:
-    """J24: twice, late and in any order, they end in the same board, to the byte."""
+    """Twice, late and in any order, they end in the same board, to the byte."""
     again = data.draw(st.permutations([*entries, *entries]))
     world.run(partial(either_way, entries, again))
 
@@ -315,6 +315,96 @@ def test_a_board_that_drifted_is_found_and_mended(world: World) -> None:
         assert await tek.gamification.verify(ada)
 
     world.run(drifted)
+
+
+FOREIGN = {
+    "a score": lambda look, key: look.zadd(key, {"usr_b": 999}),
+    "half a point": lambda look, key: look.zincrby(key, 0.5, "usr_b"),
+    "no number": lambda look, key: look.zadd(key, {"usr_b": "inf"}),
+    "who is hidden": lambda look, key: look.zadd(key, {"usr_d": 50}),
+    "a stranger": lambda look, key: look.zadd(key, {"usr_ghost": 7777}),
+    "no uid": lambda look, key: look.zadd(key, {"\x00 \u20ac": 1}),
+    "many": lambda look, key: look.zadd(key, {f"usr_x{at}": at for at in range(1, 1500)}),
+    "who has nothing": lambda look, key: look.zadd(key, {"usr_zero": 5}),
+    "somebody less": lambda look, key: look.zrem(key, "usr_c"),
+    "one for another": lambda look, key: (look.zrem(key, "usr_c"), look.zadd(key, {"usr_ghost": 1})),
+    "nobody": lambda look, key: look.delete(key),
+    "in the order": lambda look, key: look.zadd(companion(key, "order"), {"anything": -10_000}),
+    "a place of before": lambda look, key: look.zadd(companion(key, "order"), {f"{'f' * 15}usr_b 9999": -9999}),
+    "an order less": lambda look, key: look.delete(companion(key, "order")),
+}
+
+
+async def seen_by_others(what: str, world: World) -> None:
+    """Whatever others write to a board, somebody's `verify` says so, and a rebuild leaves what belongs there."""
+    tek, users = await game(world)
+    users["zero"] = (await tek.gamification.enroll(uid="usr_zero")).user_id
+    await tek.gamification.opt_out(Principal(users["d"], "usr_d"))
+    for board in (Board.GLOBAL, Board.weekly(world.clock())):
+        before = stored(world, board)
+        assert all([await tek.gamification.verify(each) for each in users.values()])
+        FOREIGN[what](world.look, leaderboard(board))
+        assert stored(world, board) != before
+        found = [await tek.gamification.verify(each) for each in users.values()]
+        assert not all(found)
+        assert {each.divergence.field for each in found if not each} <= {
+            f"board {board.name}",
+            f"members of board {board.name}",
+        }
+        await tek.leaderboards.rebuild(board)
+        assert stored(world, board) == before
+        assert all([await tek.gamification.verify(each) for each in users.values()])
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_others_put_on_a_board_is_seen_and_taken_off(world: World, what: str) -> None:
+    world.run(partial(seen_by_others, what))
+
+
+def shown_by_the_order(self: Any, board: Board, uid: str, now: datetime) -> Shown:
+    """The mistake: what our own order says, whatever others see."""
+    standing = self.rank(board, uid, now)
+    return Shown(None if standing is None else standing.score, 0, 0)
+
+
+@pytest.mark.lanes(FAKE)
+@pytest.mark.parametrize(
+    ("method", "wrong", "what"),
+    [
+        ("shown", shown_by_the_order, "a stranger"),
+        ("shown", shown_by_the_order, "who is hidden"),
+        ("shown", shown_by_the_order, "a score"),
+        ("tidy", lambda *_: 0, "a stranger"),
+        ("tidy", lambda *_: 0, "in the order"),
+    ],
+)
+def test_a_board_that_does_not_look_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str, wrong: Any, what: str
+) -> None:
+    monkeypatch.setattr(sync_module.RedisLeaderboards, method, wrong)
+    with pytest.raises(AssertionError):
+        world.run(partial(seen_by_others, what))
+
+
+@pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
+def test_who_comes_while_a_board_is_tidied_stays(world: World) -> None:
+    """What is taken off is decided when it is, by the rows."""
+
+    async def tidied(world: World) -> None:
+        boards = world.store("leaderboards")
+        await boards.put([entry(f"usr_{at}", at, board=WEEK) for at in range(1, 700)], NOW)
+        world.look.zadd(leaderboard(WEEK), {f"usr_x{at}": at for at in range(700)})
+        late = [entry(f"usr_x{at}", at + 5, board=WEEK) for at in range(0, 700, 7)]
+        await asyncio.gather(boards.tidy(WEEK, NOW), *[boards.put([each], NOW) for each in late])
+        await boards.tidy(WEEK, NOW)
+        assert world.look.zcard(leaderboard(WEEK)) == 699 + len(late)
+        assert len(await boards.top(WEEK, 1000, NOW)) == 699 + len(late)
+        assert await boards.tidy(WEEK, NOW) == 0
+        over = NOW + timedelta(days=100)
+        assert await boards.tidy(WEEK, over) == 0
+        assert await boards.shown(WEEK, "usr_1", over) == Shown(None, 0, 0)
+
+    world.run(tidied)
 
 
 def test_who_opts_out_is_on_no_path(world: World) -> None:

@@ -230,6 +230,7 @@ class AsyncGamification:
     async def verify(self, user_id: str) -> Verification:
         """Recounts the user's ledger. True when the rows, the profile, the event log and the boards all agree.
 
+        Boards that others can write are compared as others see them, and nobody may stand there besides.
         ``divergence`` names the first row and field that do not. Nothing is written. Raises `InvalidInput`, `NotFound`.
         """
         return await self._recounts.verify(hex_id(user_id, "user_id"))

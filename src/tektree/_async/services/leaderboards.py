@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.leaderboards import AsyncOpenBoards
 from tektree._async.services.gamification import Progress, reporting
 from tektree._flavour import async_call
 from tektree.clock import Clock, read
@@ -84,6 +85,7 @@ class AsyncLeaderboards:
     async def rebuild(self, board: Board, progress: Progress | None = None) -> int:
         """Writes a board anew from the ledger, while awards go on; gives back how many users were written.
 
+        Then exactly they stand on it: what others put there is taken off. Memory does not grow with the board.
         ``progress`` is told after each user who was looked at. Where boards are read from profiles and ledger, as over
         MongoDB without Redis, there is nothing that could be wrong, and nothing comes of it. A week's board that is
         given up is not made again. Raises `InvalidInput`.
@@ -91,7 +93,14 @@ class AsyncLeaderboards:
         inputs.board(board)
         reporting(progress)
         if board.week is not None:
-            return await self._rebuild_week(board, board.week, progress)
+            written = await self._rebuild_week(board, board.week, progress)
+        else:
+            written = await self._rebuild_global(progress)
+        if isinstance(self._boards, AsyncOpenBoards):
+            await self._boards.tidy(board, read(self._clock))
+        return written
+
+    async def _rebuild_global(self, progress: Progress | None) -> int:
         total, done, written, after = await self._profiles.count(), 0, 0, None
         while users := await self._profiles.users(after, _PAGE):
             for user_id in users:

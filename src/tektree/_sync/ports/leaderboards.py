@@ -3,11 +3,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.leaderboards import Board, BoardEntry, Shown, Standing
 
-__all__ = ["LeaderboardStore"]
+__all__ = ["LeaderboardStore", "OpenBoards"]
 
 
 class LeaderboardStore(Protocol):
@@ -42,4 +42,20 @@ class LeaderboardStore(Protocol):
 
     def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         """The user's place with up to ``span`` places on either side; empty for who is not on the board."""
+        ...
+
+
+@runtime_checkable
+class OpenBoards(Protocol):
+    """What a store of boards offers besides, where others can read and write what it keeps of them."""
+
+    def shown(self, board: Board, uid: str, now: datetime) -> Shown:
+        """What they see: of a user, and how many stand there; at one moment."""
+        ...
+
+    def tidy(self, board: Board, now: datetime) -> int:
+        """Takes off what no entry put there, and sets scores right; gives back how many. Entries may come meanwhile.
+
+        Who was taken off by others is put back by an entry, not by this.
+        """
         ...

@@ -6,6 +6,7 @@ from typing import Final
 
 from tektree._flavour import sync_call
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.leaderboards import OpenBoards
 from tektree._sync.services.gamification import Progress, reporting
 from tektree.clock import Clock, read
 from tektree.ids import uid_of
@@ -85,6 +86,7 @@ class Leaderboards:
     def rebuild(self, board: Board, progress: Progress | None = None) -> int:
         """Writes a board anew from the ledger, while awards go on; gives back how many users were written.
 
+        Then exactly they stand on it: what others put there is taken off. Memory does not grow with the board.
         ``progress`` is told after each user who was looked at. Where boards are read from profiles and ledger, as over
         MongoDB without Redis, there is nothing that could be wrong, and nothing comes of it. A week's board that is
         given up is not made again. Raises `InvalidInput`.
@@ -92,7 +94,14 @@ class Leaderboards:
         inputs.board(board)
         reporting(progress)
         if board.week is not None:
-            return self._rebuild_week(board, board.week, progress)
+            written = self._rebuild_week(board, board.week, progress)
+        else:
+            written = self._rebuild_global(progress)
+        if isinstance(self._boards, OpenBoards):
+            self._boards.tidy(board, read(self._clock))
+        return written
+
+    def _rebuild_global(self, progress: Progress | None) -> int:
         total, done, written, after = self._profiles.count(), 0, 0, None
         while users := self._profiles.users(after, _PAGE):
             for user_id in users:

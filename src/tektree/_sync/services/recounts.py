@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.ports.leaderboards import OpenBoards
 from tektree._sync.services.commits import Commits
 from tektree.clock import Clock, read
 from tektree.models.base import INT53
@@ -42,8 +43,9 @@ class Recounts:
                 return Verification(user_id=user_id, rows=row.seq, divergence=divergence)
             state = following
             seen = state if state.seq <= profile.seq else seen
-        if state.seq == 0:
-            return Verification(user_id=user_id, rows=0)
+        if state.seq == 0:  # XP without a row of ours was adopted, and comes to the boards with the first row
+            placed = self._placed(user_id) if profile.total_xp <= 0 else None
+            return Verification(user_id=user_id, rows=0, divergence=placed)
         if profile.seq < state.seq:  # it lags, unless an award came in while we counted
             profile = self._commits.profile(user_id)
             seen = state if profile.seq >= state.seq else seen
@@ -109,9 +111,19 @@ class Recounts:
             scores[Board(profile.week)] = profile.weekly_xp
         for board, score in scores.items():
             expected = None if profile.leaderboard_opt_out or score <= 0 else score
-            standing = self._boards.rank(board, profile.uid, now)
-            found = None if standing is None else standing.score
-            if found != expected:
-                field = f"board {board.name}"
-                return Divergence(seq=profile.seq, field=field, expected=str(expected), found=str(found))
+            parted = self._parted(board, profile.uid, expected, now)
+            if parted is not None:
+                what, due, found = parted
+                return Divergence(seq=profile.seq, field=f"{what} {board.name}", expected=str(due), found=str(found))
         return None
+
+    def _parted(self, board: Board, uid: str, expected: int | None, now: datetime) -> tuple[str, object, object] | None:
+        """What of a board is not as it should be, what it should be, and what it is: first by our own order, and then
+        for others who read it. Whoever verifies all users has every member compared, and knows that there are no more.
+        """
+        standing = self._boards.rank(board, uid, now)
+        looked: list[tuple[str, object, object]] = [("board", expected, None if standing is None else standing.score)]
+        if isinstance(self._boards, OpenBoards):
+            score, members, placed = self._boards.shown(board, uid, now)
+            looked += [("board", expected, score), ("members of board", placed, members)]
+        return next((each for each in looked if each[1] != each[2]), None)

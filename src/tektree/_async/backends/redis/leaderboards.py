@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tektree._async.backends.redis.driver import AsyncRedis
 from tektree._async.backends.redis.nodes import Written, written
-from tektree.models.leaderboards import Board, BoardEntry, Standing
+from tektree.models.leaderboards import Board, BoardEntry, Shown, Standing
 from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import script
 
@@ -26,12 +26,15 @@ __all__ = ["AsyncRedisLeaderboards"]
 _PUT: Final = script("leaderboards_put")
 _RANK: Final = script("leaderboards_rank")
 _AROUND: Final = script("leaderboards_around")
+_SHOWN: Final = script("leaderboards_shown")
+_TIDY: Final = script("leaderboards_tidy")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO: Final = timedelta(microseconds=1)
 _BEFORE: Final = 1 << 56
 """Microseconds that are added to instants, so that those before 1970 have no sign: more than there are since year 1."""
 _DIGITS: Final = 15
+_PAGE: Final = 500
 _BACK: Final = 9
 """Weeks back to the oldest board that may be alive, with one to spare: the clocks of callers differ."""
 _STANDING: Final[Callable[[Iterable[Any]], Standing]] = partial(tuple.__new__, Standing)
@@ -67,8 +70,9 @@ class AsyncRedisLeaderboards:
     async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
         if board.is_over(now):
             return None
-        found = await self._redis.run(_RANK, _keys(board), [uid], again=True)
-        return Standing(found[0] + 1, uid, int(float(found[1]))) if found else None
+        keys, about = _reading(board)
+        found = await self._redis.call(_RANK, (keys, uid), about, again=True)
+        return Standing(found[0] + 1, uid, int(found[1])) if found else None
 
     async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
@@ -77,6 +81,24 @@ class AsyncRedisLeaderboards:
         found: bytes = await self._redis.call(_AROUND, (keys, uid, span), about, again=True)
         before, _, members = found.partition(b" ")
         return _places(int(before or 0), members)
+
+    async def shown(self, board: Board, uid: str, now: datetime) -> Shown:
+        if board.is_over(now):
+            return Shown(None, 0, 0)
+        score, members, placed = await self._redis.run(_SHOWN, _keys(board)[:2], [uid], again=True)
+        return Shown(None if score is None else _score(score), members, placed)
+
+    async def tidy(self, board: Board, now: datetime) -> int:
+        """Page by page: what stands there all the time is on one of them, whatever is written meanwhile."""
+        keys, changed = _keys(board), 0
+        for place, key in (("board", keys[0]), ("order", keys[1])):
+            cursor, begun = b"0", False
+            while not board.is_over(now) and (cursor != b"0" or not begun):
+                cursor, page = (await self._redis.ask(("ZSCAN", key, cursor, "COUNT", _PAGE)))[0]
+                begun = True
+                if members := page[::2]:
+                    changed += await self._redis.call(_TIDY, (len(keys), *keys, place, *members), key, again=True)
+        return changed
 
     async def _write(self, boards: dict[Board, list[BoardEntry]], now: datetime) -> list[BoardEntry]:
         """Puts entries on their boards, in one round trip where one server has them all. Gives those whose settings
@@ -125,6 +147,12 @@ def _spread(news: Sequence[BoardEntry], everywhere: Sequence[BoardEntry]) -> lis
     return [
         each for each in newest.values() if each.settings_version and (each.uid, each.settings_version) not in known
     ]
+
+
+def _score(text: bytes) -> float:
+    """A score as Redis writes it: whole, unless others set it."""
+    score = float(text)
+    return int(score) if score.is_integer() else score
 
 
 def _places(before: int, members: bytes) -> list[Standing]:
