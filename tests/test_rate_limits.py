@@ -2,17 +2,19 @@
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from threading import Barrier
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tektree import AsyncTekTree, Policy, TekTree
+from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import MemoryRateLimits
@@ -218,13 +220,40 @@ def test_memory_says_what_the_rule_says(steps: list[tuple[str, int, int]]) -> No
         assert store.take([Bucket(subject, "/a", 5, 30)], cost) == [expected]
 
 
-def test_threads_that_share_it_pass_as_many_as_the_limit() -> None:
-    """J19."""
+THREADS = 32
+
+
+def together(call: Callable[[], bool], each: int) -> int:
+    """How many calls come to True, of so many in each of the threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return sum(pool.map(lambda _: sum([call() for _ in range(each)]), range(THREADS)))
+
+
+@pytest.mark.parametrize("each", [100, pytest.param(10_000, marks=pytest.mark.long)])
+def test_threads_that_share_it_pass_as_many_as_the_limit_and_count_to_the_unit(each: int) -> None:
+    """J19: 32 threads, 10^4 operations in each."""
+    enter("memory")
+    limits = {"tiers": {"free": {"*": {"limit": 100, "window_seconds": 86_400}}}}
+    tek = TekTree.in_memory(Policy(rate_limits=limits, quotas={"free": {"exports": "unlimited"}}))
+    assert together(lambda: tek.rate_limits.hit("usr_a", ENDPOINT).allowed, each) == 100
+    user = Principal("64b0c0ffee64b0c0ffee64b0", "usr_a")
+    assert together(lambda: tek.quotas.consume(user, "exports").used > 0, each) == THREADS * each
+    assert tek.quotas.usage(user, "exports").used == THREADS * each
+
+
+def test_threads_that_get_through_once_too_often_are_found() -> None:
+    """The control: who looks first and counts then lets as many through as look at the same time."""
     enter("memory")
     tek = TekTree.in_memory(Policy(rate_limits={"tiers": {"free": {"*": {"limit": 100, "window_seconds": 86_400}}}}))
-    with ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(lambda _: tek.rate_limits.hit("usr_a", ENDPOINT).allowed, range(3200)))
-    assert found.count(True) == 100
+    met = Barrier(THREADS)
+
+    def looked() -> bool:
+        allowed = tek.rate_limits.peek("usr_a", ENDPOINT).allowed
+        met.wait()
+        tek.rate_limits.hit("usr_a", ENDPOINT)
+        return allowed
+
+    assert together(looked, 10) > 100
 
 
 def test_what_is_over_is_let_go(clock: ManualClock) -> None:

@@ -20,6 +20,7 @@ from tektree.errors import CorruptDocument, Unavailable
 from tektree.models.leaderboards import BoardEntry, Shown, Standing
 from tektree.wire.keys import companion, leaderboard
 from tektree.wire.scripts import Script, script
+from tests.backends.redis.lockstep import LONG_LANE, Steps, far
 from tests.backends.redis.proxy import Proxy, Strike
 from tests.backends.redis.worlds import SERVERS, World
 from tests.examples import AGAINST_SERVERS
@@ -168,24 +169,48 @@ STEPS = st.lists(
 )
 
 
+async def compared(ours: MemoryLeaderboards, steps: list[Any], world: World) -> None:
+    theirs, now = world.store("leaderboards"), NOW
+    for name, *arguments in steps:
+        if name == "later":
+            now += timedelta(days=arguments[0])
+            continue
+        expected = getattr(ours, name)(*arguments, now)
+        found = await getattr(theirs, name)(*arguments, now)
+        assert found == expected, (name, arguments)
+
+
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
 @AGAINST_SERVERS
 @given(STEPS)
 def test_memory_and_redis_in_lock_step(world: World, steps: list[Any]) -> None:
     """J20."""
-
-    async def compared(world: World) -> None:
-        theirs, ours, now = world.store("leaderboards"), MemoryLeaderboards(), NOW
-        for name, *arguments in steps:
-            if name == "later":
-                now += timedelta(days=arguments[0])
-                continue
-            expected = getattr(ours, name)(*arguments, now)
-            found = await getattr(theirs, name)(*arguments, now)
-            assert found == expected, (name, arguments)
-
     world.look.flushall()
-    world.run(compared)
+    world.run(partial(compared, MemoryLeaderboards(), steps))
+
+
+SAID = [
+    [BoardEntry(board, uid, score, NOW + timedelta(milliseconds=at), seq, version, version % 2 == 1)]
+    for board in BOARDS
+    for uid in ("usr_a", "usr_B", "usr_c")
+    for seq in range(1, 7)
+    for score, at, version in [((seq * 7 + len(uid) + ord(uid[-1])) % 6 - 1, seq % 3, seq % 4)]
+]
+"""Of each user and board one entry for each number: two of one number would be two rows of the ledger."""
+
+
+@pytest.mark.lanes(REDIS, REDIS_ASYNC)
+@pytest.mark.parametrize("number", [1_000, pytest.param(LONG_LANE, marks=pytest.mark.long)])
+def test_boards_a_long_way_in_lock_step(world: World, number: int) -> None:
+    """J20: 10^5 steps."""
+    choices: Steps = {
+        "put": (SAID,),
+        "hide": (["usr_a", "usr_B", "usr_z"], range(6), [False, True]),
+        "top": (BOARDS, range(1, 4)),
+        "rank": (BOARDS, ["usr_a", "usr_B"]),
+        "around": (BOARDS, ["usr_a", "usr_c"], range(3)),
+    }
+    far(choices, MemoryLeaderboards, compared, number, world)
 
 
 class Counted:

@@ -1,12 +1,12 @@
 """Memory and Redis in lock step: the same calls get the same answers, in any order (J20)."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tektree.backends.memory import MemoryCaches, MemoryQuotas, MemorySessions
 from tektree.ids import derived_id
@@ -15,14 +15,16 @@ from tektree.models.caches import Place
 from tektree.models.questions import Question
 from tektree.models.quotas import Counter, Taken
 from tektree.models.sessions import Session
+from tests.backends.redis.lockstep import LONG_LANE, Steps, chosen, far
 from tests.backends.redis.worlds import World
 from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, REDIS, REDIS_ASYNC
 
 START = datetime(2025, 12, 16, 14, tzinfo=UTC)
-USERS = st.sampled_from(["usr_a", "usr_b"])
-IDS = st.integers(0, 5)
-SMALL = st.integers(0, 3)
+USERS = ["usr_a", "usr_b"]
+IDS = range(6)
+SMALL = range(4)
+AMOUNTS = range(1, 5)
 
 
 def session(uid: str, now: datetime, days: int) -> Session:
@@ -30,20 +32,17 @@ def session(uid: str, now: datetime, days: int) -> Session:
     return Session.model_validate({**fields, "expires_at": now + timedelta(days=days), "id": derived_id(uid)})
 
 
-SESSION_STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("open"), USERS, IDS, SMALL, st.none() | IDS),
-        st.tuples(st.just("read"), USERS, IDS),
-        st.tuples(st.just("update"), USERS, IDS),
-        st.tuples(st.just("end"), USERS, IDS),
-        st.tuples(st.just("end_all"), USERS, st.none() | IDS),
-        st.tuples(st.just("changed"), USERS),
-        st.tuples(st.just("all"), USERS),
-        st.tuples(st.just("marks"), USERS),
-        st.tuples(st.just("later"), st.integers(1, 40)),
-    ),
-    max_size=40,
-)
+SESSION_STEPS: Steps = {
+    "open": (USERS, IDS, SMALL, [None, *IDS]),
+    "read": (USERS, IDS),
+    "update": (USERS, IDS),
+    "end": (USERS, IDS),
+    "end_all": (USERS, [None, *IDS]),
+    "changed": (USERS,),
+    "all": (USERS,),
+    "marks": (USERS,),
+    "later": (range(1, 41),),
+}
 
 
 def session_call(step: Any, now: datetime) -> tuple[str, tuple[Any, ...]]:
@@ -64,36 +63,34 @@ def session_call(step: Any, now: datetime) -> tuple[str, tuple[Any, ...]]:
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
 @AGAINST_SERVERS
-@given(SESSION_STEPS)
+@given(chosen(SESSION_STEPS))
 def test_sessions(world: World, steps: list[Any]) -> None:
-    async def compared(world: World) -> None:
-        theirs, ours, now = world.store("sessions"), MemorySessions(), START
-        for step in steps:
-            if step[0] == "later":
-                # Redis lets go by its own clock; what the services ask for has not expired by theirs.
-                now += timedelta(seconds=step[1])
-                continue
-            name, arguments = session_call(step, now)
-            expected, found = getattr(ours, name)(*arguments), await getattr(theirs, name)(*arguments)
-            assert found == expected, (name, arguments)
-
     world.look.flushall()
-    world.run(compared)
+    world.run(partial(opened, MemorySessions(), steps))
 
 
-QUOTA_STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("take"), USERS, st.integers(1, 4), st.none() | st.integers(0, 9), IDS),
-        st.tuples(st.just("give"), USERS, st.integers(1, 4), IDS),
-        st.tuples(st.just("load"), USERS, SMALL),
-        st.tuples(st.just("put"), USERS, SMALL),
-        st.tuples(st.just("hold"), USERS, st.integers(1, 4), st.none() | SMALL, SMALL, st.sampled_from([0, 3600])),
-        st.tuples(st.just("settle"), USERS, st.integers(1, 4), SMALL, st.booleans(), st.none() | st.integers(0, 9)),
-        st.tuples(st.just("read"), USERS),
-        st.tuples(st.just("count"), USERS, st.integers(-4, 4), st.none() | st.integers(0, 9), IDS),
-    ),
-    max_size=40,
-)
+async def opened(ours: MemorySessions, steps: list[Any], world: World) -> None:
+    theirs, now = world.store("sessions"), START
+    for step in steps:
+        if step[0] == "later":
+            # Redis lets go by its own clock; what the services ask for has not expired by theirs.
+            now += timedelta(seconds=step[1])
+            continue
+        name, arguments = session_call(step, now)
+        expected, found = getattr(ours, name)(*arguments), await getattr(theirs, name)(*arguments)
+        assert found == expected, (name, arguments)
+
+
+QUOTA_STEPS: Steps = {
+    "take": (USERS, AMOUNTS, [None, *range(10)], IDS),
+    "give": (USERS, AMOUNTS, IDS),
+    "load": (USERS, SMALL),
+    "put": (USERS, SMALL),
+    "hold": (USERS, AMOUNTS, [None, *SMALL], SMALL, [0, 3600]),
+    "settle": (USERS, AMOUNTS, SMALL, [False, True], [None, *range(10)]),
+    "read": (USERS,),
+    "count": (USERS, range(-4, 5), [None, *range(10)], IDS),
+}
 
 
 def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
@@ -118,7 +115,7 @@ def quota_call(step: Any) -> tuple[str, tuple[Any, ...]]:
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
 @AGAINST_SERVERS
-@given(QUOTA_STEPS)
+@given(chosen(QUOTA_STEPS))
 def test_quotas(world: World, steps: list[Any]) -> None:
     world.look.flushall()
     world.run(partial(compared, MemoryQuotas(), steps))
@@ -132,18 +129,15 @@ async def compared(ours: MemoryQuotas, steps: list[Any], world: World) -> None:
         assert found == expected, (name, arguments)
 
 
-TOKENS = st.sampled_from("abc")
-PLACES = st.sampled_from([Place("user", "usr_a"), Place("question", derived_id("a"))])
-CACHE_STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("read"), PLACES),
-        st.tuples(st.just("begin"), PLACES, TOKENS),
-        st.tuples(st.just("keep"), PLACES, TOKENS, st.none() | IDS),
-        st.tuples(st.just("leave"), PLACES, TOKENS),
-        st.tuples(st.just("invalidate"), PLACES),
-    ),
-    max_size=40,
-)
+TOKENS = "abc"
+PLACES = [Place("user", "usr_a"), Place("question", derived_id("a"))]
+CACHE_STEPS: Steps = {
+    "read": (PLACES,),
+    "begin": (PLACES, TOKENS),
+    "keep": (PLACES, TOKENS, [None, *IDS]),
+    "leave": (PLACES, TOKENS),
+    "invalidate": (PLACES,),
+}
 
 
 def cache_call(step: Any) -> tuple[str, tuple[Any, ...]]:
@@ -167,7 +161,7 @@ def record(place: Place, version: int) -> User | Question:
 
 @pytest.mark.lanes(FAKE, REDIS, REDIS_ASYNC)
 @AGAINST_SERVERS
-@given(CACHE_STEPS)
+@given(chosen(CACHE_STEPS))
 def test_caches(world: World, steps: list[Any]) -> None:
     world.look.flushall()
     world.run(partial(cached, MemoryCaches(lambda: START), steps))
@@ -179,6 +173,21 @@ async def cached(ours: MemoryCaches, steps: list[Any], world: World) -> None:
         name, arguments = cache_call(step)
         expected, found = getattr(ours, name)(*arguments), await getattr(theirs, name)(*arguments)
         assert found == expected, (name, arguments)
+
+
+ROOMS: Mapping[str, tuple[Steps, Callable[[], Any], Callable[..., Any]]] = {
+    "sessions": (SESSION_STEPS, MemorySessions, opened),
+    "quotas": (QUOTA_STEPS, MemoryQuotas, compared),
+    "caches": (CACHE_STEPS, lambda: MemoryCaches(lambda: START), cached),
+}
+
+
+@pytest.mark.lanes(REDIS, REDIS_ASYNC)
+@pytest.mark.parametrize("number", [1_000, pytest.param(LONG_LANE, marks=pytest.mark.long)])
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_long_way_in_lock_step(world: World, room: str, number: int) -> None:
+    """J20: three backends, sync and asyncio against memory, 10^5 steps."""
+    far(*ROOMS[room], number, world)
 
 
 class Alone(MemoryCaches):
@@ -203,3 +212,11 @@ def test_a_store_that_is_out_of_step_is_found(world: World) -> None:
         world.run(partial(cached, Alone(lambda: START), steps))
     with pytest.raises(AssertionError, match="take"):
         world.run(partial(compared, OneMore(), [("load", "usr_a", 0), ("take", "usr_a", 4, 3, 0)]))
+
+
+@pytest.mark.lanes(REDIS)
+def test_a_long_way_out_of_step_is_found(world: World) -> None:
+    """The control: a limit that is one too high, among a thousand steps."""
+    with pytest.raises(AssertionError, match="take") as raised:
+        far(QUOTA_STEPS, OneMore, compared, 1_000, world)
+    assert raised.value.__notes__[0].startswith("seed ")
