@@ -227,6 +227,14 @@ def test_what_is_no_reader_is_refused_with_a_store_and_without(stored: bool, rea
             assert refused.value.reason == f"must have the method {kind!r} of the port {flavour}{port}"
 
 
+@pytest.mark.parametrize("name", ["", "x" * 513, None, 5])
+def test_what_is_no_name_is_none_without_a_store_either(name: Any) -> None:
+    enter("memory")
+    with pytest.raises(InvalidInput, match="name"):
+        TekTree.in_memory().caches.invalidate("user", name)
+    TekTree.in_memory().caches.invalidate("user", "usr_ada")
+
+
 # -- what happens during a load ----------------------------------------------------------------------------------------
 
 

@@ -101,8 +101,9 @@ class AsyncCaches:
         """
         if kind not in _KINDS:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
+        place = _place(kind, name)
         if self._store is not None:
-            await self._store.invalidate(_place(kind, name))
+            await self._store.invalidate(place)
 
 
 def _method(reader: object, name: str, port: type) -> Callable[[str], Any]:

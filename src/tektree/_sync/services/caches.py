@@ -102,8 +102,9 @@ class Caches:
         """
         if kind not in _KINDS:
             raise InvalidInput("kind", f"must be {' or '.join(_KINDS)}")
+        place = _place(kind, name)
         if self._store is not None:
-            self._store.invalidate(_place(kind, name))
+            self._store.invalidate(place)
 
 
 def _method(reader: object, name: str, port: type) -> Callable[[str], Any]:
