@@ -128,6 +128,48 @@ def test_sources_are_counted_in_one_form(limits: Any) -> None:
     assert limits.hit("ip:1.2.3.4", ENDPOINT).remaining == 58
 
 
+WINDOWS = Policy.from_toml("""
+rate_limits.tiers.free = { "*" = { limit = 10, window_seconds = 1 } }
+rate_limits.tiers.pro = { "*" = { limit = 20, window_seconds = 5 } }
+""")
+
+
+def passed_as_pro(limits: Any, clock: ManualClock, call: str) -> int:
+    """How many hits pass as pro in less than five seconds, when somebody asks as free in between."""
+    passed = [limits.hit("usr_a", ENDPOINT, tier="pro").allowed for _ in range(30)]
+    clock.advance(timedelta(seconds=1, milliseconds=50))
+    assert getattr(limits, call)("usr_a", ENDPOINT, tier="free").allowed
+    passed += [limits.hit("usr_a", ENDPOINT, tier="pro").allowed for _ in range(30)]
+    return passed.count(True)
+
+
+@pytest.mark.parametrize("call", ["hit", "peek"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_tier_of_a_narrow_window_forgets_nothing(
+    is_async: bool, call: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I6. The control: hits that are kept for the window of who asks."""
+    limits: Any = Flavour(is_async, clock, WINDOWS)
+    assert passed_as_pro(limits, clock, call) == 20
+    clock.advance(timedelta(seconds=5))
+    assert limits.peek("usr_a", ENDPOINT, tier="pro").remaining == 20
+    if call == "hit":
+        careless: Any = Flavour(is_async, clock, WINDOWS)
+        monkeypatch.setattr(careless._limits, "kept", lambda _: 0)
+        assert passed_as_pro(careless, clock, call) > 20
+
+
+def test_hits_are_kept_for_the_widest_window_of_their_endpoint(clock: ManualClock) -> None:
+    policy = Policy.from_toml("""
+    rate_limits.tiers.free = { "*" = { limit = 1, window_seconds = 3 }, "/a" = { limit = 1, window_seconds = 9 } }
+    rate_limits.tiers.team = { "/a*" = { limit = 1, window_seconds = 7 } }
+    rate_limits.login_per_source = { limit = 1, window_seconds = 5 }
+    """)
+    limits: Any = Flavour(False, clock, policy)
+    assert [limits.kept(each) for each in ("/a", "/ab", "/b", "login")] == [9, 7, 3, 60]
+    assert Flavour(False, clock, Policy(rate_limits={"tiers": {}})).kept("/a") == 0
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_policy_names_limits_by_endpoint(is_async: bool, clock: ManualClock) -> None:
     free = {"/search": {"limit": 1, "window_seconds": 5}, "/admin/*": {"limit": 0}}
@@ -200,24 +242,29 @@ def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualCl
             tek().rate_limits.login("ada", source)
 
 
+LIMITS = [(5, 30), (4, 7), (9, 60)]
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["usr_a", "usr_b"]), st.integers(0, 20_000_000), st.integers(1, 4)), max_size=50
+    st.tuples(
+        st.sampled_from(["usr_a", "usr_b"]), st.integers(0, 20_000_000), st.integers(1, 4), st.sampled_from(LIMITS)
+    ),
+    max_size=50,
 )
 
 
 @given(STEPS)
-def test_memory_says_what_the_rule_says(steps: list[tuple[str, int, int]]) -> None:
+def test_memory_says_what_the_rule_says(steps: list[tuple[str, int, int, tuple[int, int]]]) -> None:
     enter("memory")
     clock = ManualClock()
     logs: dict[str, tuple[int, ...]] = {"usr_a": (), "usr_b": ()}
     store = MemoryRateLimits(clock)
-    for subject, pause, cost in steps:
+    for subject, pause, cost, (limit, window) in steps:
         clock.advance(timedelta(microseconds=pause - 1_000_000))
         now = int(clock.now.timestamp()) * 1_000_000 + clock.now.microsecond
-        looked = store.look([Bucket(subject, "/a", 5, 30)], cost)
-        logs[subject], expected = take(logs[subject], now, 5, 30, cost)
-        assert looked[0].wait == expected.wait
-        assert store.take([Bucket(subject, "/a", 5, 30)], cost) == [expected]
+        for asked, width in LIMITS:  # who looks changes nothing, whatever the tier
+            looked = store.look([Bucket(subject, "/a", asked, width)], cost)[0]
+            assert looked.wait == take(logs[subject], now, asked, width, cost, 60)[1].wait
+        logs[subject], expected = take(logs[subject], now, limit, window, cost, 60)
+        assert store.take([Bucket(subject, "/a", limit, window, 60)], cost) == [expected]
 
 
 THREADS = 32

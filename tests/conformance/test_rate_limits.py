@@ -1,16 +1,16 @@
 """Rate limits in memory keep every promise of their port, in both flavours; a store that breaks one is found."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 
 from tektree._async.backends.memory.bundles import memory_backends as async_memory_backends
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import AsyncMemoryRateLimits, MemoryRateLimits
-from tektree.clock import system_clock
 from tektree.errors import ConfigurationError
 from tektree.models.rate_limits import Bucket, Fill
 from tektree.ports import AsyncBackends, Backends
@@ -20,12 +20,18 @@ from tests.lanes import enter
 CHECKS = checks("rate_limits")
 
 
+def hasty() -> Callable[[], datetime]:
+    """A clock that is a millisecond later each time it is read, so nobody waits for a window to pass."""
+    begin, readings = datetime.now(UTC), count()
+    return lambda: begin + timedelta(milliseconds=next(readings))
+
+
 def memory(store: type[MemoryRateLimits] = MemoryRateLimits) -> Backends:
-    return replace(memory_backends(), rate_limits=store(lambda: datetime.now(UTC)))
+    return replace(memory_backends(), rate_limits=store(hasty()))
 
 
 def async_memory() -> AsyncBackends:
-    return replace(async_memory_backends(), rate_limits=AsyncMemoryRateLimits(system_clock))
+    return replace(async_memory_backends(), rate_limits=AsyncMemoryRateLimits(hasty()))
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -94,6 +100,24 @@ class ClearsNothing(MemoryRateLimits):
         pass
 
 
+class KeepsForTheWindow(MemoryRateLimits):
+    def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        return super().take([each._replace(kept=0) for each in buckets], cost)
+
+
+class ForgetsWhenLookedAt(MemoryRateLimits):
+    def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
+        fills = super().look(buckets, cost)
+        self.clear([each for each, fill in zip(buckets, fills, strict=True) if not fill.used])
+        return fills
+
+
+class StandsStill(MemoryRateLimits):
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        now = clock()
+        super().__init__(lambda: now)
+
+
 class Joins(MemoryRateLimits):
     def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
         return super().take(
@@ -122,6 +146,9 @@ class ByLimit(MemoryRateLimits):
         LooksByTaking,
         ClearsAll,
         ClearsNothing,
+        KeepsForTheWindow,
+        ForgetsWhenLookedAt,
+        StandsStill,
         Joins,
         CutsLongNames,
         ByLimit,

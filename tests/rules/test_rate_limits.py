@@ -38,6 +38,41 @@ def test_no_window_holds_more_than_the_limit(hits: list[tuple[int, int]], limit:
     assert worst(passed, window) <= limit
 
 
+TIERS = st.lists(st.tuples(st.integers(4, 9), st.integers(1, 60)), min_size=2, max_size=3)
+"""Limits and windows of the tiers that one subject has in turn."""
+TIERED = st.lists(st.tuples(st.integers(-3 * MICRO, 30 * MICRO), st.integers(1, 4), st.integers(0, 2)), max_size=60)
+"""As `HITS`, and which tier it is by then."""
+
+
+def most_over(hits: list[tuple[int, int, int]], tiers: list[tuple[int, int]], kept: int) -> int:
+    """By how many the fullest window, at a hit that passed, was over the limit of who asked: by a log of arrivals."""
+    log: tuple[int, ...] = ()
+    now, passed, most = 10**15, [], 0
+    for pause, cost, which in hits:
+        now += pause
+        limit, window = tiers[which % len(tiers)]
+        log, fill = rules.take(log, now, limit, window, cost, kept)
+        if fill.wait == 0:
+            passed += [fill.newest] * cost
+            most = max(most, len([at for at in passed if at > fill.newest - window * MICRO]) - limit)
+    return most
+
+
+@given(TIERED, TIERS)
+def test_no_window_holds_more_whatever_the_tier_was_before(
+    hits: list[tuple[int, int, int]], tiers: list[tuple[int, int]]
+) -> None:
+    """I6: tiers with windows of their own, and changes between them."""
+    assert most_over(hits, tiers, max([window for _, window in tiers])) <= 0
+
+
+def test_what_a_narrow_window_forgets_is_found() -> None:
+    """The control: a log that is kept for the window of who asks."""
+    hits = [*[(0, 4, 0)] * 5, (1_100_000, 1, 1), (0, 4, 0)]
+    assert most_over(hits, [(20, 5), (10, 1)], kept=5) <= 0
+    assert most_over(hits, [(20, 5), (10, 1)], kept=0) > 0
+
+
 def test_the_measure_finds_a_fixed_window() -> None:
     """The control: as many at the end of one minute as at the start of the next."""
     fixed = [59 * MICRO] * 5 + [60 * MICRO] * 5
@@ -207,7 +242,7 @@ def test_a_limit_of_nothing_is_forbidden() -> None:
     """I16: 0 means never, and no wait would help."""
     with pytest.raises(Forbidden):
         rules.bucket("usr_a", "/a", RateLimit(limit=0))
-    assert rules.bucket("usr_a", "/a", RateLimit(limit=1, window_seconds=5)) == Bucket("usr_a", "/a", 1, 5)
+    assert rules.bucket("usr_a", "/a", RateLimit(limit=1, window_seconds=5), 9) == Bucket("usr_a", "/a", 1, 5, 9)
 
 
 def test_an_account_is_a_digest_of_how_it_was_typed() -> None:

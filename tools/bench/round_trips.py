@@ -205,7 +205,7 @@ async def _tasks(port: int, rounds: int, calls: int) -> None:
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "GET of redis-py": lambda: client.get("bench"),
         "EVALSHA of redis-py, with the script of hit": lambda: client.evalsha(
-            taking.sha, 2, *keys, 1, 1, 1_000_000, 60_000_000
+            taking.sha, 2, *keys, 1, 1, 1_000_000, 60_000_000, 60_000_000
         ),
         "rate_limits.hit": lambda: tek.rate_limits.hit("usr_tasks", "/api"),
         "sessions.resolve": lambda: tek.sessions.resolve(token),

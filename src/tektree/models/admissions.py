@@ -25,12 +25,13 @@ class Admission(NamedTuple):
 
 class Terms(NamedTuple):
     """What holds for a tier: at most ``limit`` hits (1 or more) in any ``window`` of seconds, and at most ``quota``
-    units in a period. None is no limit.
+    units in a period. None is no limit. ``kept`` is for how many seconds hits are kept, as of a `Bucket`.
     """
 
     limit: int | None
     window: int
     quota: int | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)

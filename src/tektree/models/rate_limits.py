@@ -11,12 +11,17 @@ LONGEST_KEPT: Final = 256
 
 
 class Bucket(NamedTuple):
-    """One limit of one subject: at most ``limit`` (1 or more) hits on ``endpoint`` in any ``window`` of seconds."""
+    """One limit of one subject: at most ``limit`` (1 or more) hits on ``endpoint`` in any ``window`` of seconds.
+
+    Who has another limit tomorrow may have a wider window with it, so hits are kept for ``kept`` seconds, the widest
+    window that anybody has on this endpoint; for ``window`` where that is wider.
+    """
 
     subject: str
     endpoint: str
     limit: int
     window: int
+    kept: int = 0
 
 
 class Fill(NamedTuple):

@@ -41,7 +41,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO: Final = 1_000_000
 _FLOATING: Final = 2**32 * _MICRO
 """Until 2106."""
-_BUCKET: Final[Callable[[tuple[str, str, int, int]], Bucket]] = partial(tuple.__new__, Bucket)
+_BUCKET: Final[Callable[[tuple[str, str, int, int, int]], Bucket]] = partial(tuple.__new__, Bucket)
 _DECISION: Final[Callable[[tuple[bool, int, int, datetime, float, int, float, bool]], Decision]] = partial(
     tuple.__new__, Decision
 )
@@ -52,24 +52,28 @@ _DEAREST: Final = 10_000
 """Each hit of a call is an entry of the log."""
 
 
-def take(log: tuple[int, ...], now: int, limit: int, window: int, cost: int) -> tuple[tuple[int, ...], Fill]:
+def take(
+    log: tuple[int, ...], now: int, limit: int, window: int, cost: int, kept: int = 0
+) -> tuple[tuple[int, ...], Fill]:
     """The log after ``cost`` hits at ``now`` were asked for, and what is said of them.
 
-    ``log`` holds the instants of hits in microseconds, in order, ``window`` is in seconds. A clock that goes back does
-    not: the hit counts as one at the newest instant there is.
+    ``log`` holds the instants of hits in microseconds, in order, ``window`` and ``kept`` are in seconds: hits count for
+    the one, and stay in the log for the other if it is longer. A clock that goes back does not: the hit counts as one
+    at the newest instant there is.
     """
     width = window * _MICRO
-    kept = tuple([at for at in log if at > now - width])
-    over = len(kept) + cost - limit
+    stay = tuple([at for at in log if at > now - max(width, kept * _MICRO)])
+    count = [at for at in stay if at > now - width]
+    over = len(count) + cost - limit
     if over > 0:
-        return kept, Fill(len(kept), now, kept[-1] if kept else now, kept[over - 1] + width - now if kept else 0)
-    newest = max(now, kept[-1]) if kept else now
-    return (*kept, *[newest] * cost), Fill(len(kept) + cost, now, newest, 0)
+        return stay, Fill(len(count), now, count[-1] if count else now, count[over - 1] + width - now if count else 0)
+    newest = max(now, stay[-1]) if stay else now
+    return (*stay, *[newest] * cost), Fill(len(count) + cost, now, newest, 0)
 
 
 def decision(bucket: Bucket, fill: Fill) -> Decision:
     """What a bucket's fill means to the one who asked."""
-    _, _, limit, window = bucket
+    _, _, limit, window, _ = bucket
     used, now, newest, wait = fill
     after = newest + window * _MICRO - now if used else 0
     left = limit - used if limit > used else 0
@@ -97,11 +101,11 @@ def uncounted(now: datetime, found: RateLimit | None) -> Decision:
     return Decision(True, found.limit, found.limit, now, 0.0, found.window_seconds, counted=False)
 
 
-def bucket(subject: str, endpoint: str, found: RateLimit) -> Bucket:
+def bucket(subject: str, endpoint: str, found: RateLimit, kept: int = 0) -> Bucket:
     """The bucket of a limit. Raises `Forbidden` for a limit of 0, which nobody's waiting would change."""
     if found.limit == 0:
         raise Forbidden(f"any request to {endpoint[:200]!r} on this tier")
-    return _BUCKET((subject, endpoint, found.limit, found.window_seconds))
+    return _BUCKET((subject, endpoint, found.limit, found.window_seconds, kept))
 
 
 class Limits:

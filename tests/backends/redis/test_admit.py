@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from tektree import AsyncTekTree, Policy, Principal, TekTree
 from tektree._async.backends.redis import admissions as async_admissions
+from tektree._async.backends.redis import rate_limits as async_limits
 from tektree._async.backends.redis.faults import foreign
 from tektree._sync.backends.redis import admissions
+from tektree._sync.backends.redis import rate_limits as limits
 from tektree._sync.backends.redis.admissions import _ADMIT
 from tektree.errors import (
     CorruptDocument,
@@ -45,6 +47,9 @@ rate_limits.tiers.pro = {}
 quotas.free = { questions = 4, areas = 0 }
 quotas.pro = { questions = "unlimited", areas = 30 }
 """)
+
+
+REAL = {"_ADMIT": _ADMIT, "_TAKE": limits._TAKE}
 
 
 def counted(world: World) -> dict[str, Any]:
@@ -487,6 +492,52 @@ def test_a_session_that_is_known_is_compared(world: World, monkeypatch: pytest.M
     for module in (async_admissions, admissions):
         monkeypatch.setattr(module, "_ADMIT", Script("careless", careless, sha))
     assert world.run(tier_by_text) == "free"
+
+
+WINDOWS = Policy.from_toml("""
+rate_limits.tiers.free = { "*" = { limit = 5, window_seconds = 100 } }
+rate_limits.tiers.pro = { "*" = { limit = 20, window_seconds = 500 } }
+""")
+
+
+async def passed_as_pro(world: World) -> int:
+    """How many requests get in as pro in less than its window, when the user was free in between.
+
+    Of two requests as free the first finds that the tier has changed, and takes more steps.
+    """
+    tek = world.tek(policy=WINDOWS)
+    user = await tek.accounts.register(email="eve@example.org", handle="eve", password="correct horse battery")
+    token, passed = (await tek.sessions.open(user)).token, 0
+    for second, tier, times in ((0, "pro", 30), (105, "free", 2), (105, "pro", 30)):
+        world.look.delete("clock")
+        world.look.rpush("clock", 1_765_893_600 + second, 0)
+        if tier == "pro":
+            await tek.subscriptions.start(user, "pro")
+        else:
+            await tek.subscriptions.cancel(user, at_period_end=False)
+        for _ in range(times):
+            let_in = len(await outcome(tek, token, "/a", None, 1)) > 1
+            assert let_in or tier == "pro"
+            passed += let_in and tier == "pro"
+    return passed
+
+
+@pytest.mark.lanes(*ONE_SERVER)
+def test_a_change_of_tier_forgets_no_hits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I6: 20 in any window of pro, though that of free is shorter. The control: a script that keeps hits for less."""
+
+    def told(change: tuple[str, str] = ("", "")) -> None:
+        for name, modules in (("_ADMIT", (async_admissions, admissions)), ("_TAKE", (async_limits, limits))):
+            text = REAL[name].text.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)").replace(*change)
+            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+            for each in modules:
+                monkeypatch.setattr(each, name, Script("told", text, sha))
+
+    told()
+    assert world.run(passed_as_pro) == 20
+    world.look.flushall()
+    told((" + kept <= now", " + window <= now"))
+    assert world.run(passed_as_pro) > 20
 
 
 async def told_of_quotas(tek: Any) -> list[str]:

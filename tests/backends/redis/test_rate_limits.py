@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,27 @@ RETRIES: dict[bool, dict[str, Any]] = {
 """What redis-py 8 does unless it is told not to."""
 
 
+PRUNED = {
+    "by a hit": ("local forgotten = now - kept", "local forgotten = now - window"),
+    "by a look": (
+        "if counts and last then\n    local forgotten = now - kept",
+        "if last then\n    local forgotten = now - (counts and kept or window)",
+    ),
+}
+"""What makes a script forget what has left the window of who asks."""
+
+
 @contextmanager
-def told_time() -> Iterator[None]:
-    """The script reads the time from a key that the test writes, so windows pass without waiting."""
+def told_time(*changed: str) -> Iterator[None]:
+    """The script reads the time from a key that the test writes, so windows pass without waiting.
+
+    ``changed``: a part of the script, and what stands there instead.
+    """
     real = script("rate_limits_take")
-    text = real.text.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)")
-    assert text != real.text
+    text = real.text
+    for old, new in (("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)"), *([changed] if changed else [])):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
     told = Script("told", text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
     async_module._TAKE = sync_module._TAKE = told  # type: ignore[misc]
     try:
@@ -102,38 +118,74 @@ def told_time() -> Iterator[None]:
         async_module._TAKE = sync_module._TAKE = real  # type: ignore[misc]
 
 
+LIMITS = [(5, 30), (4, 7), (9, 60)]
 STEPS = st.lists(
-    st.tuples(st.sampled_from("ab"), st.integers(-1_000_000, 20_000_000), st.integers(1, 4), st.booleans()), max_size=40
+    st.tuples(
+        st.sampled_from("ab"),
+        st.integers(-1_000_000, 20_000_000),
+        st.integers(1, 4),
+        st.sampled_from(LIMITS),
+        st.booleans(),
+    ),
+    max_size=40,
 )
+Steps = list[tuple[str, int, int, tuple[int, int], bool]]
+
+
+async def in_lock_step(steps: Steps, world: World) -> None:
+    """Redis says what the rule says, of limits whose windows differ as those of tiers do."""
+    store, now = world.store("rate_limits"), 1_765_893_600_000_000
+    logs: dict[str, tuple[int, ...]] = {"a": (), "b": ()}
+    for name, pause, cost, (limit, window), flushed in steps:
+        now += pause
+        world.look.delete("clock")
+        world.look.rpush("clock", now // 1_000_000, now % 1_000_000)
+        if flushed:
+            world.look.script_flush()
+        for asked, width in LIMITS:
+            looked = (await store.look([Bucket("usr_a", name, asked, width)], 4))[0]
+            assert looked.wait == take(logs[name], now, asked, width, 4, 60)[1].wait
+        logs[name], expected = take(logs[name], now, limit, window, cost, 60)
+        assert await store.take([Bucket("usr_a", name, limit, window, 60)], cost) == [expected]
+        # The script is told the time, but keys expire by the real one: here none is meant to.
+        for key in world.look.keys("*log"):
+            world.look.persist(key)
 
 
 @pytest.mark.lanes(FAKE, FAKE_ASYNC, *SERVERS)
 @AGAINST_SERVERS
 @given(STEPS)
-def test_redis_says_what_the_rule_says(world: World, steps: list[tuple[str, int, int, bool]]) -> None:
+def test_redis_says_what_the_rule_says(world: World, steps: Steps) -> None:
     """I6: in lock step with the rule, which is measured against a log of arrivals; whatever the server's clock does."""
-
-    async def compared(world: World) -> None:
-        store, now = world.store("rate_limits"), 1_765_893_600_000_000
-        logs: dict[str, tuple[int, ...]] = {"a": (), "b": ()}
-        for name, pause, cost, flushed in steps:
-            now += pause
-            world.look.delete("clock")
-            world.look.rpush("clock", now // 1_000_000, now % 1_000_000)
-            if flushed:
-                world.look.script_flush()
-            bucket = Bucket("usr_a", name, 5, 30)
-            logs[name], expected = take(logs[name], now, 5, 30, cost)
-            assert await store.take([bucket], cost) == [expected]
-            looked = take(logs[name], now, 5, 30, 5)[1]
-            assert (await store.look([bucket], 5))[0].wait == looked.wait
-            # The script is told the time, but keys expire by the real one: here none is meant to.
-            for key in world.look.keys("*log"):
-                world.look.persist(key)
-
     world.look.flushall()
     with told_time():
-        world.run(compared)
+        world.run(partial(in_lock_step, steps))
+
+
+@pytest.mark.lanes(FAKE, FAKE_ASYNC, *SERVERS)
+@pytest.mark.parametrize("pruned", PRUNED)
+def test_a_script_that_forgets_what_left_the_window_of_who_asks_is_found(world: World, pruned: str) -> None:
+    """The control: and what is found is nothing but that."""
+    wide, narrow = (9, 60), (4, 7)
+    steps: Steps = [("a", 0, 4, wide, False), ("a", 8_000_000, 1, narrow, False), ("a", 0, 4, wide, False)]
+    with told_time():
+        world.run(partial(in_lock_step, [*steps, ("a", 0, 1, wide, False)]))
+    world.look.flushall()
+    with told_time(*PRUNED[pruned]), pytest.raises(AssertionError):
+        world.run(partial(in_lock_step, steps))
+
+
+def test_what_is_kept_for_others_goes_too(world: World) -> None:
+    """The count that others read is that of the window that was asked for; the log lasts as long as hits are kept."""
+
+    async def hits(world: World) -> None:
+        await world.store("rate_limits").take([Bucket("usr_a", "/a", 5, 60, 3_600)], 2)
+
+    world.run(hits)
+    count = ratelimit("usr_a", "/a")
+    assert int(world.look.get(count)) == 2
+    assert 0 < world.look.pttl(count) <= 60_000
+    assert 3_590_000 < world.look.pttl(companion(count, "log")) <= 3_600_000
 
 
 @pytest.mark.lanes(*SERVERS)

@@ -11,6 +11,8 @@ from tektree.models.rate_limits import Bucket, Fill
 __all__ = ["CHECKS", "RACES"]
 
 _DAY: Final = 86_400
+_PATIENCE: Final = 100_000
+"""So often a clock may say the same."""
 
 
 def _store(backends: AsyncBackends) -> AsyncRateLimitStore:
@@ -116,6 +118,29 @@ async def a_limit_may_change(backends: AsyncBackends) -> None:
     same("a lower one", (fill.used, fill.wait > 0), (5, True))
 
 
+async def a_narrow_window_forgets_nothing(backends: AsyncBackends) -> None:
+    """What a narrow window has left counts in a wider one, as after a change of tier, for as long as hits are kept."""
+    store, wide = _store(backends), _bucket("kept", 2)
+    narrow = wide._replace(window=1, kept=_DAY)
+    await _taken(store, wide, times=2)
+    await _over(store, narrow)
+    same("the wide one after a look", await _taken(store, wide), [[-1]])
+    same("the narrow one", await _taken(store, narrow), [[1]])
+    same("the wide one after a hit", [each.used for each in await store.look([wide], 1)], [3])
+
+
+async def _over(store: AsyncRateLimitStore, bucket: Bucket) -> None:
+    """Looks until the window of a bucket, of a second, is over by the clock of the store."""
+    before = (await store.look([bucket], 1))[0].now
+    over, stood = before + 1_000_000, 0
+    while before < over:
+        fill = (await store.look([bucket], 1))[0]
+        stood = stood + 1 if fill.now <= before else 0
+        if stood > _PATIENCE:
+            fails(f"the clock stands still at {fill.now}")
+        before = fill.now
+
+
 async def as_many_as_the_limit_pass_of_those_who_come_at_once(backends: AsyncBackends, together: Together) -> None:
     """``take`` looks and counts in one step."""
     store, bucket = _store(backends), _bucket("race", 15)
@@ -144,6 +169,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_cleared_bucket_is_empty,
     a_bucket_is_its_subject_and_its_endpoint,
     a_limit_may_change,
+    a_narrow_window_forgets_nothing,
 )
 
 RACES: Final[tuple[Race, ...]] = (

@@ -11,9 +11,10 @@ __all__ = ["AsyncRateLimitStore"]
 class AsyncRateLimitStore(Protocol):
     """Exact sliding windows, by the store's own clock: in no window of a bucket do more hits pass than its limit.
 
-    A bucket is its subject and endpoint; its limit may be another at every call, and what was counted stays. (Its
-    window too; a hit that a narrower window has left is not counted by a wider one any more.) All raise `Unavailable`
-    when the store does not answer in time; the hits of such a call may have been counted, but never twice.
+    A bucket is its subject and endpoint; its limit and window may be others at every call, and what was counted stays:
+    ``take`` forgets hits that are older than the bucket's ``kept`` (than its window, where that is wider), and nothing
+    else does but ``clear``. All raise `Unavailable` when the store does not answer in time; the hits of such a call
+    may have been counted, but never twice.
     """
 
     async def take(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
@@ -25,7 +26,8 @@ class AsyncRateLimitStore(Protocol):
         ...
 
     async def look(self, buckets: Sequence[Bucket], cost: int) -> Sequence[Fill]:
-        """The fill of each bucket; ``wait`` is how long until ``cost`` hits have room in it. Nothing is counted."""
+        """The fill of each bucket; ``wait`` is how long until ``cost`` hits have room in it. Nothing is counted,
+        and nothing forgotten."""
         ...
 
     async def clear(self, buckets: Sequence[Bucket]) -> None:

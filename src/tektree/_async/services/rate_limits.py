@@ -75,7 +75,8 @@ class AsyncRateLimits:
                 raise InvalidInput("source", "must be an address such as '192.0.2.7', or None")
             subject = rules.checked_subject(source if source.startswith("ip:") else f"ip:{source}")
             asked.append((subject, policy.login_per_source))
-        buckets = [rules.bucket(subject, rules.LOGIN, limit) for subject, limit in asked]
+        kept = self.kept(rules.LOGIN)
+        buckets = [rules.bucket(subject, rules.LOGIN, limit, kept) for subject, limit in asked]
         return await self._decided(self._store.take, buckets, [limit for _, limit in asked], 1, "closed")
 
     async def forget_login(self, account: str) -> None:
@@ -95,7 +96,7 @@ class AsyncRateLimits:
         """What a call is counted on; None where there is no limit."""
         subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
         limit = self.limit_of(endpoint, tier)
-        return None if limit is None else _Asked(rules.bucket(subject, endpoint, limit), limit)
+        return None if limit is None else _Asked(rules.bucket(subject, endpoint, limit, self.kept(endpoint)), limit)
 
     async def _decided(
         self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
@@ -109,6 +110,15 @@ class AsyncRateLimits:
         if len(buckets) == 1:
             return rules.decision(buckets[0], fills[0])
         return rules.tightest([rules.decision(*each) for each in zip(buckets, fills, strict=True)])
+
+    def kept(self, endpoint: str) -> int:
+        """For how many seconds hits on an endpoint are kept: the widest window of any tier there, and of log-ins where
+        it is theirs. 0: nothing is counted.
+        """
+        found = [limits.of(endpoint) for limits in self._limits.values()]
+        if endpoint == rules.LOGIN:
+            found += [self._policy.rate_limits.login_per_account, self._policy.rate_limits.login_per_source]
+        return max([each.window_seconds for each in found if each is not None], default=0)
 
     def limit_of(self, endpoint: str, tier: str | None) -> RateLimit | None:
         """The limit of an endpoint on a tier; None where there is none. Raises `InvalidInput` for another tier."""

@@ -89,7 +89,7 @@ class Admissions:
             return None
         actor = actor_of(ticket, found.session)
         usage = None
-        limit, window, most = tariff.terms[actor.tier]
+        limit, window, most, _ = tariff.terms[actor.tier]
         if found.fill is not None and limit is not None:
             decision = limit_rules.decision(Bucket(ticket.uid, endpoint, limit, window), found.fill)
             if not decision.allowed:
@@ -156,5 +156,5 @@ class Admissions:
             if limit is None:
                 found[tier] = Terms(None, 0, allowed)
             elif limit.limit:
-                found[tier] = Terms(limit.limit, limit.window_seconds, allowed)
+                found[tier] = Terms(limit.limit, limit.window_seconds, allowed, self._limits.kept(endpoint))
         return Tariff(found)

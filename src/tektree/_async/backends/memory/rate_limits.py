@@ -59,32 +59,37 @@ class AsyncMemoryRateLimits:
 
     def _took(self, bucket: Bucket, cost: int, now: int) -> Fill:
         """The fill after ``cost`` hits, if they have room."""
-        subject, endpoint, limit, window = bucket
+        subject, endpoint, limit, window, kept = bucket
         log = self._logs.get((subject, endpoint))
         if log is None:
             self._sweep(now)
             log = self._logs[subject, endpoint] = _Log()
-        width, hits = window * 1_000_000, log.hits
-        since = now - width
-        while hits and hits[0] <= since:
+        since, hits = now - window * 1_000_000, log.hits
+        longest = (kept if kept > window else window) * 1_000_000
+        while hits and hits[0] <= now - longest:
             hits.popleft()
-        over = len(hits) + cost - limit
-        if over > 0 and hits:
-            return Fill(len(hits), now, hits[-1], hits[over - 1] - since)
+        gone = _gone(hits, since) if kept > window else 0
+        used = len(hits) - gone
+        over = used + cost - limit
+        if over > 0 and used:
+            return Fill(used, now, hits[-1], hits[gone + over - 1] - since)
         newest = hits[-1] if hits and hits[-1] > now else now  # a clock that goes back does not
         hits.extend((newest,) * cost)
-        log.over = newest + width
-        return _FILL((len(hits), now, newest, 0))
+        log.over = newest + longest
+        return _FILL((used + cost, now, newest, 0))
 
     def _fill(self, bucket: Bucket, cost: int, now: int) -> Fill:
+        """The fill as it is. Who looks forgets nothing."""
         log = self._logs.get((bucket.subject, bucket.endpoint))
         if log is None:
             return Fill(0, now, now, 0)
         since, hits = now - bucket.window * 1_000_000, log.hits
-        while hits and hits[0] <= since:
-            hits.popleft()
-        over = len(hits) + cost - bucket.limit
-        return Fill(len(hits), now, hits[-1] if hits else now, hits[over - 1] - since if over > 0 and hits else 0)
+        gone = _gone(hits, since)
+        used = len(hits) - gone
+        if not used:
+            return Fill(0, now, now, 0)
+        over = used + cost - bucket.limit
+        return Fill(used, now, hits[-1], hits[gone + over - 1] - since if over > 0 else 0)
 
     def _sweep(self, now: int) -> None:
         """Lets go of buckets that are over, each time their number has doubled: little work for each hit."""
@@ -92,3 +97,11 @@ class AsyncMemoryRateLimits:
             return
         self._logs = {key: log for key, log in self._logs.items() if log.over > now}
         self._many = max(_FEW, 2 * len(self._logs))
+
+
+def _gone(hits: deque[int], since: int) -> int:
+    """How many hits at the front came at ``since`` or before."""
+    for at, hit in enumerate(hits):
+        if hit > since:
+            return at
+    return len(hits)

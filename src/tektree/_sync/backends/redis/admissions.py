@@ -132,7 +132,7 @@ def _beginning(
     keys = _keys(uid, endpoint, counter)
     if known is None:
         tiers = [f"{tier},{','.join(_terms(each))}\n\n" for tier, each in tariff.terms.items()]
-        session = ["", "", "".join(["\n", *tiers]), "", ""]
+        session = ["", "", "".join(["\n", *tiers]), "", "", ""]
     else:
         found = stored_session(known)
         session = [known.decode(), str(found.version or 0), *_terms(tariff.terms[found.tier])]
@@ -152,10 +152,15 @@ def _keys(uid: str, endpoint: str, counter: Counter | None) -> list[str]:
 _begun: Final = lru_cache(maxsize=4096)(_beginning)
 
 
-def _terms(terms: Terms) -> tuple[str, str, str]:
-    """Limit, window and quota as the script reads them."""
-    limit, window, most = terms
-    return "" if limit is None else str(limit), str(window * 1_000_000), "" if most is None else str(most)
+def _terms(terms: Terms) -> tuple[str, str, str, str]:
+    """Limit, window, quota, and for how long hits are kept, as the script reads them."""
+    limit, window, most, kept = terms
+    return (
+        "" if limit is None else str(limit),
+        str(window * 1_000_000),
+        "" if most is None else str(most),
+        str(max(window, kept) * 1_000_000),
+    )
 
 
 def _admitted(request: Request, said: int, session: Session, found: Sequence[int]) -> Admitted:

@@ -68,8 +68,13 @@ class RedisRateLimits:
 def _call(cost: int, counts: int, *buckets: Bucket) -> tuple[Written, str]:
     """What the script is given, and its first key. Windows are in seconds here, and in microseconds there."""
     keys = [key for each in buckets for key in _keys(each)]
-    limits = [number for each in buckets for number in (each.limit, each.window * 1_000_000)]
+    limits = [number for each in buckets for number in (each.limit, *_widths(each))]
     return written((len(keys), *keys, cost, counts, *limits)), keys[0]
+
+
+def _widths(bucket: Bucket) -> tuple[int, int]:
+    """For how many microseconds hits count, and for how many they are kept."""
+    return bucket.window * 1_000_000, max(bucket.window, bucket.kept) * 1_000_000
 
 
 _called: Final = lru_cache(maxsize=4096)(_call)
