@@ -216,10 +216,28 @@ def test_log_ins_are_counted_per_account_and_per_source(limits: Any, clock: Manu
     assert limits.login("user16", "192.0.2.7").allowed
 
 
-@pytest.mark.parametrize("wrong", [("",), ("a" * 321,), (5,), ("ada", "somewhere"), ("ada", 5)])
-def test_a_log_in_names_an_account_and_an_address(limits: Any, wrong: tuple[Any, ...]) -> None:
-    with pytest.raises(InvalidInput):
+def test_a_log_in_of_who_is_known_is_counted_by_uid(limits: Any) -> None:
+    """B10: address and handle of one user together, and apart from whoever only types the uid."""
+    names = ["ada@example.org", "the_ada", "ADA@EXAMPLE.ORG", "ada@example\u3002org", "THE_ADA"]
+    assert all(limits.login(each, uid="usr_ada").allowed for each in names)
+    assert not limits.login("the_ada", uid="usr_ada").allowed
+    assert limits.login("usr_ada").allowed
+    limits.forget_login("ada@example.org", uid="usr_ada")
+    assert limits.login("the_ada", uid="usr_ada").allowed
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *[("account", (each,)) for each in ("", "a" * 321, 5)],
+        *[("source", ("ada", each)) for each in ("somewhere", 5, "1.1.1.1:90", "", "usr_ada")],
+        *[("uid", ("ada", None, each)) for each in ("", 5, "ada")],
+    ],
+)
+def test_a_log_in_names_an_account_and_an_address(limits: Any, field: str, wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInput) as caught:
         limits.login(*wrong)
+    assert caught.value.field == field
 
 
 def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualClock) -> None:

@@ -245,10 +245,23 @@ def test_a_limit_of_nothing_is_forbidden() -> None:
     assert rules.bucket("usr_a", "/a", RateLimit(limit=1, window_seconds=5), 9) == Bucket("usr_a", "/a", 1, 5, 9)
 
 
-def test_an_account_is_a_digest_of_how_it_was_typed() -> None:
+def test_an_account_is_a_digest_of_whose_it_is_or_of_its_name() -> None:
     one = rules.login_subject("Ada@Example.org ")
     assert one == rules.login_subject("ada@example.org") != rules.login_subject("ada@example.com")
-    assert "ada" not in one
+    assert one == rules.login_subject("ada@\uff45xample\u3002org")
+    assert rules.login_subject("N o body") == rules.login_subject("n o BODY")
+    of_user = rules.login_subject("Ada@Example.org", "usr_ada")
+    assert of_user == rules.login_subject("ada", "usr_ada") != rules.login_subject("usr_ada")
+    assert "ada" not in one + of_user
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 5, b"1.1.1.1", "", "somewhere", "1.1.1.1:90", "usr_ada", "ip:ip:1.1.1.1", "1" * 65]
+)
+def test_what_is_no_source_is_refused_by_its_name(wrong: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^source: "):
+        rules.checked_source(wrong)
+    assert rules.checked_source("::ffff:1.2.3.4") == rules.checked_source("ip:1.2.3.4") == "ip:1.2.3.4"
 
 
 @pytest.mark.parametrize(

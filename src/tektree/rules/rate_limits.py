@@ -19,6 +19,7 @@ from tektree.ids import derived_id
 from tektree.models.base import plain
 from tektree.models.rate_limits import Bucket, Decision, Fill
 from tektree.policy import RateLimit
+from tektree.rules import particulars
 
 __all__ = [
     "LOGIN",
@@ -26,6 +27,7 @@ __all__ = [
     "bucket",
     "checked_cost",
     "checked_endpoint",
+    "checked_source",
     "checked_subject",
     "decision",
     "login_subject",
@@ -152,27 +154,47 @@ def checked_subject(value: object) -> str:
         if _UID.fullmatch(value):
             return value
         if value.startswith("ip:"):
-            return _source(value[3:])
+            found = _source(value[3:])
+            if found is None:
+                raise InvalidInput("subject", "must name an IPv4 or IPv6 address behind 'ip:', without port")
+            return found
     raise InvalidInput("subject", "must be a uid such as 'usr_ada', or 'ip:' and an address such as 'ip:192.0.2.7'")
 
 
+def checked_source(value: object) -> str:
+    """The subject of a source: its address, with or without ``ip:``. Raises `InvalidInput`.
+
+    >>> checked_source("192.0.2.7"), checked_source("ip:192.0.2.7")
+    ('ip:192.0.2.7', 'ip:192.0.2.7')
+    """
+    found = _source(value.removeprefix("ip:")) if type(value) is str and len(value) <= 64 else None
+    if found is None:
+        raise InvalidInput("source", "must be an IPv4 or IPv6 address such as '192.0.2.7', without port, or None")
+    return found
+
+
 @lru_cache(maxsize=4096)
-def _source(address: str) -> str:
+def _source(address: str) -> str | None:
     try:
         found = ip_address(address)
     except ValueError:
-        raise InvalidInput("subject", "must name an IPv4 or IPv6 address behind 'ip:', without port") from None
+        return None
     if isinstance(found, IPv6Address):
         found = found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64)
     return f"ip:{found}"
 
 
-def login_subject(account: str) -> str:
-    """The subject that guesses at an account are counted on: a digest, for what was typed may be a password.
+def login_subject(account: str, uid: str | None = None) -> str:
+    """The subject that guesses at an account are counted on: the user's who it is, if there is one.
 
-    Case and outer spaces make no difference: else each spelling had guesses of its own.
+    Else it is the canonical form of what was typed, or, where that is neither an address nor a handle, the text itself;
+    of both a digest, for it may be a password. Case and outer spaces make no difference. No text is the bucket of a
+    user: who types a uid guesses at nobody's.
     """
-    return f"account:{derived_id('login', account.strip().casefold())}"
+    typed = account.strip()
+    sought = particulars.identifier(typed)  # whoever it is: what takes longer for a stranger tells who is none
+    name = typed.casefold() if sought is None else sought.canonical
+    return f"account:{derived_id('login', name) if uid is None else derived_id('login', 'uid', uid)}"
 
 
 def checked_endpoint(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, get_args
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree.clock import Clock, read
 from tektree.errors import InvalidInput, Unavailable
+from tektree.ids import uid_of
 from tektree.models.accounts import Tier
 from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision, Fill
 from tektree.policy import Policy, RateLimit
@@ -17,6 +18,7 @@ __all__ = ["AsyncRateLimits"]
 Call = Callable[[Sequence[Bucket], int], Awaitable[Sequence[Fill]]]
 
 _TIERS: Final = frozenset(get_args(Tier))
+_LONGEST_ACCOUNT: Final = 320
 
 
 class _Asked(NamedTuple):
@@ -60,28 +62,28 @@ class AsyncRateLimits:
         bucket = Bucket(rules.checked_subject(subject), rules.checked_endpoint(endpoint), 1, 1)
         await self._store.clear((bucket,))
 
-    async def login(self, account: str, source: str | None = None) -> Decision:
+    async def login(self, account: str, source: str | None = None, uid: str | None = None) -> Decision:
         """Counts one log-in, per account and, if it is known, per ``source`` (an address): in both or in neither.
 
-        ``account`` is what the caller typed to name it, 1 to 320 characters; it is kept as a digest only. To be called
-        before any password is hashed. Raises `InvalidInput`, `Forbidden`, `Unavailable`.
+        ``account`` is what the caller typed to name it, 1 to 320 characters; it is kept as a digest only. All spellings
+        of an address or a handle are one account. ``uid`` is whose account that is, where it is somebody's: look the
+        user up first, or address and handle have guesses of their own. To be called before any password is hashed.
+        Raises `InvalidInput`, `Forbidden`, `Unavailable`.
         """
-        if type(account) is not str or not 0 < len(account) <= 320:
-            raise InvalidInput("account", "must be a text of 1 to 320 characters")
         policy = self._policy.rate_limits
-        asked = [(rules.login_subject(account), policy.login_per_account)]
+        asked = [(_login_subject(account, uid), policy.login_per_account)]
         if source is not None:
-            if type(source) is not str:
-                raise InvalidInput("source", "must be an address such as '192.0.2.7', or None")
-            subject = rules.checked_subject(source if source.startswith("ip:") else f"ip:{source}")
-            asked.append((subject, policy.login_per_source))
+            asked.append((rules.checked_source(source), policy.login_per_source))
         kept = self.kept(rules.LOGIN)
         buckets = [rules.bucket(subject, rules.LOGIN, limit, kept) for subject, limit in asked]
         return await self._decided(self._store.take, buckets, [limit for _, limit in asked], 1, "closed")
 
-    async def forget_login(self, account: str) -> None:
-        """Gives an account its whole number of guesses back, as after a log-in that went well. The source's stay."""
-        await self._store.clear((Bucket(rules.login_subject(account), rules.LOGIN, 1, 1),))
+    async def forget_login(self, account: str, uid: str | None = None) -> None:
+        """Gives an account its whole number of guesses back, as after a log-in that went well. The source's stay.
+
+        Name it as in `login`. Raises `InvalidInput`, `Unavailable`.
+        """
+        await self._store.clear((Bucket(_login_subject(account, uid), rules.LOGIN, 1, 1),))
 
     async def _one(self, call: Call, subject: str, endpoint: str, cost: int, tier: str | None) -> Decision:
         plain = type(subject) is type(endpoint) is str and (tier is None or type(tier) is str)
@@ -128,3 +130,9 @@ class AsyncRateLimits:
             raise InvalidInput("tier", "must be free, pro, team or enterprise, or None for free")
         limits = self._limits.get(tier)
         return None if limits is None else limits.of(endpoint)
+
+
+def _login_subject(account: str, uid: str | None) -> str:
+    if type(account) is not str or not 0 < len(account) <= _LONGEST_ACCOUNT:
+        raise InvalidInput("account", f"must be a text of 1 to {_LONGEST_ACCOUNT} characters")
+    return rules.login_subject(account, None if uid is None else uid_of(uid))

@@ -57,6 +57,7 @@ from tektree.models.sessions import Account
 from tektree.policy import Policy
 from tektree.rules import accounts, inputs, particulars, passwords, roles, tokens, visibility
 from tektree.rules.passwords import Verdict
+from tektree.rules.rate_limits import checked_source
 
 __all__ = ["Accounts"]
 
@@ -208,28 +209,24 @@ class Accounts:
         Whoever fails, known or not, disabled or not, has cost the same work and hears the same. Each failure is told
         as one ``user.login_failed``: of which user, if there is one, and why; never what was typed. ``attempt`` is
         which failure in a row it is, as far as this process has seen. ``source`` says where it comes from, an address
-        such as ``ip:192.0.2.7``. Guesses are counted by account and source, and too many are refused before anything is
-        read; one that is right gives the account its guesses back. Opening a session is another call. Raises
-        `InvalidCredentials`, `InvalidInput` for what is no text or no address, `RateLimited`, also when too many
-        passwords are being hashed, neither of which is told; `Unavailable`.
+        such as ``ip:192.0.2.7``. Guesses are counted by account and source, in both or in neither, and too many are
+        refused before anything is hashed. An account is who is called so, by whatever spelling of address or handle;
+        where that is nobody, it is the name itself. A guess that is right gives the account its guesses back. Opening a
+        session is another call. Raises `InvalidCredentials`, `InvalidInput` for what is no text or no address,
+        `RateLimited`, also when too many passwords are being hashed, neither of which is told; `Unavailable`.
         """
         sought, tried = particulars.identifier(identifier), passwords.attempted(password)
         if source is not None:
-            inputs.text(source, "source", 1, 320)
-        self._count(identifier, source)
-        readable = True
-        try:
-            stored = self.users.called(sought, identifier)
-        except CorruptDocument as corrupt:
-            _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
-            stored, readable = None, False
+            checked_source(source)
+        stored, readable = self._called(sought, identifier)
+        self._count(identifier, source, self._guessed_at(stored, identifier))
         verdict = self._judged(stored, tried)
         user = None if stored is None else stored.user
         if stored is not None and verdict.right:
             let_in = self._let_in(stored, tried)
             if let_in is not None:
                 self._attempts.over(let_in.uid)
-                self._forget(identifier)
+                self._forget(let_in.uid)
                 return let_in
             reason = "changed"
         else:
@@ -293,7 +290,7 @@ class Accounts:
 
         user = self.users.change(reading, decide)
         try:
-            self._forget(user.email, user.handle)
+            self._forget(user.uid)
         except BackendError as error:  # the password is another one all the same
             _LOG.warning("user %s has not got their guesses back: %s", user.id, error.code)
         return user
@@ -451,24 +448,38 @@ class Accounts:
 
     def _proved(self, stored: StoredUser, tried: str) -> None:
         """That who acts knows the password: counted as a log-in is."""
-        self._count(stored.user.uid, None)
+        self._count(stored.user.uid, None, stored.user.uid)
         if not (self._judged(stored, tried)).right:
             raise InvalidCredentials
         self._forget(stored.user.uid)
 
-    def _count(self, account: str, source: str | None) -> None:
+    def _called(self, sought: particulars.Sought | None, identifier: str) -> tuple[StoredUser | None, bool]:
+        """Who is called so, and whether what is stored of them can be read."""
+        try:
+            return self.users.called(sought, identifier), True
+        except CorruptDocument as corrupt:
+            _LOG.warning("the user %s cannot be read: %s", corrupt.id, corrupt.field)
+            return None, False
+
+    def _guessed_at(self, stored: StoredUser | None, identifier: str) -> str | None:
+        """Whose password is guessed at, by uid: also where nobody is called so only for the spaces around the name."""
+        name = identifier.strip()
+        if stored is None and name != identifier:
+            stored, _ = self._called(particulars.identifier(name), name)
+        return None if stored is None else stored.user.uid
+
+    def _count(self, account: str, source: str | None, uid: str | None) -> None:
         """Counts a guess at a password. Raises `RateLimited`."""
         if self._limits is None:
             return
-        decision = self._limits.login(account[:_LONGEST_COUNTED] or " ", source)
+        decision = self._limits.login(account[:_LONGEST_COUNTED] or " ", source, uid)
         if not decision.allowed:
             raise RateLimited("login", decision.retry_after).answered_with(decision.headers)
 
-    def _forget(self, *accounts: str) -> None:
-        """Gives these their guesses back."""
+    def _forget(self, uid: str) -> None:
+        """Gives a user the guesses back."""
         if self._limits is not None:
-            for each in accounts:
-                self._limits.forget_login(each[:_LONGEST_COUNTED])
+            self._limits.forget_login(uid, uid)
 
     def _say_failed(self, uid: str | None, identifier: str, reason: str) -> None:
         """Tells of a failed log-in: the same one event for whoever fails. The name is not in it: it may be somebody's
