@@ -19,7 +19,7 @@ from tektree._async.backends.memory.bundles import memory_backends as async_memo
 from tektree._sync.backends.memory.bundles import memory_backends
 from tektree.backends.memory import MemoryRateLimits
 from tektree.errors import Forbidden, InvalidInput, Unavailable
-from tektree.models.rate_limits import Bucket, Decision
+from tektree.models.rate_limits import Bucket, Decision, Hit
 from tektree.ports import AsyncBackends
 from tektree.rules.rate_limits import take
 from tektree.testing import Fault, Faulty, ManualClock
@@ -101,6 +101,87 @@ def test_a_cost_above_the_limit_is_refused_and_consumes_nothing(limits: Any) -> 
     with pytest.raises(InvalidInput, match="more than the limit of 60"):
         limits.hit("usr_a", ENDPOINT, cost=61)
     assert limits.peek("usr_a", ENDPOINT).remaining == 60
+
+
+BOTH = [Hit("usr_a", ENDPOINT, "pro"), Hit("ip:192.0.2.7", ENDPOINT), ("usr_a", "/other")]
+
+
+def test_several_limits_count_together_or_not_at_all(limits: Any, clock: ManualClock) -> None:
+    found = limits.hit_all(BOTH, cost=3)
+    assert (found.allowed, found.refused) == (True, ())
+    assert [each.remaining for each in found.each] == [117, 57, 57]
+    assert found.tightest == found.each[1]
+    limits.hit("ip:192.0.2.7", ENDPOINT, cost=57)
+    clock.advance(timedelta(seconds=1))
+    refused = limits.hit_all(BOTH)
+    assert (refused.allowed, refused.refused) == (False, (1,))
+    assert [each.allowed for each in refused.each] == [True, False, True]
+    assert [each.remaining for each in refused.each] == [117, 0, 57]
+    assert refused.tightest == refused.each[1]
+    assert refused.tightest.headers["Retry-After"] == "59"
+    assert [limits.peek(*each).remaining for each in (("usr_a", "/other"), ("ip:192.0.2.7", ENDPOINT))] == [57, 0]
+    clock.advance(timedelta(seconds=refused.tightest.retry_after))
+    assert limits.hit_all(BOTH).allowed
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_limits_that_count_each_on_its_own_are_found(
+    is_async: bool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: a store that takes from one after the other."""
+    limits: Any = Flavour(is_async, clock)
+    take = limits._limits._store.take
+
+    def one_by_one(buckets: Any, cost: int) -> Any:
+        return [take([each], cost)[0] for each in buckets]
+
+    async def async_one_by_one(buckets: Any, cost: int) -> Any:
+        return [(await take([each], cost))[0] for each in buckets]
+
+    monkeypatch.setattr(limits._limits._store, "take", async_one_by_one if is_async else one_by_one)
+    with pytest.raises(AssertionError):
+        test_several_limits_count_together_or_not_at_all(limits, clock)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *[
+            ("hits", (each,))
+            for each in ([], (), None, 5, "usr_a", {}, [("usr_a",)], ["usr_a"], [Hit("usr_a", "/a")] * 2)
+        ],
+        ("hits", ([Hit("usr_a", f"/{at}") for at in range(11)],)),
+        ("hits", ([("usr_a", "/a", None, 1)],)),
+        ("hits", ([Hit("ip:::ffff:1.2.3.4", "/a"), Hit("ip:1.2.3.4", "/a", "pro")],)),
+        ("subject", ([Hit("usr_a", "/a"), Hit("ada", "/a")],)),
+        ("endpoint", ([Hit("usr_a", "/a"), Hit("usr_a", "")],)),
+        ("tier", ([Hit("usr_a", "/a"), Hit("usr_a", "/b", "gold")],)),
+        ("cost", ([Hit("usr_a", "/a", "pro"), Hit("usr_a", "/b")], 61)),
+        ("cost", ([Hit("usr_a", "/a")], 0)),
+    ],
+)
+def test_what_several_limits_may_not_be_asked(limits: Any, field: str, wrong: tuple[Any, ...]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        limits.hit_all(*wrong)
+    assert caught.value.field == field
+    assert limits.peek("usr_a", "/a").remaining == 60
+    assert len(limits.hit_all([Hit("usr_a", f"/{at}") for at in range(10)]).each) == 10
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_of_several_limits_some_may_not_be_counted(is_async: bool, clock: ManualClock) -> None:
+    policy = Policy(rate_limits={"tiers": {"free": {"/a": {"limit": 1}, "/never": {"limit": 0}}}})
+    limits: Any = Flavour(is_async, clock, policy)
+    asked = [Hit("usr_a", "/b"), Hit("usr_a", "/a"), Hit("usr_a", "/a/b", "pro")]
+    found = limits.hit_all(asked)
+    assert [each.counted for each in found.each] == [False, True, False]
+    assert found.tightest == found.each[1]
+    assert limits.hit_all(asked).refused == (1,)
+    found = limits.hit_all(asked[:1])
+    assert (found.allowed, found.tightest.limit) == (True, None)
+    with pytest.raises(Forbidden):
+        limits.hit_all([Hit("usr_b", "/a"), Hit("usr_b", "/never")])
+    assert limits.peek("usr_b", "/a").remaining == 1
 
 
 @pytest.mark.parametrize("call", ["hit", "peek"])
@@ -255,6 +336,10 @@ def test_a_store_that_is_away_opens_or_closes_as_the_policy_says(clock: ManualCl
         assert found == Decision(True, 5, 5, clock.now, 0.0, 60, counted=False)
         with pytest.raises(Unavailable):
             getattr(tek().rate_limits, call)("usr_a", "/pay")
+    found = tek().rate_limits.hit_all([("usr_a", "/a"), ("usr_a", "/b")])
+    assert (found.allowed, [each.counted for each in found.each]) == (True, [False, False])
+    with pytest.raises(Unavailable):
+        tek().rate_limits.hit_all([("usr_a", "/a"), ("usr_a", "/pay")])
     for source in (None, "192.0.2.7"):
         with pytest.raises(Unavailable):
             tek().rate_limits.login("ada", source)

@@ -4,7 +4,7 @@ from datetime import datetime
 from math import ceil
 from typing import Final, NamedTuple
 
-__all__ = ["LONGEST_KEPT", "Bucket", "Decision", "Fill"]
+__all__ = ["LONGEST_KEPT", "Bucket", "Decision", "Decisions", "Fill", "Hit"]
 
 LONGEST_KEPT: Final = 256
 """Characters of an endpoint's name up to which what is made of it is kept for the next request."""
@@ -74,3 +74,32 @@ class Decision(NamedTuple):
             "RateLimit-Policy": f'"default";q={self.limit};w={self.window_seconds}',
         }
         return found if self.allowed else found | {"Retry-After": str(ceil(self.retry_after))}
+
+
+class Hit(NamedTuple):
+    """What one of several limits is asked for: hits of a subject on an endpoint, on a tier; None: on ``free``."""
+
+    subject: str
+    endpoint: str
+    tier: str | None = None
+
+
+class Decisions(NamedTuple):
+    """What several limits say of hits that are counted in all of them or in none.
+
+    ``each`` says, in the order that was asked, whether that limit had room; where one had none, nothing was counted in
+    the others either. ``tightest`` is the one that a caller has to know, for its headers and its ``retry_after``.
+    """
+
+    each: tuple[Decision, ...]
+    tightest: Decision
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the hits were let through."""
+        return not self.refused
+
+    @property
+    def refused(self) -> tuple[int, ...]:
+        """The places of the limits that had no room."""
+        return tuple([at for at, each in enumerate(self.each) if not each.allowed])

@@ -17,7 +17,7 @@ from typing import Final
 from tektree.errors import Forbidden, InvalidInput
 from tektree.ids import derived_id
 from tektree.models.base import plain
-from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.models.rate_limits import Bucket, Decision, Fill, Hit
 from tektree.policy import RateLimit
 from tektree.rules import particulars
 
@@ -27,6 +27,7 @@ __all__ = [
     "bucket",
     "checked_cost",
     "checked_endpoint",
+    "checked_hits",
     "checked_source",
     "checked_subject",
     "decision",
@@ -50,6 +51,7 @@ _DECISION: Final[Callable[[tuple[bool, int, int, datetime, float, int, float, bo
 """Both of all their fields, in half the time that their classes take."""
 _UID: Final = re.compile(r"usr_[A-Za-z0-9_\-]{1,60}")
 _LONGEST: Final = 65_536
+_MOST_HITS: Final = 10
 _DEAREST: Final = 10_000
 """Each hit of a call is an entry of the log."""
 
@@ -204,6 +206,23 @@ def checked_endpoint(value: object) -> str:
     if not value.isascii() and not plain(value.replace("\x00", "")):
         raise InvalidInput("endpoint", "must not hold half of a surrogate pair")
     return value
+
+
+def checked_hits(values: object) -> list[Hit]:
+    """The limits that one call asks: 1 to 10, no two of them the same, of subjects in their one form.
+
+    Raises `InvalidInput`.
+    """
+    if not isinstance(values, list | tuple) or not 0 < len(values) <= _MOST_HITS:
+        raise InvalidInput("hits", f"must be a list of 1 to {_MOST_HITS} of Hit(subject, endpoint, tier)")
+    if not all(isinstance(each, tuple) and 2 <= len(each) <= 3 for each in values):
+        raise InvalidInput("hits", "must be of Hit(subject, endpoint, tier), or tuples of that")
+    found = []
+    for subject, endpoint, *tier in values:
+        found.append(Hit(checked_subject(subject), checked_endpoint(endpoint), *tier))
+    if len({(each.subject, each.endpoint) for each in found}) < len(found):
+        raise InvalidInput("hits", "must not name an endpoint of a subject twice; ask for a cost instead")
+    return found
 
 
 def checked_cost(value: object, limit: int | None) -> int:

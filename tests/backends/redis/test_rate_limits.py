@@ -24,13 +24,13 @@ import tektree._async.backends.redis.rate_limits as async_module
 import tektree._sync.backends.redis.rate_limits as sync_module
 from tektree import Policy
 from tektree.errors import CorruptDocument, InvalidInput, Unavailable
-from tektree.models.rate_limits import Bucket, Fill
+from tektree.models.rate_limits import Bucket, Fill, Hit
 from tektree.rules.rate_limits import take
 from tektree.testing import ManualClock
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import Script, script
 from tests.backends.redis.proxy import Proxy, Strike
-from tests.backends.redis.worlds import SERVERS, World
+from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
 from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC
 from tests.records import REDIS as MODEL
@@ -71,6 +71,59 @@ def test_a_refusal_and_a_look_write_nothing(world: World) -> None:
     assert [each.allowed for each in found] == [False, False, True]
     assert len(list(world.look.scan_iter())) == 2
     assert world.look.llen(companion(ratelimit("usr_a", "/a"), "log")) == 60
+
+
+def test_several_limits_count_together_or_not_at_all(world: World) -> None:
+    """On a cluster as well, whose keys of them lie on different nodes: what a later one refuses is given back."""
+    asked = [Hit(subject, endpoint) for subject in ("usr_a", "usr_b", "ip:192.0.2.7") for endpoint in ("/a", "/b")]
+
+    async def hits(world: World) -> list[Any]:
+        limits = world.tek().rate_limits
+        found = [await limits.hit_all(asked, cost=2)]
+        await limits.hit("usr_b", "/b", cost=58)
+        return [*found, await limits.hit_all(asked), await limits.hit_all(asked[:3])]
+
+    passed, refused, others = world.run(hits)
+    assert (passed.allowed, [each.remaining for each in passed.each]) == (True, [58] * 6)
+    assert (refused.refused, [each.remaining for each in refused.each]) == ((3,), [58, 58, 58, 0, 58, 58])
+    assert (others.allowed, [each.remaining for each in others.each]) == (True, [57] * 3)
+    counts = [int(world.look.get(ratelimit(each.subject, each.endpoint))) for each in asked]
+    logs = [world.look.llen(companion(ratelimit(each.subject, each.endpoint), "log")) for each in asked]
+    assert counts == logs == [3, 3, 3, 60, 2, 2]
+
+
+@pytest.mark.lanes(FAKE, FAKE_ASYNC, *SERVERS)
+def test_several_limits_are_one_exchange(world: World) -> None:
+    async def hits(world: World) -> None:
+        backends = world.backends()
+        limits = world.over_backends(backends).rate_limits
+        asked = [Hit("usr_a", f"/{at}") for at in range(10)]
+        await limits.hit_all(asked)  # sends the script
+        nodes, trips = backends.rate_limits._redis._nodes, []
+        exchange = nodes.exchange
+
+        def counting(commands: Any, about: str) -> Any:
+            trips.append(len(commands))
+            return exchange(commands, about)
+
+        nodes.exchange = counting
+        assert [each.remaining for each in (await limits.hit_all(asked)).each] == [58] * 10
+        assert trips == [1]
+
+    world.run(hits)
+
+
+@pytest.mark.lanes(*CLUSTERS)
+def test_a_cluster_that_gives_nothing_back_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: what an earlier limit counted stays when a later one refuses."""
+
+    async def async_kept(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(async_module.AsyncRedisRateLimits, "give", async_kept)
+    monkeypatch.setattr(sync_module.RedisRateLimits, "give", lambda *_: None)
+    with pytest.raises(AssertionError):
+        test_several_limits_count_together_or_not_at_all(world)
 
 
 def test_reset_leaves_nothing(world: World) -> None:

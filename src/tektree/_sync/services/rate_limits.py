@@ -10,7 +10,7 @@ from tektree.clock import Clock, read
 from tektree.errors import InvalidInput, Unavailable
 from tektree.ids import uid_of
 from tektree.models.accounts import Tier
-from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision, Fill
+from tektree.models.rate_limits import LONGEST_KEPT, Bucket, Decision, Decisions, Fill, Hit
 from tektree.policy import Policy, RateLimit
 from tektree.rules import rate_limits as rules
 
@@ -53,6 +53,25 @@ class RateLimits:
         is 0; `Unavailable`.
         """
         return self._one(self._store.take, subject, endpoint, cost, tier)
+
+    def hit_all(self, hits: Sequence[Hit | tuple[str, ...]], cost: int = 1) -> Decisions:
+        """Counts ``cost`` hits in each of several limits if all of them have room in all, else none in any.
+
+        1 to 10 limits, each a `Hit` or a tuple of subject, endpoint and, if you like, tier; each endpoint of a subject
+        once. One round trip, and one step; but for a cluster, whose limits lie apart: there it is one after the other,
+        and what a later one refuses is given back, so others may be refused by it for a moment, and where the process
+        dies in between it stays counted until its window is over. While the store is away, one limit whose policy says
+        ``closed`` closes them all. Raises as `hit`, also for no hits, too many, or the same twice.
+        """
+        asked = [self._asked(*each) for each in rules.checked_hits(hits)]
+        for each in asked:
+            rules.checked_cost(cost, None if each is None else each.limit.limit)
+        counted = [each for each in asked if each is not None]
+        limits = [each.limit for each in counted]
+        found = iter(self._each(self._store.take, [each.bucket for each in counted], limits, cost))
+        now = read(self._clock)
+        decisions = [rules.uncounted(now, None) if each is None else next(found) for each in asked]
+        return Decisions(tuple(decisions), rules.tightest([each for each in decisions if each.counted] or decisions))
 
     def peek(self, subject: str, endpoint: str, cost: int = 1, tier: str | None = None) -> Decision:
         """What `hit` would say, counting nothing. Raises as `hit`."""
@@ -104,15 +123,23 @@ class RateLimits:
     def _decided(
         self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
     ) -> Decision:
+        """What the tightest of these limits says."""
+        found = self._each(call, buckets, limits, cost, away)
+        return found[0] if len(found) == 1 else rules.tightest(found)
+
+    def _each(
+        self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
+    ) -> list[Decision]:
+        if not buckets:
+            return []
         try:
             fills = call(buckets, cost)
         except Unavailable:
             if any((each.away or away) == "closed" for each in limits):
                 raise
-            return rules.uncounted(read(self._clock), limits[0])
-        if len(buckets) == 1:
-            return rules.decision(buckets[0], fills[0])
-        return rules.tightest([rules.decision(*each) for each in zip(buckets, fills, strict=True)])
+            now = read(self._clock)
+            return [rules.uncounted(now, each) for each in limits]
+        return [rules.decision(*each) for each in zip(buckets, fills, strict=True)]
 
     def kept(self, endpoint: str) -> int:
         """For how many seconds hits on an endpoint are kept: the widest window of any tier there, and of log-ins where
