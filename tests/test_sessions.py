@@ -1,11 +1,13 @@
 """`tek.sessions`: what hosts call, in memory and on Redis, in both flavours."""
 
 import asyncio
+import contextlib
 import hashlib
 import inspect
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -174,16 +176,93 @@ def test_reading_writes_nothing() -> None:
     assert made.accounts.reads == 1
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *["", "a" * 10**6, "a\0b", "\ud800", "*", "../x", {}, None, 5, b"usr_ada." + b"a" * 43, "usr_ada." + "a" * 42],
-        *["usr_ada." + "a" * 43 + "\n", "usr_*." + "a" * 43, "usr_ada." + "a" * 43],
-    ],
-    ids=lambda each: ascii(each)[:20],
-)
+UNKNOWN = "usr_ada." + "a" * 43
+"""In the form of a token, and nobody's."""
+MALFORMED = [
+    *["", "a" * 10**6, f"usr_ada.{'a' * 10**6}", "a\0b", "\ud800", "*", "../x", {}, None, 5, b"usr_ada." + b"a" * 43],
+    *["usr_ada." + "a" * 42, UNKNOWN + "\n", "usr_*." + "a" * 43],
+]
+
+
+class Watched:
+    """A store that is told of every method that anybody reaches for."""
+
+    def __init__(self, inner: Any, reached: list[str]) -> None:
+        self._inner, self._reached = inner, reached
+
+    def __getattr__(self, name: str) -> Any:
+        self._reached.append(name)
+        return getattr(self._inner, name)
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """How long a call takes that is refused at once, at best of many: the machine may have other things to do."""
+    found = []
+    for _ in range(30):
+        begin = time.perf_counter()
+        with contextlib.suppress(InvalidSession):
+            made = call()
+            if inspect.iscoroutine(made):
+                made.send(None)  # who is refused at once waits for nothing
+        found.append(time.perf_counter() - begin)
+    return min(found)
+
+
+def looked_up(world: Any, token: Any) -> list[str]:
+    """What a token makes the service reach for: in the store of sessions, and in that of accounts."""
+    reached: list[str] = []
+    service = world._made
+    store, accounts = service._store, service._accounts
+    service._store, service._accounts = Watched(store, reached), Watched(accounts, reached)
+    try:
+        for call in (world.resolve, world.rotate, world.revoke):
+            with contextlib.suppress(InvalidSession):
+                call(token)
+    finally:
+        service._store, service._accounts = store, accounts
+    return reached
+
+
+@pytest.mark.parametrize("wrong", MALFORMED, ids=lambda each: ascii(each)[:20])
+def test_what_is_no_token_is_refused_at_once_and_nothing_is_looked_up(world: Any, wrong: Any) -> None:
+    """C15: in less than a millisecond, by its length and characters alone."""
+    assert looked_up(world, wrong) == []
+    for call in (world._made.resolve, world._made.rotate):
+        assert seconds(lambda call=call: call(wrong)) < 0.001
+
+
+def test_who_is_unknown_is_looked_up_by_name(world: Any) -> None:
+    """C15: what has the form of a token is the only thing that reaches the store, and no pattern is ever asked for."""
+    assert looked_up(world, UNKNOWN) == ["read", "read", "end"]
+    if not isinstance(world.store, MemorySessions | AsyncMemorySessions):
+        sent: list[Any] = []
+        nodes = world.store._redis._nodes
+        exchange = nodes.exchange
+        nodes.exchange = lambda commands, about: (sent.extend(commands), exchange(commands, about))[1]
+        assert world.dead(UNKNOWN)
+        words = {str(part).upper() for command in sent for part in command}
+        assert sent
+        assert not words & {"KEYS", "SCAN", "HSCAN"}
+
+
+def test_a_token_that_is_looked_at_late_is_found(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controls of C15: one that is looked up whatever it is, and one whose characters come before its length."""
+    with monkeypatch.context() as careless:
+        careless.setattr(rules, "ticket", lambda value: rules.Ticket("usr_ada", str(value)[:64]))
+        with pytest.raises(AssertionError):
+            test_what_is_no_token_is_refused_at_once_and_nothing_is_looked_up(world, "*")
+    whole = rules.ticket
+
+    def slow(value: Any) -> Any:
+        return whole(value) if all(each in "._-" or each.isalnum() for each in value) else None
+
+    monkeypatch.setattr(rules, "ticket", slow)
+    assert seconds(lambda: world._made.resolve("a" * 10**6)) > 0.001
+
+
+@pytest.mark.parametrize("wrong", [*MALFORMED, UNKNOWN], ids=lambda each: ascii(each)[:20])
 def test_what_is_no_token_finds_no_session(world: Any, wrong: Any) -> None:
-    """C15, and C3: a token that a client chose is never adopted."""
+    """C3: a token that a client chose is never adopted."""
     before = world.look.keys()
     with pytest.raises(InvalidSession):
         world.resolve(wrong)
