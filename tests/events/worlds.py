@@ -23,6 +23,7 @@ from tektree.policy import Policy
 from tektree.rules.catalog import CATALOG
 from tektree.testing import ManualClock, SeededIds
 from tektree.testing.explorer import End, digest, pause, stepping
+from tektree.testing.faults import Call, around
 from tests.protocol.worlds import ADA, NOW, PRINCIPAL, RIGHT, Variant, _copied, done
 
 POLICY = Policy(events={"attempts": 4}, reactions={})
@@ -164,18 +165,27 @@ class Played:
         self.meeting = meeting
         self.parts = _copied(meeting._base, {})
         self.store = AsyncBackends(*self.parts)
+        self.amiss = False
+        """Whether storage was away for anybody, who may have ended well all the same."""
         self.effects = Effects()
         self.effects.called += meeting._before.called
         self.effects.heard += meeting._before.heard
         shared = meeting.variant.store(self.store)
         self.plain = meeting.variant.worker(shared)
         teks = [
-            meeting.tek(meeting.variant.worker(stepping(shared)), self.effects, seed, late)
+            meeting.tek(meeting.variant.worker(around(stepping(shared), self._noting)), self.effects, seed, late)
             for seed, (_, late) in enumerate(meeting.commands)
         ]
         self.workers: Sequence[Coroutine[Any, Any, object]] = [
             _run(command, tek) for (command, _), tek in zip(meeting.commands, teks, strict=True)
         ]
+
+    async def _noting(self, call: Call, made: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await made()
+        except (Unavailable, OutcomeUnknown):
+            self.amiss = True
+            raise
 
     def state(self) -> object:
         return digest(self.parts), tuple(self.effects.called), tuple(self.effects.heard), self.effects.faults
@@ -184,7 +194,7 @@ class Played:
         for end in ends:
             if end.error is not None and not isinstance(end.error, Conflict | OutcomeUnknown | Unavailable):
                 yield f"a worker raised {end.error!r}"
-        struck = self.effects.faults > 0 or any(end.struck or end.error is not None for end in ends)
+        struck = self.amiss or self.effects.faults > 0 or any(end.struck or end.error is not None for end in ends)
         later = self.meeting.tek(self.plain, self.effects, 50, 2 * LATE)
         for command, _ in self.meeting.commands:
             done(command(later))

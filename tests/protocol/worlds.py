@@ -23,6 +23,7 @@ from tektree.models.leaderboards import Board, Standing
 from tektree.policy import Policy
 from tektree.rules import leaderboards, projections
 from tektree.testing.explorer import End, digest, pause, stepping
+from tektree.testing.faults import Call, around
 from tektree.testing.ids import SeededIds
 
 NOW = datetime(2025, 12, 16, 14, tzinfo=UTC)
@@ -133,6 +134,8 @@ class PlayedPlot:
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
         base, variant = plot.base, plot.variant
+        self.amiss = False
+        """Whether storage was away for anybody, who may have ended well all the same."""
         # One memo for all of them: the ledger knows the profiles.
         ports = [
             base.gamification,
@@ -148,10 +151,17 @@ class PlayedPlot:
         shared = variant.store(self.store)
         self.plain = variant.worker(shared)
         """The same, without a stop at every call."""
-        each = [variant.worker(stepping(shared)) for _ in plot.commands]
+        each = [variant.worker(around(stepping(shared), self._noting)) for _ in plot.commands]
         self.workers: Sequence[Coroutine[Any, Any, object]] = [
             _run(command, services(own, plot.policy)) for command, own in zip(plot.commands, each, strict=True)
         ]
+
+    async def _noting(self, call: Call, made: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await made()
+        except (Unavailable, OutcomeUnknown):
+            self.amiss = True
+            raise
 
     def state(self) -> object:
         return digest(self.parts)
@@ -159,7 +169,7 @@ class PlayedPlot:
     def judge(self, ends: Sequence[End]) -> Iterator[str]:
         yield from self._errors(ends)
         yield from self._forgotten(ends)
-        if not any(end.struck or end.error for end in ends):
+        if not self.amiss and not any(end.struck or end.error for end in ends):
             yield from [f"with nothing amiss: {said}" for said in self._whole()]
         yield from self._retried(ends)
         yield from [f"after the retry: {said}" for said in self._whole()]

@@ -22,6 +22,7 @@ from tektree.models.gamification import Folded, XPTransaction
 from tektree.policy import Policy
 from tektree.ports import AsyncBackends
 from tektree.testing.explorer import EVERY_STRIKE, Strike, digest, explore
+from tektree.testing.faults import around
 from tektree.wire.documents import from_document, to_update
 from tests.backends.mongo.model import Data, Database, fresh
 from tests.lanes import enter
@@ -121,10 +122,12 @@ class PlayedMongoPlot(PlayedPlot):
     def __init__(self, plot: MongoPlot) -> None:
         self.plot = plot
         self.data = fresh(plot.data)
+        self.amiss = False
         self.store = Variant.ports(self.data, stepping=False)
         self.plain = plot.kind.ports(self.data, stepping=False)
         self.workers: Sequence[Coroutine[Any, Any, object]] = [
-            _run(command, services(plot.kind.ports(self.data, stepping=True), plot.policy)) for command in plot.commands
+            _run(command, services(around(each, self._noting), plot.policy))
+            for command, each in [(command, plot.kind.ports(self.data, stepping=True)) for command in plot.commands]
         ]
 
     def state(self) -> object:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, Unpack
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.aftermath import left_to
 from tektree._async.services.attempts import Attempts
 from tektree._async.services.caches import AsyncCaches
 from tektree._async.services.exports import AsyncExports
@@ -34,9 +35,11 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    OutcomeUnknown,
     RateLimited,
     Stale,
     Taken,
+    Unavailable,
 )
 from tektree.ids import Ids, fresh_id, hex_id, is_hex_id, uid_of
 from tektree.models.accounts import (
@@ -288,10 +291,8 @@ class AsyncAccounts:
             return accounts.with_password(user, hash, now)
 
         user = await self.users.change(reading, decide)
-        try:
+        with left_to("their time", "a reset of the password of user", user.id):  # guesses are forgotten by themselves
             await self._forget(user.uid)
-        except BackendError as error:  # the password is another one all the same
-            _LOG.warning("user %s has not got their guesses back: %s", user.id, error.code)
         return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
@@ -385,8 +386,9 @@ class AsyncAccounts:
         wrote is emptied and deleted, but for drafts with co-authors. Follows, connections and co-authorships end.
         What they earned otherwise stays, under their uid and in the time zone that its days were counted in, and so
         does what others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time.
-        Cut off anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay.
-        Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        Cut off anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay:
+        `OutcomeUnknown` says that it has begun, and some of it is left. Again: nothing happens. Raises `InvalidInput`,
+        `NotFound`, `Forbidden`, `Stale`.
         """
         hex_id(user_id, "user_id")
         who = roles.acting(actor)
@@ -399,7 +401,10 @@ class AsyncAccounts:
                     await self._erase(stored, who.uid)
             except Stale:
                 continue
-            await self.followers.finish(user_id)
+            try:
+                await self.followers.finish(user_id)
+            except Unavailable as away:  # who is to be erased is marked so by now
+                raise OutcomeUnknown(away.store) from None
             return
         raise Stale("user", user_id)
 

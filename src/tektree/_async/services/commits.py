@@ -5,9 +5,13 @@
 2. The events go to the log, the sums to the boards, and the row lets go of its events.
 3. The profile is brought forward, last. As long as it lags, the next writer of the user loses against the row that it
    has not seen, reads the ledger's tail, and finishes for that row what may have been cut off.
+
+So a command whose row stands has done what it was asked for, whatever is away for the rest: it says so, and the rest is
+left to the next writer and to the relay. Who answers an event comes again anyway, and hears what is left.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,6 +19,7 @@ from typing import Final, NamedTuple
 
 from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.aftermath import left_to
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
 from tektree.errors import NotFound, Stale, Taken, Unavailable
@@ -59,11 +64,19 @@ class Written(NamedTuple):
 
 @dataclass(slots=True)
 class AsyncWork:
-    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers."""
+    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers.
+
+    ``whole``: who asked for it comes again with the same key until all that follows is done, as answers to events are.
+    """
 
     pause: Callable[[int], Awaitable[None]]
+    whole: bool = False
     count: int = 0
     lines: list[str] = field(default_factory=list)
+
+    def leaving(self, user_id: str) -> AbstractContextManager[None]:
+        """Around what follows a row of the user that stands."""
+        return nullcontext() if self.whole else left_to("the next command or the relay", "an award to user", user_id)
 
     async def lost(self) -> None:
         """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
@@ -95,9 +108,9 @@ class AsyncCommits:
         self._inline = policy.events.drain == "inline"
         self._shows = policy.events.boards == "inline"
 
-    def work(self) -> AsyncWork:
-        """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
-        return AsyncWork(self._pause)
+    def work(self, whole: bool = False) -> AsyncWork:
+        """The work of one command. Behind it, and outside of any lock, the handlers of its lines have to be called."""
+        return AsyncWork(self._pause, whole)
 
     async def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -129,28 +142,32 @@ class AsyncCommits:
                 break
             except Taken:
                 first = await self._ledger.row(transaction_id(user_id, key))
-                profile = await self._caught_up(user_id, work)
                 if first is not None:
                     return await self._finished(profile, first, now, work)
+                profile = await self._caught_up(user_id, work)
                 await work.lost()
             except Stale:
                 await work.lost()
                 profile = await self._caught_up(user_id, work)
         now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
-        await self._follow([Committed(row, events, to)], profile, now, work)
-        if row.owes:
-            profile, more = await self._pay(decision.profile, now, work)
-            return Written(profile, decision, None, (*events, *more))
+        with work.leaving(user_id):
+            await self._follow([Committed(row, events, to)], profile, now, work)
+            if row.owes:
+                profile, more = await self._pay(decision.profile, now, work)
+                return Written(profile, decision, None, (*events, *more))
         return Written(decision.after, decision, None, events)
 
     async def _finished(
         self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: AsyncWork
     ) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
-        if profile.seq < first.seq:
-            profile = await self._caught_up(profile.user_id, work)
-        if profile.owed:
-            profile, _ = await self._pay(profile, now, work)
+        with work.leaving(profile.user_id):
+            if profile.seq < first.seq:
+                profile = await self._caught_up(profile.user_id, work)
+            if profile.owed:
+                profile, _ = await self._pay(profile, now, work)
+        if profile.seq < first.seq and first.state is not None:  # what follows is left, but it stands
+            profile = projections.profile_with(profile, first.state)
         return Written(profile, first=first)
 
     async def catch_up(self, user_id: str) -> GamificationProfile:

@@ -1,6 +1,7 @@
 """Dead letters: events that a handler was called with too often, and what is done about them."""
 
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.aftermath import left_to
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.relay import AsyncRelay
 from tektree.clock import Clock, read
@@ -55,12 +56,14 @@ class AsyncDeadLetters:
             raise NotFound("dead letter", id)
         told = EventRedriven(event_id=found.event_id, handler=found.handler)
         named = event_id(found.event_id, "event.redriven", f"{found.handler}:{now.isoformat()}")
-        await self._handlers.tell(told, named[4:], now, now)
-        await self._relay.resume(found.handler)
+        with left_to("the relay", "a redrive of dead letter", id):
+            await self._handlers.tell(told, named[4:], now, now)
+            await self._relay.resume(found.handler)
 
     async def discard(self, id: str) -> None:
         """Gives a dead letter up for good. What waited behind it goes on. Raises `InvalidInput`, `NotFound`."""
         found = await self._deliveries.get(hex_id(id, "id"))
         if found is None or not await self._deliveries.discard(id):
             raise NotFound("dead letter", id)
-        await self._relay.resume(found.handler)
+        with left_to("the relay", "a discard of dead letter", id):
+            await self._relay.resume(found.handler)

@@ -74,7 +74,7 @@ class AsyncFollowers:
         try:
             stored = await self._done(stored, self._inline)
             return await self._tell(stored) if self._inline else stored
-        except BackendError as error:
+        except (BackendError, Stale) as error:
             _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
             return stored
 
@@ -167,7 +167,7 @@ class AsyncFollowers:
     async def _erase(self, stored: StoredUser) -> StoredUser:
         user = stored.user
         with suppress(NotFound):  # adopted, and never had anything
-            await self._gamification.settings.change(user.id, settings.suspended)
+            await self._gamification.settings.complete(user.id, settings.suspended)
         for leave in self.leaving:
             await leave(user)
         lines: list[str] = []

@@ -18,7 +18,7 @@ from tektree.models.accounts import Principal
 from tektree.models.events import Event
 from tektree.models.gamification import AwardRequest
 from tektree.policy import Policy
-from tektree.rules import reactions, settings
+from tektree.rules import inputs, reactions, settings
 from tektree.rules.reactions import Rule
 
 __all__ = ["AsyncReactions"]
@@ -105,7 +105,8 @@ class AsyncReactions:
             key = reactions.key(rule, event, user_id, self._policy)
             await self._gamification.awards.take_back(user_id, key, event.event_type, event.event_id)
         elif effect == "activity":
-            await self._gamification.record_activity(user_id, event.timestamp)
+            now = read(self._clock)
+            await self._gamification.awards.activity(user_id, inputs.at(event.timestamp, now), now, whole=True)
         else:
             change = settings.suspended if effect == "hide" else settings.reinstated
             await self._gamification.settings.change(user_id, change)

@@ -1,20 +1,21 @@
 """What a user sets for themselves: one guarded write of the profile, which carries its events.
 
-The events go to the log behind it, and the boards are told who is hidden. Each step can be repeated, and whoever writes
-the settings next, or the relay, repeats those that were cut off.
+The boards are told who is hidden, and behind that the events go to the log. Each step can be repeated, and whoever
+writes the settings next, or the relay, repeats those that were cut off.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.services.aftermath import left_to
 from tektree._async.services.commits import OLDEST, AsyncCommits
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
 from tektree.errors import Stale
-from tektree.models.events import within
+from tektree.models.events import Posted, within
 from tektree.models.gamification import GamificationProfile
 from tektree.policy import Policy
 from tektree.rules import announcements, projections
@@ -26,6 +27,14 @@ Change = Callable[[GamificationProfile, datetime], GamificationProfile]
 
 _ATTEMPTS: Final = 20
 _BATCH: Final = 200
+
+
+class _Changed(NamedTuple):
+    """A profile as it is now; whether boards may have to be told who is hidden; and its events, by their ids."""
+
+    profile: GamificationProfile
+    moved: bool
+    mine: frozenset[str] = frozenset()
 
 
 class AsyncSettings:
@@ -46,14 +55,28 @@ class AsyncSettings:
     async def change(self, user_id: str, change: Change) -> GamificationProfile:
         """Changes settings as they are now; whoever changed them in between makes us read again.
 
-        Gives back the profile as of now. Raises `NotFound`, `Stale` when they keep changing.
+        What storage cannot do now of what follows is left to the next change and to the relay: the settings are as
+        they are asked to be. Gives back the profile as of now. Raises `NotFound`, `Stale` when they keep changing.
         """
         now = read(self._clock)
+        changed = await self._changed(user_id, change, now)
+        with left_to("the next change or the relay", "a change of settings of user", user_id):
+            await self._follow(changed)
+        return projections.as_of(changed.profile, now, self._policy)
+
+    async def complete(self, user_id: str, change: Change) -> None:
+        """Changes settings, and does all that follows, for who may not go on before that.
+
+        Raises as `change`, and what storage raises on the way: then the same call again does the rest.
+        """
+        await self._follow(await self._changed(user_id, change, read(self._clock)))
+
+    async def _changed(self, user_id: str, change: Change, now: datetime) -> _Changed:
         for _ in range(_ATTEMPTS):
             old = await self._commits.profile(user_id)
             new = change(old, now)
             if new is old:
-                break
+                return _Changed(old, True)
             new, said = announcements.settings(old, new, now, self._policy.events.producer_id)
             ambient = context.current()
             events = said if ambient is context.NOTHING else within(ambient, said)
@@ -61,19 +84,18 @@ class AsyncSettings:
                 await self._profiles.swap(old, new, events, self._handlers.to(events))
             except Stale:
                 continue
-            break
-        else:
-            raise Stale("profile", user_id)
-        await self._follow(new, new is old or new.leaderboard_opt_out is not old.leaderboard_opt_out)
-        return projections.as_of(new, now, self._policy)
+            moved = new.leaderboard_opt_out is not old.leaderboard_opt_out
+            return _Changed(new, moved, frozenset([event.event_id for event in events]))
+        raise Stale("profile", user_id)
 
     async def finish(self, user_id: str) -> int:
         """Makes good what follows from a user's settings; gives back how many events were told."""
+        now, left = read(self._clock), await self._profiles.outbox(user_id)
         profile = await self._profiles.profile(user_id)
         if profile is None:
             return 0
         await self._show(profile)
-        return await self._tell(user_id)
+        return await self._tell(user_id, left, now)
 
     async def sweep(self) -> int:
         """Makes good what follows from the settings of all users; gives back how many events were told."""
@@ -85,21 +107,28 @@ class AsyncSettings:
                 break
         return told
 
-    async def _follow(self, profile: GamificationProfile, visibility: bool) -> None:
-        """Also when nothing was changed: an earlier change may have been cut off here."""
-        if visibility:
+    async def _follow(self, changed: _Changed) -> None:
+        """Where an earlier change was cut off, what follows from that as well.
+
+        Events are told behind the boards: whatever still stands on a profile, boards may not know. So where there are
+        others' events, the profile is read again, behind them, before they are told.
+        """
+        profile, moved, mine = changed
+        now = read(self._clock)
+        left = await self._profiles.outbox(profile.user_id) if self._inline else ()
+        if any(each.event.event_id not in mine for each in left):
+            profile, moved = await self._commits.profile(profile.user_id), True
+        if moved:
             await self._show(profile)
-        if self._inline:
-            await self._tell(profile.user_id)
+        await self._tell(profile.user_id, left, now)
 
     async def _show(self, profile: GamificationProfile) -> None:
         if profile.uid is not None:
             hidden, version = profile.leaderboard_opt_out, profile.settings_version
             await self._boards.hide(profile.uid, version, hidden, read(self._clock))
 
-    async def _tell(self, user_id: str) -> int:
-        now = read(self._clock)
-        left = await self._profiles.outbox(user_id)
+    async def _tell(self, user_id: str, left: Sequence[Posted], now: datetime) -> int:
+        """Brings to the log what was left at ``now``, unless that is long ago."""
         if not left or read(self._clock) - now > OLDEST:
             return 0
         events, to = [each.event for each in left], [each.to for each in left]

@@ -16,6 +16,7 @@ from typing import Any, Final, Unpack
 
 from tektree._flavour import sync_backoff
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.aftermath import left_to
 from tektree._sync.services.attempts import Attempts
 from tektree._sync.services.caches import Caches
 from tektree._sync.services.exports import Exports
@@ -35,9 +36,11 @@ from tektree.errors import (
     InvalidToken,
     InvalidTransition,
     NotFound,
+    OutcomeUnknown,
     RateLimited,
     Stale,
     Taken,
+    Unavailable,
 )
 from tektree.ids import Ids, fresh_id, hex_id, is_hex_id, uid_of
 from tektree.models.accounts import (
@@ -289,10 +292,8 @@ class Accounts:
             return accounts.with_password(user, hash, now)
 
         user = self.users.change(reading, decide)
-        try:
+        with left_to("their time", "a reset of the password of user", user.id):  # guesses are forgotten by themselves
             self._forget(user.uid)
-        except BackendError as error:  # the password is another one all the same
-            _LOG.warning("user %s has not got their guesses back: %s", user.id, error.code)
         return user
 
     # -- addresses ----------------------------------------------------------------------------------------------------
@@ -386,8 +387,9 @@ class Accounts:
         wrote is emptied and deleted, but for drafts with co-authors. Follows, connections and co-authorships end.
         What they earned otherwise stays, under their uid and in the time zone that its days were counted in, and so
         does what others earned by them; they stand on no board, and nobody logs in. The handle is held back for a time.
-        Cut off anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay.
-        Again: nothing happens. Raises `InvalidInput`, `NotFound`, `Forbidden`, `Stale`.
+        Cut off anywhere, or refused by storage on the way, it is brought to its end by the same call, or by the relay:
+        `OutcomeUnknown` says that it has begun, and some of it is left. Again: nothing happens. Raises `InvalidInput`,
+        `NotFound`, `Forbidden`, `Stale`.
         """
         hex_id(user_id, "user_id")
         who = roles.acting(actor)
@@ -400,7 +402,10 @@ class Accounts:
                     self._erase(stored, who.uid)
             except Stale:
                 continue
-            self.followers.finish(user_id)
+            try:
+                self.followers.finish(user_id)
+            except Unavailable as away:  # who is to be erased is marked so by now
+                raise OutcomeUnknown(away.store) from None
             return
         raise Stale("user", user_id)
 

@@ -37,9 +37,12 @@ class Awards:
         # One command at a time per user and process saves lost races; storage decides those between processes.
         self._locks = sync_locks()
 
-    def command(self, request: AwardRequest, decide: Decide, now: datetime) -> AwardResult:
-        """What ``decide`` says, once for the key of ``request``; the first result when it was said before."""
-        written = self._written(request.user_id, request.key, decide, now)
+    def command(self, request: AwardRequest, decide: Decide, now: datetime, *, whole: bool = False) -> AwardResult:
+        """What ``decide`` says, once for the key of ``request``; the first result when it was said before.
+
+        Once its row stands, what storage cannot do is left; but ``whole`` raises it, for who comes again.
+        """
+        written = self._written(request.user_id, request.key, decide, now, whole)
         if written.first is not None:
             about = request.about
             _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
@@ -54,8 +57,23 @@ class Awards:
             )
         return _result(written)
 
-    def linked(self, row: XPTransaction, note: str, named: str | None, restoring: bool) -> AwardResult:
-        """A row that takes an award back, or puts it in force again; ``named`` is its key, if the caller has one."""
+    def activity(self, user_id: str, moment: datetime, now: datetime, *, whole: bool = False) -> AwardResult:
+        """Counts the user as active on the local date of ``moment``; ``whole`` as in `command`."""
+        profile = self._commits.profile(user_id)
+        request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
+
+        def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
+            return xp.activity(profile, request, self._policy, now, dated)
+
+        return self.command(request, decide, now, whole=whole)
+
+    def linked(
+        self, row: XPTransaction, note: str, named: str | None, restoring: bool, *, whole: bool = False
+    ) -> AwardResult:
+        """A row that takes an award back, or puts it in force again; ``named`` is its key, if the caller has one.
+
+        ``whole`` as in `command`.
+        """
         now = read(self._clock)
         source = "restore" if restoring else "reversal"
 
@@ -68,14 +86,14 @@ class Awards:
             link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
             return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
 
-        written = self._written(row.user_id, named or "~", decide, now)
+        written = self._written(row.user_id, named or "~", decide, now, whole)
         if named and written.first is not None and written.first.key == named:
             _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
         return _result(written)
 
-    def _written(self, user_id: str, key: str, decide: Decide, now: datetime) -> Written:
+    def _written(self, user_id: str, key: str, decide: Decide, now: datetime, whole: bool) -> Written:
         """Commits under the user's lock, and behind it calls the handlers of what was told."""
-        work = self._commits.work()
+        work = self._commits.work(whole)
         try:
             with self._locks.of(user_id):
                 written = self._commits.write(user_id, key, decide, now, work)
@@ -120,18 +138,18 @@ class Awards:
         def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.award(profile, request, self._policy, now, dated)
 
-        given = self.command(request, decide, now)
+        given = self.command(request, decide, now, whole=True)
         row = given.transaction
         if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
             return given
-        return self.linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True)
+        return self.linked(row, reason, f"~restore:{row.transaction_id}:{event_id}", restoring=True, whole=True)
 
     def take_back(self, user_id: str, key: str, reason: str, event_id: str) -> AwardResult | None:
         """Reverses the award of ``key`` in answer to an event. None: it was never given."""
         row = self._ledger.row(transaction_id_of(user_id, key))
         if row is None:
             return None
-        return self.linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False)
+        return self.linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False, whole=True)
 
 
 def _result(written: Written) -> AwardResult:

@@ -6,9 +6,13 @@
 2. The events go to the log, the sums to the boards, and the row lets go of its events.
 3. The profile is brought forward, last. As long as it lags, the next writer of the user loses against the row that it
    has not seen, reads the ledger's tail, and finishes for that row what may have been cut off.
+
+So a command whose row stands has done what it was asked for, whatever is away for the rest: it says so, and the rest is
+left to the next writer and to the relay. Who answers an event comes again anyway, and hears what is left.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -16,6 +20,7 @@ from typing import Final, NamedTuple
 
 from tektree import context
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.aftermath import left_to
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
 from tektree.errors import NotFound, Stale, Taken, Unavailable
@@ -60,11 +65,19 @@ class Written(NamedTuple):
 
 @dataclass(slots=True)
 class Work:
-    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers."""
+    """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers.
+
+    ``whole``: who asked for it comes again with the same key until all that follows is done, as answers to events are.
+    """
 
     pause: Callable[[int], None]
+    whole: bool = False
     count: int = 0
     lines: list[str] = field(default_factory=list)
+
+    def leaving(self, user_id: str) -> AbstractContextManager[None]:
+        """Around what follows a row of the user that stands."""
+        return nullcontext() if self.whole else left_to("the next command or the relay", "an award to user", user_id)
 
     def lost(self) -> None:
         """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
@@ -96,9 +109,9 @@ class Commits:
         self._inline = policy.events.drain == "inline"
         self._shows = policy.events.boards == "inline"
 
-    def work(self) -> Work:
-        """The work of one command. Behind it, and outside of any lock, `finish_work` has to be called."""
-        return Work(self._pause)
+    def work(self, whole: bool = False) -> Work:
+        """The work of one command. Behind it, and outside of any lock, the handlers of its lines have to be called."""
+        return Work(self._pause, whole)
 
     def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -130,26 +143,30 @@ class Commits:
                 break
             except Taken:
                 first = self._ledger.row(transaction_id(user_id, key))
-                profile = self._caught_up(user_id, work)
                 if first is not None:
                     return self._finished(profile, first, now, work)
+                profile = self._caught_up(user_id, work)
                 work.lost()
             except Stale:
                 work.lost()
                 profile = self._caught_up(user_id, work)
         now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
-        self._follow([Committed(row, events, to)], profile, now, work)
-        if row.owes:
-            profile, more = self._pay(decision.profile, now, work)
-            return Written(profile, decision, None, (*events, *more))
+        with work.leaving(user_id):
+            self._follow([Committed(row, events, to)], profile, now, work)
+            if row.owes:
+                profile, more = self._pay(decision.profile, now, work)
+                return Written(profile, decision, None, (*events, *more))
         return Written(decision.after, decision, None, events)
 
     def _finished(self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: Work) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
-        if profile.seq < first.seq:
-            profile = self._caught_up(profile.user_id, work)
-        if profile.owed:
-            profile, _ = self._pay(profile, now, work)
+        with work.leaving(profile.user_id):
+            if profile.seq < first.seq:
+                profile = self._caught_up(profile.user_id, work)
+            if profile.owed:
+                profile, _ = self._pay(profile, now, work)
+        if profile.seq < first.seq and first.state is not None:  # what follows is left, but it stands
+            profile = projections.profile_with(profile, first.state)
         return Written(profile, first=first)
 
     def catch_up(self, user_id: str) -> GamificationProfile:

@@ -2,6 +2,7 @@
 """Dead letters: events that a handler was called with too often, and what is done about them."""
 
 from tektree._sync.ports.bundles import Backends
+from tektree._sync.services.aftermath import left_to
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.relay import Relay
 from tektree.clock import Clock, read
@@ -56,12 +57,14 @@ class DeadLetters:
             raise NotFound("dead letter", id)
         told = EventRedriven(event_id=found.event_id, handler=found.handler)
         named = event_id(found.event_id, "event.redriven", f"{found.handler}:{now.isoformat()}")
-        self._handlers.tell(told, named[4:], now, now)
-        self._relay.resume(found.handler)
+        with left_to("the relay", "a redrive of dead letter", id):
+            self._handlers.tell(told, named[4:], now, now)
+            self._relay.resume(found.handler)
 
     def discard(self, id: str) -> None:
         """Gives a dead letter up for good. What waited behind it goes on. Raises `InvalidInput`, `NotFound`."""
         found = self._deliveries.get(hex_id(id, "id"))
         if found is None or not self._deliveries.discard(id):
             raise NotFound("dead letter", id)
-        self._relay.resume(found.handler)
+        with left_to("the relay", "a discard of dead letter", id):
+            self._relay.resume(found.handler)

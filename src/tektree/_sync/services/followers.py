@@ -73,7 +73,7 @@ class Followers:
         try:
             stored = self._done(stored, self._inline)
             return self._tell(stored) if self._inline else stored
-        except BackendError as error:
+        except (BackendError, Stale) as error:
             _LOG.warning("what follows a change of user %s is left to the relay: %s", stored.user.id, error.code)
             return stored
 
@@ -166,7 +166,7 @@ class Followers:
     def _erase(self, stored: StoredUser) -> StoredUser:
         user = stored.user
         with suppress(NotFound):  # adopted, and never had anything
-            self._gamification.settings.change(user.id, settings.suspended)
+            self._gamification.settings.complete(user.id, settings.suspended)
         for leave in self.leaving:
             leave(user)
         lines: list[str] = []

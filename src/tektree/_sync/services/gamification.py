@@ -4,7 +4,7 @@
 Every command reads the profile, lets the rules decide, and commits one ledger row that carries its events and the
 state after it. What follows the commit (event log, boards, profile) is idempotent, and the profile comes last: while
 it lags behind the ledger, the next command of the same user finds that out from the ledger's own uniqueness and
-finishes what was cut off.
+finishes what was cut off. So once its row stands a command gives back its result, whatever is away behind it.
 """
 
 from collections.abc import Callable, Sequence
@@ -116,9 +116,12 @@ class Gamification:
         now if None; it decides the day of the cap and of the streak. ``outcome`` says what came of it: granted,
         clamped, duplicate, or denied with a ``reason``.
 
+        Once it is in the ledger it is given, also where boards or the event log are away then: they follow with the
+        user's next command, or by the relay.
+
         Raises `InvalidInput`, `NotFound` for a user who is not enrolled, `IdempotencyConflict` when the key was used
         with another source, amount or entity, `OutcomeUnknown` when the commit's reply was lost: repeat the call with
-        the same key.
+        the same key. After `Unavailable` nothing was given.
         """
         now = read(self._clock)
         hex_id(user_id, "user_id")
@@ -140,14 +143,7 @@ class Gamification:
         """
         now = read(self._clock)
         hex_id(user_id, "user_id")
-        moment = inputs.at(at, now)
-        profile = self.commits.profile(user_id)
-        request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
-
-        def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.activity(profile, request, self._policy, now, dated)
-
-        return self.awards.command(request, decide, now)
+        return self.awards.activity(user_id, inputs.at(at, now), now)
 
     def grant_freezes(self, user_id: str, n: int, key: str) -> AwardResult:
         """Gives up to ``n`` streak freezes (1 to 1,000), as many as the policy lets a user hold. Once per ``key``.
@@ -291,6 +287,8 @@ class Gamification:
 
     def opt_out(self, principal: Principal) -> GamificationProfile:
         """Takes the user off every leaderboard at once; awards in flight do not bring them back.
+
+        Boards that are away then follow with the next change of settings, or by the relay.
 
         Raises `InvalidInput`, `NotFound`, `Stale` when the settings keep changing meanwhile.
         """

@@ -8,6 +8,7 @@ leaves the mark, and the relay makes deliveries of it. So every handler gets eve
 """
 
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from typing import Final, Literal
 from tektree import context, tracing
 from tektree._flavour import sync_call, sync_loop
 from tektree._sync.ports.events import Deliveries, EventLog
+from tektree._sync.services.aftermath import left_to
 from tektree.clock import Clock, read
 from tektree.errors import (
+    BackendError,
     ConfigurationError,
     GivenUp,
     InvalidInput,
@@ -45,6 +48,7 @@ OnFailure = Literal["skip", "park", "halt"]
 
 Handler = Callable[..., object]
 
+_LOG: Final = logging.getLogger("tektree")
 _DEEPEST: Final = 32
 """How many events may cause one another before it is taken for a circle."""
 
@@ -187,7 +191,7 @@ class Handlers:
         """Tells what stands on no document: adds its event to the log, and calls the handlers. Gives back the event.
 
         Where one of the same id is there already, that is given back, and nobody is called. Where the type has a
-        stream, the event is numbered in it.
+        stream, the event is numbered in it. Once it is in the log, what storage cannot do is left to the relay.
         """
         event = self.catalog.told(payload, id, at, now, context.current(), self._producer)
         to = self.recipients(event.event_type)
@@ -199,7 +203,8 @@ class Handlers:
         try:
             stored, new = self._log.tell(event, posting)
             if new and "stream" not in stored.metadata and self._inline:
-                self._deliver([(stored, to)], stored.event_id)  # it is alone in its line
+                with left_to("the relay", "event", stored.event_id):
+                    self._deliver([(stored, to)], stored.event_id)  # it is alone in its line
                 return stored
         finally:
             here.discard(event.event_id)
@@ -244,19 +249,29 @@ class Handlers:
     def run(self, lines: Sequence[str]) -> None:
         """Calls the handlers of all that stands in these lines, except in one where that is being done already.
 
-        Who is called may cause more events of the same line: they are delivered after it, not within.
+        Who is called may cause more events of the same line: they are delivered after it, not within. The events are
+        told already, so nothing is raised where storage is away: the relay finds by their marks what is left.
         """
-        loop = sync_loop()
-        for line in lines:
-            key = (loop, line)
-            batch = self._begun(key)
+        for at, line in enumerate(lines):
             try:
-                while batch:
-                    self._deliver(batch, line)
-                    batch = self._more(key, batch)
-            except BaseException:
-                self._left(key, batch)
-                raise
+                self._run(line)
+            except BaseException as error:
+                self.leave(lines[at + 1 :])
+                if not isinstance(error, BackendError):
+                    raise
+                _LOG.warning("the handlers of what stands in %s are left to the relay: %s", line, error.code)
+                return
+
+    def _run(self, line: str) -> None:
+        key = (sync_loop(), line)
+        batch = self._begun(key)
+        try:
+            while batch:
+                self._deliver(batch, line)
+                batch = self._more(key, batch)
+        except BaseException:
+            self._left(key, batch)
+            raise
 
     def leave(self, lines: Sequence[str]) -> None:
         """Leaves these lines to the relay."""
