@@ -19,7 +19,7 @@
     │   ├── RateLimited
     │   └── QuotaExhausted
     ├── BackendError                    storage is at fault, not the caller
-    │   ├── Unavailable                 nothing was done: try again later
+    │   ├── Unavailable                 nothing was done, unless it says so: try again later
     │   ├── OutcomeUnknown              it may have been done: retry with the same key
     │   ├── CorruptDocument             a stored document cannot be read
     │   ├── Undelivered                 a receiver did not take an event; it is tried again
@@ -34,7 +34,7 @@ secret or a driver's text.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 __all__ = [
     "BackendError",
@@ -63,6 +63,8 @@ __all__ = [
     "Undelivered",
     "UnknownVersion",
 ]
+
+_NOT_DONE: Final = "nothing was done, try again later"
 
 
 class TekTreeError(Exception):
@@ -292,17 +294,23 @@ class BackendError(TekTreeError):
 
 
 class Unavailable(BackendError):
-    """The store could not be reached, or not in time. Nothing was done; try again later."""
+    """The store could not be reached, or not in time. Nothing was done, unless ``maybe_done``; try again later.
+
+    ``maybe_done``: the command may have arrived, and so may have been done, once. That is said of Redis, of what counts
+    or writes there.
+    """
 
     code = "unavailable"
 
-    def __init__(self, store: str, reason: str = "could not be reached in time") -> None:
-        super().__init__(f"{store} {reason}; nothing was done, try again later")
+    def __init__(self, store: str, reason: str = "could not be reached in time", maybe_done: bool = False) -> None:
+        said = "it may have been done, once, so look before you try again" if maybe_done else _NOT_DONE
+        super().__init__(f"{store} {reason}; {said}")
         self.store = store
         self.reason = reason
+        self.maybe_done = maybe_done
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.store, self.reason)
+    def __reduce__(self) -> tuple[type, tuple[str, str, bool]]:
+        return type(self), (self.store, self.reason, self.maybe_done)
 
 
 class OutcomeUnknown(BackendError):

@@ -39,6 +39,12 @@ class Proxy:
         with self._lock:
             self._word, self._strike, self._times, self.seen = word, strike, times, 0
 
+    def refuse(self) -> None:
+        """Takes no more connections; those that are open go on."""
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
     def close(self) -> None:
         """Ends all connections."""
         self._listening.close()

@@ -23,7 +23,7 @@ class AsyncRedisCaches:
 
     async def read(self, place: Place) -> Found | None:
         try:
-            text = (await self._redis.ask(("GET", key_of(place))))[0]
+            text = (await self._redis.ask(("GET", key_of(place)), reads=True))[0]
         except CorruptDocument:  # it holds no text at all
             return None
         return None if text is None else found_in(place, text)

@@ -1,7 +1,8 @@
 """The one place that calls redis-py: its clients, standalone and cluster, real and faked.
 
 Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
-reply was lost, also one that counts. Here that is done with those alone that may be repeated, once.
+reply was lost, also one that counts. Here that is done with those alone that may be repeated, once. Where it is not
+known whether a command arrived, the error says so, but for those that only read.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
-from tektree._async.backends.redis.faults import RAISED, fault
+from tektree._async.backends.redis.faults import RAISED, fault, is_unsent
 from tektree._async.backends.redis.nodes import AsyncCluster, AsyncNodes, AsyncOneNode, Command, Written, written
 from tektree._flavour import async_loop, async_redis_clients, async_redis_stranger
 from tektree.errors import ConfigurationError, TekTreeError
@@ -41,19 +42,36 @@ class AsyncRedis:
         self._loop: object | None = None
 
     async def run(
-        self, script: Script, keys: Sequence[str], args: Sequence[str | int] = (), again: bool = False
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[str | int] = (),
+        again: bool = False,
+        reads: bool = False,
     ) -> Any:
         """What a script returns, in one round trip. A server that does not know it yet is told once.
 
-        ``again``: it does no harm to run it twice, so it is when the connection breaks.
+        ``again``: it does no harm to run it twice, so it is when the connection breaks. ``reads``: it changes nothing.
         """
-        return await self.call(script, (len(keys), *keys, *args), keys[0], again)
+        return await self.call(script, (len(keys), *keys, *args), keys[0], again, reads)
 
-    async def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
-        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
-        reply = (await self.send((_asked(script), *call), about=about, again=again))[0]
+    async def call(
+        self,
+        script: Script,
+        call: Command,
+        about: str,
+        again: bool = False,
+        reads: bool = False,
+        begun: bool = False,
+    ) -> Any:
+        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments.
+
+        ``begun``: other calls that belong to it were made.
+        """
+        reply = (await self.send((_asked(script), *call), about=about, again=again, reads=reads, begun=begun))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
-            reply = (await self.send(("EVAL", script.text, *call), about=about, again=again))[0]
+            text = ("EVAL", script.text)
+            reply = (await self.send((*text, *call), about=about, again=again, reads=reads, begun=begun))[0]
         if isinstance(reply, ResponseError):
             raise fault(reply, about)
         return reply
@@ -76,29 +94,36 @@ class AsyncRedis:
                 raise fault(reply, keys[0])
         return replies
 
-    async def ask(self, *commands: Command) -> list[Any]:
+    async def ask(self, *commands: Command, reads: bool = False) -> list[Any]:
         """The replies to commands about keys of one slot, in one round trip. The first key is their first argument.
 
-        They do no harm when they are given twice, and are when the connection breaks.
+        They do no harm when they are given twice, and are when the connection breaks. ``reads``: they change nothing.
         """
         about = str(commands[0][1])
-        return _answered(await self.send(*commands, about=about, again=True), about)
+        return _answered(await self.send(*commands, about=about, again=True, reads=reads), about)
 
-    async def both(self, first: Command, second: Command, keys: tuple[str, str]) -> list[Any]:
+    async def both(self, first: Command, second: Command, keys: tuple[str, str], reads: bool = False) -> list[Any]:
         """The replies to two commands, each about one of two keys that need not share a slot.
 
         One round trip where one server has both. They may be given twice, as in `ask`.
         """
         if not self.is_cluster:
-            replies = await self.send(first, second, about=keys[0], again=True)
+            replies = await self.send(first, second, about=keys[0], again=True, reads=reads)
             return [_answered([each], about)[0] for each, about in zip(replies, keys, strict=True)]
         found: list[Any] = []
         for command, about in zip((first, second), keys, strict=True):
-            found += _answered(await self.send(command, about=about, again=True), about)
+            reply = await self.send(command, about=about, again=True, reads=reads, begun=bool(found))
+            found += _answered(reply, about)
         return found
 
-    async def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
-        """The replies to commands, in one round trip; what the server refused is the error it answered with."""
+    async def send(
+        self, *commands: Command, about: str, again: bool = False, reads: bool = False, begun: bool = False
+    ) -> list[Any]:
+        """The replies to commands, in one round trip; what the server refused is the error it answered with.
+
+        ``again``: they do no harm when they are given twice, and are when the connection breaks. ``reads``: they change
+        nothing. ``begun``: a part of what they belong to was done before.
+        """
         self._at_home()
         try:
             try:
@@ -106,11 +131,13 @@ class AsyncRedis:
             except (LostConnection, OSError) as lost:
                 if not again or isinstance(lost, TimeoutError):
                     raise
-            return await self._nodes.exchange(commands, about)
+                begun = begun or not is_unsent(lost)
+            replies = await self._nodes.exchange(commands, about)
         except TekTreeError:
             raise
         except RAISED as error:
-            raise fault(error, about) from None
+            raise fault(error, about, not reads and (begun or not is_unsent(error))) from None
+        return _answered(replies, about, begun and not reads, but=NoScriptError)
 
     async def close(self) -> None:
         """Closes what was opened here: never a client that came from the host."""
@@ -131,11 +158,13 @@ class AsyncRedis:
             raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
 
 
-def _answered(replies: list[Any], about: str) -> list[Any]:
-    """The replies, if none is a refusal."""
+def _answered(
+    replies: list[Any], about: str, maybe_done: bool = False, but: type[Exception] | tuple[()] = ()
+) -> list[Any]:
+    """The replies, if none is a refusal, ``but`` for these."""
     for reply in replies:
-        if isinstance(reply, ResponseError):
-            raise fault(reply, about)
+        if isinstance(reply, ResponseError) and not isinstance(reply, but):
+            raise fault(reply, about, maybe_done)
     return replies
 
 

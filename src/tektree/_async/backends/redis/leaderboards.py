@@ -64,28 +64,28 @@ class AsyncRedisLeaderboards:
     async def top(self, board: Board, limit: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
             return []
-        found = (await self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1)))[0]
+        found = (await self._redis.ask(("ZRANGE", _keys(board)[1], 0, limit - 1), reads=True))[0]
         return _places(0, b" ".join(found))
 
     async def rank(self, board: Board, uid: str, now: datetime) -> Standing | None:
         if board.is_over(now):
             return None
         keys, about = _reading(board)
-        found = await self._redis.call(_RANK, (keys, uid), about, again=True)
+        found = await self._redis.call(_RANK, (keys, uid), about, again=True, reads=True)
         return Standing(found[0] + 1, uid, int(found[1])) if found else None
 
     async def around(self, board: Board, uid: str, span: int, now: datetime) -> Sequence[Standing]:
         if board.is_over(now):
             return []
         keys, about = _reading(board)
-        found: bytes = await self._redis.call(_AROUND, (keys, uid, span), about, again=True)
+        found: bytes = await self._redis.call(_AROUND, (keys, uid, span), about, again=True, reads=True)
         before, _, members = found.partition(b" ")
         return _places(int(before or 0), members)
 
     async def shown(self, board: Board, uid: str, now: datetime) -> Shown:
         if board.is_over(now):
             return Shown(None, 0, 0)
-        score, members, placed = await self._redis.run(_SHOWN, _keys(board)[:2], [uid], again=True)
+        score, members, placed = await self._redis.run(_SHOWN, _keys(board)[:2], [uid], again=True, reads=True)
         return Shown(None if score is None else _score(score), members, placed)
 
     async def tidy(self, board: Board, now: datetime) -> int:

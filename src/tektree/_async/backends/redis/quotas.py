@@ -89,7 +89,7 @@ class AsyncRedisQuotas:
         """What is used, without reservations whose time is over; one of them is settled before, if it is named."""
         key, told, _, held = quota_keys(counter)
         arguments: list[str | int] = [reservation, used, limit, percent, quota_rest(counter, now)]
-        return await self._run(_SETTLE, [key, held, told], arguments)
+        return await self._run(_SETTLE, [key, held, told], arguments, reads=not reservation)
 
     async def _change(
         self,
@@ -104,8 +104,8 @@ class AsyncRedisQuotas:
         arguments: list[str | int] = [n, limit, percent, request, quota_rest(counter, now), lease]
         return await self._run(_CHANGE, quota_keys(counter), arguments)
 
-    async def _run(self, script: Script, keys: list[str], arguments: list[str | int]) -> list[int]:
-        reply: list[int] = await self._redis.run(script, keys, arguments, again=True)
+    async def _run(self, script: Script, keys: list[str], arguments: list[str | int], reads: bool = False) -> list[int]:
+        reply: list[int] = await self._redis.run(script, keys, arguments, again=True, reads=reads)
         if reply[0] == _CORRUPT:
             raise _corrupt(keys[0])
         return reply

@@ -35,7 +35,7 @@ _KINDS: Final[Mapping[str, tuple[str, bool]]] = {
 async def facts(redis: AsyncRedis, now: Callable[[], datetime], most: int = _MOST) -> Facts:
     """A server at this moment; of its keys up to ``most``. Raises `Unavailable`, `ConfigurationError`."""
     before = now()
-    time = _held((await redis.send(("TIME",), about=_HOME))[0])
+    time = _held((await redis.send(("TIME",), about=_HOME, reads=True))[0])
     after = now()
     told, script, *settings = await redis.send(
         ("INFO", "everything"),
@@ -43,6 +43,7 @@ async def facts(redis: AsyncRedis, now: Callable[[], datetime], most: int = _MOS
         ("CONFIG", "GET", "save"),
         ("CONFIG", "GET", "appendfsync"),
         about=_HOME,
+        reads=True,
     )
     round_trip = (after - before).total_seconds()
     its = int(time[0]) + int(time[1]) / 1_000_000
@@ -61,7 +62,7 @@ async def primaries(redis: AsyncRedis) -> list[tuple[str, int]]:
 
     Empty, too, where it does not say. Raises `Unavailable`.
     """
-    told = (await redis.send(("CLUSTER", "SLOTS"), about=_HOME))[0]
+    told = (await redis.send(("CLUSTER", "SLOTS"), about=_HOME, reads=True))[0]
     if isinstance(told, ResponseError):
         return []
     return list(dict.fromkeys([((node[0] or b"").decode().strip("?"), node[1]) for _, _, node, *_ in told]))
@@ -70,9 +71,9 @@ async def primaries(redis: AsyncRedis) -> list[tuple[str, int]]:
 async def _keys(redis: AsyncRedis, most: int) -> Keys | None:
     endless: list[str] = []
     strange: list[str] = []
-    size, looked, cursor = (await redis.send(("DBSIZE",), about=_HOME))[0], 0, "0"
+    size, looked, cursor = (await redis.send(("DBSIZE",), about=_HOME, reads=True))[0], 0, "0"
     while looked < most:
-        reply = (await redis.send(("SCAN", cursor, "COUNT", str(_PAGE)), about=_HOME))[0]
+        reply = (await redis.send(("SCAN", cursor, "COUNT", str(_PAGE)), about=_HOME, reads=True))[0]
         if isinstance(reply, ResponseError):
             return None
         cursor, page = reply[0].decode(), [key.decode("utf-8", "replace") for key in reply[1]]
@@ -95,7 +96,7 @@ async def _looked_at(redis: AsyncRedis, keys: Sequence[str]) -> list[tuple[str, 
     if not keys:
         return []
     commands = [(command, key) for key in keys for command in ("TYPE", "PTTL")]
-    replies = [_held(each) for each in await redis.send(*commands, about=_HOME)]
+    replies = [_held(each) for each in await redis.send(*commands, about=_HOME, reads=True)]
     return [(key, replies[2 * at].decode(), replies[2 * at + 1]) for at, key in enumerate(keys)]
 
 

@@ -62,7 +62,7 @@ class AsyncRedisStreams:
         asked: dict[int, list[Command]] = {
             at: [("XREVRANGE", _KEYS[at], "+", "-", "COUNT", _RECENT)] for at in partitions
         }
-        found = await self._each(asked)
+        found = await self._each(asked, reads=True)
         for at, (reply,) in found.items():
             _refused(reply, _KEYS[at])
         return {event_id_of(fields[1]) for (reply,) in found.values() for _, fields in reply}
@@ -100,7 +100,7 @@ class AsyncRedisStreams:
         }
         return [
             Pending(at, each[0].decode(), each[3])
-            for at, (reply,) in (await self._each(asked)).items()
+            for at, (reply,) in (await self._each(asked, reads=True)).items()
             for each in _answered(reply, group, at)
         ]
 
@@ -137,7 +137,7 @@ class AsyncRedisStreams:
     async def trim(self, spare: int) -> int:
         groups: dict[int, list[dict[bytes, Any]]] = {}
         for at, (reply,) in (
-            await self._each({at: [("XINFO", "GROUPS", _KEYS[at])] for at in range(PARTITIONS)})
+            await self._each({at: [("XINFO", "GROUPS", _KEYS[at])] for at in range(PARTITIONS)}, reads=True)
         ).items():
             if not isinstance(reply, ResponseError):  # there is no such stream yet
                 groups[at] = [_map(each) for each in reply]
@@ -145,7 +145,7 @@ class AsyncRedisStreams:
             at: [("XPENDING", _KEYS[at], _text(each[b"name"])) for each in its if each[b"pending"]]
             for at, its in groups.items()
         }
-        pending = await self._each({at: asked for at, asked in waiting.items() if asked})
+        pending = await self._each({at: asked for at, asked in waiting.items() if asked}, reads=True)
         trims: dict[int, list[Command]] = {}
         for at, its in groups.items():
             first = [_id(each[b"last-delivered-id"]) for each in its]
@@ -154,14 +154,14 @@ class AsyncRedisStreams:
             trims[at] = [("XTRIM", _KEYS[at], *kept)]
         return sum([reply for replies in (await self._each(trims)).values() for reply in replies if type(reply) is int])
 
-    async def _each(self, commands: Mapping[int, Sequence[Command]]) -> dict[int, list[Any]]:
-        """The replies to the commands about each partition."""
+    async def _each(self, commands: Mapping[int, Sequence[Command]], reads: bool = False) -> dict[int, list[Any]]:
+        """The replies to the commands about each partition. ``reads``: they change nothing."""
         if not commands:
             return {}
         if self._redis.is_cluster:
-            return {at: await self._redis.send(*its, about=_KEYS[at]) for at, its in commands.items()}
-        first = next(iter(commands))
-        replies = iter(await self._redis.send(*[each for its in commands.values() for each in its], about=_KEYS[first]))
+            return {at: await self._redis.send(*its, about=_KEYS[at], reads=reads) for at, its in commands.items()}
+        about, whole = _KEYS[next(iter(commands))], [each for its in commands.values() for each in its]
+        replies = iter(await self._redis.send(*whole, about=about, reads=reads))
         return {at: [next(replies) for _ in its] for at, its in commands.items()}
 
 
@@ -195,8 +195,8 @@ class AsyncRedisEffects:
         if not commands:
             return []
         if self._redis.is_cluster:
-            return [(await self._redis.ask(each))[0] for each in commands]
-        return await self._redis.ask(*commands)
+            return [(await self._redis.ask(each, reads=True))[0] for each in commands]
+        return await self._redis.ask(*commands, reads=True)
 
     async def write(self, name: str, changes: Sequence[Change], now: datetime) -> Collection[str]:
         parts: dict[int, list[Change]] = {}

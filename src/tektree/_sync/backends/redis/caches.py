@@ -24,7 +24,7 @@ class RedisCaches:
 
     def read(self, place: Place) -> Found | None:
         try:
-            text = (self._redis.ask(("GET", key_of(place))))[0]
+            text = (self._redis.ask(("GET", key_of(place)), reads=True))[0]
         except CorruptDocument:  # it holds no text at all
             return None
         return None if text is None else found_in(place, text)

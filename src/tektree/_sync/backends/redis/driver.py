@@ -2,7 +2,8 @@
 """The one place that calls redis-py: its clients, standalone and cluster, real and faked.
 
 Commands go over connections of their own, past the client's `execute_command`: redis-py sends a command again when the
-reply was lost, also one that counts. Here that is done with those alone that may be repeated, once.
+reply was lost, also one that counts. Here that is done with those alone that may be repeated, once. Where it is not
+known whether a command arrived, the error says so, but for those that only read.
 """
 
 import os
@@ -14,7 +15,7 @@ from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from tektree._flavour import sync_loop, sync_redis_clients, sync_redis_stranger
-from tektree._sync.backends.redis.faults import RAISED, fault
+from tektree._sync.backends.redis.faults import RAISED, fault, is_unsent
 from tektree._sync.backends.redis.nodes import Cluster, Command, Nodes, OneNode, Written, written
 from tektree.errors import ConfigurationError, TekTreeError
 from tektree.wire.scripts import Script
@@ -39,18 +40,37 @@ class Redis:
         self._pid = os.getpid()
         self._loop: object | None = None
 
-    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int] = (), again: bool = False) -> Any:
+    def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[str | int] = (),
+        again: bool = False,
+        reads: bool = False,
+    ) -> Any:
         """What a script returns, in one round trip. A server that does not know it yet is told once.
 
-        ``again``: it does no harm to run it twice, so it is when the connection breaks.
+        ``again``: it does no harm to run it twice, so it is when the connection breaks. ``reads``: it changes nothing.
         """
-        return self.call(script, (len(keys), *keys, *args), keys[0], again)
+        return self.call(script, (len(keys), *keys, *args), keys[0], again, reads)
 
-    def call(self, script: Script, call: Command, about: str, again: bool = False) -> Any:
-        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments."""
-        reply = (self.send((_asked(script), *call), about=about, again=again))[0]
+    def call(
+        self,
+        script: Script,
+        call: Command,
+        about: str,
+        again: bool = False,
+        reads: bool = False,
+        begun: bool = False,
+    ) -> Any:
+        """The same, for who has written parts of the call already: the number of keys, the keys, the arguments.
+
+        ``begun``: other calls that belong to it were made.
+        """
+        reply = (self.send((_asked(script), *call), about=about, again=again, reads=reads, begun=begun))[0]
         if isinstance(reply, NoScriptError):  # then nothing was run
-            reply = (self.send(("EVAL", script.text, *call), about=about, again=again))[0]
+            text = ("EVAL", script.text)
+            reply = (self.send((*text, *call), about=about, again=again, reads=reads, begun=begun))[0]
         if isinstance(reply, ResponseError):
             raise fault(reply, about)
         return reply
@@ -71,29 +91,36 @@ class Redis:
                 raise fault(reply, keys[0])
         return replies
 
-    def ask(self, *commands: Command) -> list[Any]:
+    def ask(self, *commands: Command, reads: bool = False) -> list[Any]:
         """The replies to commands about keys of one slot, in one round trip. The first key is their first argument.
 
-        They do no harm when they are given twice, and are when the connection breaks.
+        They do no harm when they are given twice, and are when the connection breaks. ``reads``: they change nothing.
         """
         about = str(commands[0][1])
-        return _answered(self.send(*commands, about=about, again=True), about)
+        return _answered(self.send(*commands, about=about, again=True, reads=reads), about)
 
-    def both(self, first: Command, second: Command, keys: tuple[str, str]) -> list[Any]:
+    def both(self, first: Command, second: Command, keys: tuple[str, str], reads: bool = False) -> list[Any]:
         """The replies to two commands, each about one of two keys that need not share a slot.
 
         One round trip where one server has both. They may be given twice, as in `ask`.
         """
         if not self.is_cluster:
-            replies = self.send(first, second, about=keys[0], again=True)
+            replies = self.send(first, second, about=keys[0], again=True, reads=reads)
             return [_answered([each], about)[0] for each, about in zip(replies, keys, strict=True)]
         found: list[Any] = []
         for command, about in zip((first, second), keys, strict=True):
-            found += _answered(self.send(command, about=about, again=True), about)
+            reply = self.send(command, about=about, again=True, reads=reads, begun=bool(found))
+            found += _answered(reply, about)
         return found
 
-    def send(self, *commands: Command, about: str, again: bool = False) -> list[Any]:
-        """The replies to commands, in one round trip; what the server refused is the error it answered with."""
+    def send(
+        self, *commands: Command, about: str, again: bool = False, reads: bool = False, begun: bool = False
+    ) -> list[Any]:
+        """The replies to commands, in one round trip; what the server refused is the error it answered with.
+
+        ``again``: they do no harm when they are given twice, and are when the connection breaks. ``reads``: they change
+        nothing. ``begun``: a part of what they belong to was done before.
+        """
         self._at_home()
         try:
             try:
@@ -101,11 +128,13 @@ class Redis:
             except (LostConnection, OSError) as lost:
                 if not again or isinstance(lost, TimeoutError):
                     raise
-            return self._nodes.exchange(commands, about)
+                begun = begun or not is_unsent(lost)
+            replies = self._nodes.exchange(commands, about)
         except TekTreeError:
             raise
         except RAISED as error:
-            raise fault(error, about) from None
+            raise fault(error, about, not reads and (begun or not is_unsent(error))) from None
+        return _answered(replies, about, begun and not reads, but=NoScriptError)
 
     def close(self) -> None:
         """Closes what was opened here: never a client that came from the host."""
@@ -126,11 +155,13 @@ class Redis:
             raise ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
 
 
-def _answered(replies: list[Any], about: str) -> list[Any]:
-    """The replies, if none is a refusal."""
+def _answered(
+    replies: list[Any], about: str, maybe_done: bool = False, but: type[Exception] | tuple[()] = ()
+) -> list[Any]:
+    """The replies, if none is a refusal, ``but`` for these."""
     for reply in replies:
-        if isinstance(reply, ResponseError):
-            raise fault(reply, about)
+        if isinstance(reply, ResponseError) and not isinstance(reply, but):
+            raise fault(reply, about, maybe_done)
     return replies
 
 

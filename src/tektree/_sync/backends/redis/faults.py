@@ -7,7 +7,7 @@ from redis import exceptions
 
 from tektree.errors import ConfigurationError, CorruptDocument, TekTreeError, Unavailable
 
-__all__ = ["RAISED", "STORE", "fault", "foreign", "refusal"]
+__all__ = ["RAISED", "STORE", "fault", "foreign", "is_unsent", "refusal"]
 
 STORE: Final = "Redis"
 
@@ -40,6 +40,9 @@ _AWAY: Final = (
 )
 """What it says when it cannot serve for now."""
 
+_NO_CONNECTION: Final = ("connecting to", "Too many connections", "No connection available")
+"""What redis-py says where it found or made no connection. Whatever else it says, a command may have been sent."""
+
 _CORRUPT: Final = ("WRONGTYPE", "user_script", "not an integer", "not a valid float")
 
 
@@ -48,16 +51,23 @@ def refusal(said: str) -> exceptions.ResponseError:
     return exceptions.NoScriptError(said) if said.startswith("NOSCRIPT") else exceptions.ResponseError(said)
 
 
-def fault(error: Exception, key: str) -> TekTreeError:
-    """What an error comes to, for the caller of a command about ``key``."""
+def is_unsent(error: Exception) -> bool:
+    """Whether a command was not done, for sure: it was refused, it is no text, or there was no connection for it."""
+    if isinstance(error, exceptions.ResponseError | exceptions.BusyLoadingError | UnicodeEncodeError):
+        return True
+    return isinstance(error, exceptions.RedisError) and any(sign in str(error) for sign in _NO_CONNECTION)
+
+
+def fault(error: Exception, key: str, maybe_done: bool = False) -> TekTreeError:
+    """What an error comes to, for the caller of a command about ``key``, which may have been done or not."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         asked = any(sign in str(error) for sign in _UNASKED)
         return ConfigurationError("redis", _NONE_GIVEN if asked else "the server does not know this user and password")
     if isinstance(error, exceptions.ResponseError):
-        return _answered(f"{type(error).__name__} {error}", key)
+        return _answered(f"{type(error).__name__} {error}", key, maybe_done)
     if isinstance(error, RuntimeError) and "loop" in str(error).lower():
         return ConfigurationError("redis", "belongs to another event loop; connect once per event loop")
-    return Unavailable(STORE)
+    return Unavailable(STORE, maybe_done=maybe_done)
 
 
 def foreign(key: str | None) -> CorruptDocument:
@@ -67,16 +77,16 @@ def foreign(key: str | None) -> CorruptDocument:
     return CorruptDocument(STORE, key, "(value)", "is not what this package keeps there; delete the key")
 
 
-def _answered(said: str, key: str) -> TekTreeError:
+def _answered(said: str, key: str, maybe_done: bool) -> TekTreeError:
     for sign, reason in _AWAY:
         if sign in said or _CLASSES.get(sign, "…") in said:
-            return Unavailable(STORE, reason)
+            return Unavailable(STORE, reason, maybe_done)
     for sign, reason in _REFUSED:
         if sign in said or _CLASSES.get(sign, "…") in said:
             return ConfigurationError("redis", reason)
     if any(sign in said for sign in _CORRUPT):
         return foreign(key)
-    return Unavailable(STORE, "refused the command")
+    return Unavailable(STORE, "refused the command", maybe_done)
 
 
 _CLASSES: Final = {

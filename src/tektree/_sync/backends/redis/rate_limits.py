@@ -49,7 +49,7 @@ class RedisRateLimits:
         fills: dict[Bucket, Fill] = {}
         refused = False
         for each in sorted(buckets):
-            fills[each] = (self._run([each], cost, 0 if refused else 1))[0]
+            fills[each] = (self._run([each], cost, 0 if refused else 1, begun=bool(fills)))[0]
             if fills[each].wait and not refused:
                 refused = True
                 for earlier in list(fills)[:-1]:
@@ -57,10 +57,10 @@ class RedisRateLimits:
                     fills[earlier] = fills[earlier]._replace(used=fills[earlier].used - cost)
         return [fills[each] for each in buckets]
 
-    def _run(self, buckets: Sequence[Bucket], cost: int, counts: int) -> Sequence[Fill]:
+    def _run(self, buckets: Sequence[Bucket], cost: int, counts: int, begun: bool = False) -> Sequence[Fill]:
         short = all(len(each.endpoint) <= LONGEST_KEPT for each in buckets)  # a long one may be anybody's
         call, about = (_called if short else _call)(cost, counts, *buckets)
-        reply = self._redis.call(_TAKE, (call,), about)
+        reply = self._redis.call(_TAKE, (call,), about, reads=not counts and not begun, begun=begun)
         now, *found = map(int, reply.split())
         return [Fill(found[at], now, found[at + 1], found[at + 2]) for at in range(0, len(found), 3)]
 

@@ -36,7 +36,7 @@ _KINDS: Final[Mapping[str, tuple[str, bool]]] = {
 def facts(redis: Redis, now: Callable[[], datetime], most: int = _MOST) -> Facts:
     """A server at this moment; of its keys up to ``most``. Raises `Unavailable`, `ConfigurationError`."""
     before = now()
-    time = _held((redis.send(("TIME",), about=_HOME))[0])
+    time = _held((redis.send(("TIME",), about=_HOME, reads=True))[0])
     after = now()
     told, script, *settings = redis.send(
         ("INFO", "everything"),
@@ -44,6 +44,7 @@ def facts(redis: Redis, now: Callable[[], datetime], most: int = _MOST) -> Facts
         ("CONFIG", "GET", "save"),
         ("CONFIG", "GET", "appendfsync"),
         about=_HOME,
+        reads=True,
     )
     round_trip = (after - before).total_seconds()
     its = int(time[0]) + int(time[1]) / 1_000_000
@@ -62,7 +63,7 @@ def primaries(redis: Redis) -> list[tuple[str, int]]:
 
     Empty, too, where it does not say. Raises `Unavailable`.
     """
-    told = (redis.send(("CLUSTER", "SLOTS"), about=_HOME))[0]
+    told = (redis.send(("CLUSTER", "SLOTS"), about=_HOME, reads=True))[0]
     if isinstance(told, ResponseError):
         return []
     return list(dict.fromkeys([((node[0] or b"").decode().strip("?"), node[1]) for _, _, node, *_ in told]))
@@ -71,9 +72,9 @@ def primaries(redis: Redis) -> list[tuple[str, int]]:
 def _keys(redis: Redis, most: int) -> Keys | None:
     endless: list[str] = []
     strange: list[str] = []
-    size, looked, cursor = (redis.send(("DBSIZE",), about=_HOME))[0], 0, "0"
+    size, looked, cursor = (redis.send(("DBSIZE",), about=_HOME, reads=True))[0], 0, "0"
     while looked < most:
-        reply = (redis.send(("SCAN", cursor, "COUNT", str(_PAGE)), about=_HOME))[0]
+        reply = (redis.send(("SCAN", cursor, "COUNT", str(_PAGE)), about=_HOME, reads=True))[0]
         if isinstance(reply, ResponseError):
             return None
         cursor, page = reply[0].decode(), [key.decode("utf-8", "replace") for key in reply[1]]
@@ -96,7 +97,7 @@ def _looked_at(redis: Redis, keys: Sequence[str]) -> list[tuple[str, str, int]]:
     if not keys:
         return []
     commands = [(command, key) for key in keys for command in ("TYPE", "PTTL")]
-    replies = [_held(each) for each in redis.send(*commands, about=_HOME)]
+    replies = [_held(each) for each in redis.send(*commands, about=_HOME, reads=True)]
     return [(key, replies[2 * at].decode(), replies[2 * at + 1]) for at, key in enumerate(keys)]
 
 

@@ -37,7 +37,7 @@ class RedisSessions:
 
     def marks(self, uid: str) -> Marks:
         key = user_sessions(uid)
-        return _marks(key, (self._redis.ask(("HMGET", key, "epoch", "version")))[0])
+        return _marks(key, (self._redis.ask(("HMGET", key, "epoch", "version"), reads=True))[0])
 
     def open(
         self, session_id: str, session: Session, epoch: int, most: int, now: datetime, instead_of: str | None = None
@@ -57,14 +57,13 @@ class RedisSessions:
             gone = [*[id.decode() for id in ended], *([instead_of] if instead_of else [])]
         else:
             gone = [] if made is None else [session_id]  # what was there before may be somebody's
-        with suppress(Unavailable):  # whether it is open is settled
-            self._drop(gone)
+        self._drop(gone)
         return bool(joined)
 
     def read(self, uid: str, session_id: str, now: datetime) -> Kept | Rotated | None:
         session, places, keys = _reading(uid, session_id)
         try:
-            text, found = self._redis.both(session, places, keys)
+            text, found = self._redis.both(session, places, keys, reads=True)
         except CorruptDocument as error:
             if error.id == keys[0]:  # it holds no text at all
                 raise InvalidSession from None
@@ -95,7 +94,7 @@ class RedisSessions:
         self._redis.run(_CHANGED, [user_sessions(uid)])
 
     def all(self, uid: str, now: datetime) -> Sequence[tuple[str, Session]]:
-        fields = (self._redis.ask(("HGETALL", user_sessions(uid))))[0]
+        fields = (self._redis.ask(("HGETALL", user_sessions(uid)), reads=True))[0]
         places = sorted([(_place(value), id) for id, value in _sessions(fields)])
         found = []
         for _, id in places:
@@ -105,10 +104,14 @@ class RedisSessions:
         return found
 
     def _drop(self, session_ids: Sequence[str]) -> int:
-        """Deletes what is ended already; Redis would let it go when it expires. Says how many were there."""
+        """Deletes what is ended already, which stands; what is not deleted now, Redis lets go when it expires.
+
+        Says how many were there.
+        """
         dropped = 0
-        for id in session_ids:
-            dropped += (self._redis.ask(("DEL", session_key(id))))[0]
+        with suppress(Unavailable):
+            for id in session_ids:
+                dropped += (self._redis.ask(("DEL", session_key(id))))[0]
         return dropped
 
 

@@ -63,7 +63,7 @@ class RedisStreams:
         asked: dict[int, list[Command]] = {
             at: [("XREVRANGE", _KEYS[at], "+", "-", "COUNT", _RECENT)] for at in partitions
         }
-        found = self._each(asked)
+        found = self._each(asked, reads=True)
         for at, (reply,) in found.items():
             _refused(reply, _KEYS[at])
         return {event_id_of(fields[1]) for (reply,) in found.values() for _, fields in reply}
@@ -101,7 +101,7 @@ class RedisStreams:
         }
         return [
             Pending(at, each[0].decode(), each[3])
-            for at, (reply,) in (self._each(asked)).items()
+            for at, (reply,) in (self._each(asked, reads=True)).items()
             for each in _answered(reply, group, at)
         ]
 
@@ -137,14 +137,16 @@ class RedisStreams:
 
     def trim(self, spare: int) -> int:
         groups: dict[int, list[dict[bytes, Any]]] = {}
-        for at, (reply,) in (self._each({at: [("XINFO", "GROUPS", _KEYS[at])] for at in range(PARTITIONS)})).items():
+        for at, (reply,) in (
+            self._each({at: [("XINFO", "GROUPS", _KEYS[at])] for at in range(PARTITIONS)}, reads=True)
+        ).items():
             if not isinstance(reply, ResponseError):  # there is no such stream yet
                 groups[at] = [_map(each) for each in reply]
         waiting: dict[int, list[Command]] = {
             at: [("XPENDING", _KEYS[at], _text(each[b"name"])) for each in its if each[b"pending"]]
             for at, its in groups.items()
         }
-        pending = self._each({at: asked for at, asked in waiting.items() if asked})
+        pending = self._each({at: asked for at, asked in waiting.items() if asked}, reads=True)
         trims: dict[int, list[Command]] = {}
         for at, its in groups.items():
             first = [_id(each[b"last-delivered-id"]) for each in its]
@@ -153,14 +155,14 @@ class RedisStreams:
             trims[at] = [("XTRIM", _KEYS[at], *kept)]
         return sum([reply for replies in (self._each(trims)).values() for reply in replies if type(reply) is int])
 
-    def _each(self, commands: Mapping[int, Sequence[Command]]) -> dict[int, list[Any]]:
-        """The replies to the commands about each partition."""
+    def _each(self, commands: Mapping[int, Sequence[Command]], reads: bool = False) -> dict[int, list[Any]]:
+        """The replies to the commands about each partition. ``reads``: they change nothing."""
         if not commands:
             return {}
         if self._redis.is_cluster:
-            return {at: self._redis.send(*its, about=_KEYS[at]) for at, its in commands.items()}
-        first = next(iter(commands))
-        replies = iter(self._redis.send(*[each for its in commands.values() for each in its], about=_KEYS[first]))
+            return {at: self._redis.send(*its, about=_KEYS[at], reads=reads) for at, its in commands.items()}
+        about, whole = _KEYS[next(iter(commands))], [each for its in commands.values() for each in its]
+        replies = iter(self._redis.send(*whole, about=about, reads=reads))
         return {at: [next(replies) for _ in its] for at, its in commands.items()}
 
 
@@ -194,8 +196,8 @@ class RedisEffects:
         if not commands:
             return []
         if self._redis.is_cluster:
-            return [(self._redis.ask(each))[0] for each in commands]
-        return self._redis.ask(*commands)
+            return [(self._redis.ask(each, reads=True))[0] for each in commands]
+        return self._redis.ask(*commands, reads=True)
 
     def write(self, name: str, changes: Sequence[Change], now: datetime) -> Collection[str]:
         parts: dict[int, list[Change]] = {}
