@@ -223,3 +223,27 @@ def test_who_emits_an_event_that_is_in_the_log_is_not_told_that_it_is_not(
     for module in (async_handlers, sync_handlers):
         monkeypatch.setattr(module, "left_to", lambda *_: nullcontext())
     assert any("was said not to be" in each for each in unsaid(flavour))
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_lines_behind_one_that_broke_off_are_left_to_the_relay_as_well(
+    leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same process, too. The positive control keeps them for itself, and never comes to them."""
+    enter("memory")
+    elsewhere = TekTree.in_memory(clock=ManualClock(NOW))
+    events = [elsewhere.events.emit(BellRung(tower=tower)) for tower in ("north", "south")]
+    scene = Scene("sync", None, Fault.REFUSED)
+    tek = scene.tek(scene.faulty.backends)
+    handlers: Any = tek.events._handlers
+    to = [("ears",)] * 2
+    scene.store.events.append(events, handlers.posting(to, NOW))
+    lines = handlers.queue(events, to)
+    if not leaves:
+        monkeypatch.setattr(handlers, "leave", lambda _: None)
+    scene.faulty.at = len(scene.faulty.calls)
+    handlers.run(lines)
+    assert scene.faulty.struck is not None
+    scene.clock.advance(timedelta(hours=1))
+    tek.events.relay.run_once()
+    assert ({each.event_id for each in events} <= set(scene.heard)) is leaves
