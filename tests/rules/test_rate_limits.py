@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tektree.errors import Forbidden, InvalidInput
 from tektree.models.base import Frozen
-from tektree.models.rate_limits import Bucket, Decision, Fill
+from tektree.models.rate_limits import Bucket, Decision, Fill, Hit
 from tektree.policy import Policy, RateLimit
 from tektree.rules import rate_limits as rules
 
@@ -228,6 +228,32 @@ def test_what_is_no_endpoint_is_refused(wrong: Any) -> None:
 def test_what_is_no_cost_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^cost: must be a whole number"):
         rules.checked_cost(wrong, 5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        None,
+        "usr_a",
+        {"usr_a": "/a"},
+        ["usr_a"],
+        [("usr_a",)],
+        [("usr_a", "/a", "free", 1)],
+        [["usr_a", "/a"]],
+        [("usr_a", "")],
+        [("ip:x", "/a")],
+        [("usr_a", "/a"), ("usr_a", "/a", "pro")],
+        [("usr_a", f"/{at}") for at in range(11)],
+    ],
+)
+def test_what_is_no_list_of_hits_is_refused(wrong: Any) -> None:
+    assert rules.checked_hits([("usr_a", "/a"), Hit("usr_a", "/b", "pro")]) == [
+        Hit("usr_a", "/a"),
+        Hit("usr_a", "/b", "pro"),
+    ]
+    with pytest.raises(InvalidInput):
+        rules.checked_hits(wrong)
 
 
 def test_a_cost_that_could_never_pass_is_refused() -> None:

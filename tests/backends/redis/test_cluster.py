@@ -174,13 +174,14 @@ async def hung(own: RedisCluster, those: tuple[int, ...], world: World) -> None:
         assert (await asked(users[node][2]))[0] is not None, "as soon as it answers"
 
 
-@pytest.mark.parametrize("those", [(0,), (0, 1)])
+@pytest.mark.parametrize("those", [(0,), pytest.param((0, 1), marks=pytest.mark.long)])
 def test_a_node_that_hangs_takes_nobody_elses_keys_away(
     world: World, own: RedisCluster, those: tuple[int, ...]
 ) -> None:
     world.run(partial(hung, own, those))
 
 
+@pytest.mark.long
 def test_a_cluster_that_asks_the_node_that_failed_first_is_found(
     world: World, own: RedisCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_cluster_that_asks_the_node_that_failed_first_is_found(
         world.run(partial(hung, own, (0,)))
 
 
+@pytest.mark.long
 @pytest.mark.lanes(CLUSTER)
 def test_a_cluster_that_does_not_know_when_a_node_is_late_is_found(
     world: World, own: RedisCluster, monkeypatch: pytest.MonkeyPatch

@@ -161,6 +161,27 @@ async def _reserved(world: World, tek: Any) -> None:
             pass
 
 
+def test_a_count_that_others_wrote_to_last_for_ever_does_not(world: World) -> None:
+    """I4: whoever looks at it next gives it its time."""
+
+    async def used(world: World) -> None:
+        tek = world.tek()
+        token = (await tek.sessions.open(ADA)).token
+        for call in (
+            lambda: tek.quotas.usage(ADA, "questions"),
+            lambda: tek.quotas.consume(ADA, "questions"),
+            lambda: tek.admit(token, "/a", "questions"),
+        ):
+            for _ in range(3):  # by then the session is known
+                await tek.admit(token, "/a", "questions")
+            world.look.set(KEY, 5)
+            await call()
+            assert world.look.ttl(KEY) > 0
+
+    world.clock.set(START)
+    world.run(used)
+
+
 def test_no_key_is_immortal(world: World) -> None:
     """I4."""
 

@@ -98,7 +98,7 @@ end
 local said = 5
 if quota then
   redis.call('INCRBY', quota, n)
-  if known == '' then redis.call('PEXPIRE', quota, longer()) end
+  if known == '' or redis.call('PTTL', quota) < 0 then redis.call('PEXPIRE', quota, longer()) end
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
 return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text

@@ -28,6 +28,7 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', held, 1, now)) do
 end
 used = math.max(0, used)
 if used ~= before then redis.call('SET', count, string.format('%.0f', used), 'KEEPTTL') end
+if redis.call('PTTL', count) < 0 then redis.call('PEXPIRE', count, ARGV[5]) end  -- others wrote it
 local limit, threshold = tonumber(ARGV[3]), 0
 if ARGV[2] == '1' and limit > 0 and used * 100 >= limit * tonumber(ARGV[4]) then
   threshold = redis.call('SADD', KEYS[3], 'threshold')
