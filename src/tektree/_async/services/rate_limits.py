@@ -111,7 +111,8 @@ class AsyncRateLimits:
         rules.checked_cost(cost, None if asked is None else asked.limit.limit)
         if asked is None:
             return rules.uncounted(read(self._clock), None)
-        return await self._decided(call, (asked.bucket,), (asked.limit,), cost)
+        fills = await self._filled(call, (asked.bucket,), (asked.limit,), cost)
+        return rules.uncounted(read(self._clock), asked.limit) if fills is None else rules.decision(asked[0], fills[0])
 
     def _asked(self, subject: str, endpoint: str, tier: str | None) -> _Asked | None:
         """What a call is counted on; None where there is no limit."""
@@ -131,14 +132,22 @@ class AsyncRateLimits:
     ) -> list[Decision]:
         if not buckets:
             return []
-        try:
-            fills = await call(buckets, cost)
-        except Unavailable:
-            if any((each.away or away) == "closed" for each in limits):
-                raise
+        fills = await self._filled(call, buckets, limits, cost, away)
+        if fills is None:
             now = read(self._clock)
             return [rules.uncounted(now, each) for each in limits]
         return [rules.decision(*each) for each in zip(buckets, fills, strict=True)]
+
+    async def _filled(
+        self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
+    ) -> Sequence[Fill] | None:
+        """What the store says; None where it is away, and these limits let through then."""
+        try:
+            return await call(buckets, cost)
+        except Unavailable:
+            if any((each.away or away) == "closed" for each in limits):
+                raise
+            return None
 
     def kept(self, endpoint: str) -> int:
         """For how many seconds hits on an endpoint are kept: the widest window of any tier there, and of log-ins where

@@ -64,11 +64,15 @@ class AsyncMemoryRateLimits:
         if log is None:
             self._sweep(now)
             log = self._logs[subject, endpoint] = _Log()
-        since, hits = now - window * 1_000_000, log.hits
-        longest = (kept if kept > window else window) * 1_000_000
-        while hits and hits[0] <= now - longest:
+        longest, hits, gone = window * 1_000_000, log.hits, 0
+        since = forgotten = now - longest
+        if kept > window:
+            longest = kept * 1_000_000
+            forgotten = now - longest
+        while hits and hits[0] <= forgotten:
             hits.popleft()
-        gone = _gone(hits, since) if kept > window else 0
+        if kept > window:
+            gone = _gone(hits, since)
         used = len(hits) - gone
         over = used + cost - limit
         if over > 0 and used:
