@@ -10,9 +10,9 @@ from tests import lanes, servers
 from tests.protocol import counts
 
 # No deadline: a machine that is busy with something else is not a fault of the code. Failures come with the line that
-# repeats them. In CI every run tries the same examples, and less than half as many; here each run tries new ones.
+# repeats them. In CI every run tries the same examples, and a third as many; here each run tries new ones.
 settings.register_profile("here", deadline=None, print_blob=True)
-settings.register_profile("ci", settings.get_profile("ci"), max_examples=40)
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=30)
 settings.register_profile(
     "long", deadline=None, print_blob=True, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
 )
