@@ -74,7 +74,8 @@ class Admissions:
         ticket, now = session_rules.ticket(token), read(self._clock)
         tier, counter, period = None, None, None
         if quota is not None:
-            quota_rules.checked_type(quota, self._policy)
+            if type(quota) is not str:  # what is none of ours is seen with the tariff, once
+                quota_rules.checked_type(quota, self._policy)
             known = self._period(ticket.uid, now)
             if known is None:
                 return None
@@ -144,7 +145,12 @@ class Admissions:
         return (self._kept if len(endpoint) <= LONGEST_KEPT else self._tariff_of)(endpoint, quota, only)
 
     def _tariff_of(self, endpoint: str, quota: str | None, only: Tier | None) -> Tariff:
-        """A tier that has no quota, or is never allowed, has no terms; nor has one beside the ``only`` one."""
+        """A tier that has no quota, or is never allowed, has no terms; nor has one beside the ``only`` one.
+
+        Raises `InvalidInput` for no quota of ours.
+        """
+        if quota is not None:
+            quota_rules.checked_type(quota, self._policy)
         found: dict[str, Terms] = {}
         for tier in _TIERS if only is None else (only,):
             limit = self._limits.limit_of(endpoint, tier)
