@@ -65,6 +65,7 @@ async def said(world: World, proxy: Proxy, call: Call, word: bytes, strike: Stri
     proxy.arm(b"", Strike.BEFORE, 0)
     world.look.flushall()
     tek = world.tek(world.client(proxy.uri), deadline=DEADLINE, policy=POLICY)
+    await tek.sessions.revoke((await tek.sessions.open(ADA)).token)
     await tek.sessions.revoke_all("usr_ada")  # so that the server knows all scripts
     await tek.rate_limits.hit("usr_ada", "/a")
     await tek.quotas.consume(ADA, "questions", 2)
