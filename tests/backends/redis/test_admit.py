@@ -33,7 +33,7 @@ from tektree.wire.keys import companion, quota, ratelimit, user_sessions
 from tektree.wire.keys import session as session_key
 from tektree.wire.scripts import Script
 from tests.backends.redis.proxy import Proxy, Strike
-from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
+from tests.backends.redis.worlds import CLUSTERS, SERVERS, World, trips_of
 from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC, enter
 from tests.servers import shared_redis
@@ -127,19 +127,6 @@ def test_who_is_refused_has_used_nothing(world: World) -> None:
             await tek.admit(token, "/b")
 
     world.run(refused)
-
-
-def trips_of(backends: Any) -> list[int]:
-    """Of how many commands each round trip is, from now on."""
-    nodes, trips = backends.rate_limits._redis._nodes, []
-    exchange = nodes.exchange
-
-    def counting(commands: Any, about: str) -> Any:
-        trips.append(len(commands))
-        return exchange(commands, about)
-
-    nodes.exchange = counting
-    return trips
 
 
 @pytest.mark.lanes(*ONE_SERVER)

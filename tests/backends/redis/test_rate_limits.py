@@ -30,7 +30,7 @@ from tektree.testing import ManualClock
 from tektree.wire.keys import companion, ratelimit
 from tektree.wire.scripts import Script, script
 from tests.backends.redis.proxy import Proxy, Strike
-from tests.backends.redis.worlds import CLUSTERS, SERVERS, World
+from tests.backends.redis.worlds import CLUSTERS, SERVERS, World, trips_of
 from tests.examples import AGAINST_SERVERS
 from tests.lanes import FAKE, FAKE_ASYNC, REDIS, REDIS_ASYNC
 from tests.records import REDIS as MODEL
@@ -99,14 +99,7 @@ def test_several_limits_are_one_exchange(world: World) -> None:
         limits = world.over_backends(backends).rate_limits
         asked = [Hit("usr_a", f"/{at}") for at in range(10)]
         await limits.hit_all(asked)  # sends the script
-        nodes, trips = backends.rate_limits._redis._nodes, []
-        exchange = nodes.exchange
-
-        def counting(commands: Any, about: str) -> Any:
-            trips.append(len(commands))
-            return exchange(commands, about)
-
-        nodes.exchange = counting
+        trips = trips_of(backends)
         assert [each.remaining for each in (await limits.hit_all(asked)).each] == [58] * 10
         assert trips == [1]
 

@@ -125,3 +125,16 @@ class World:
         """The same over storages that were made before."""
         options = {"clock": self.clock, **options}
         return AsyncTekTree(backends, **options) if self.is_async else Awaited(TekTree(backends, **options))
+
+
+def trips_of(backends: Any) -> list[int]:
+    """Of how many commands each round trip is, from now on."""
+    nodes, trips = backends.rate_limits._redis._nodes, []
+    exchange = nodes.exchange
+
+    def counting(commands: Any, about: str) -> Any:
+        trips.append(len(commands))
+        return exchange(commands, about)
+
+    nodes.exchange = counting
+    return trips

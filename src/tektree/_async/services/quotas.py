@@ -264,24 +264,29 @@ class AsyncQuotas:
 
         if len(self._untold) >= _MOST_UNTOLD:
             self._untold.clear()
-        user, counter = asked.user, asked.counter
-        said = {"user_id": user.uid, "quota_type": counter.quota_type, "period": counter.period, "limit": limit}
+        user, (uid, quota_type, period, _) = asked.user, asked.counter
         if taken.threshold:
-            percent = taken.used * 100 // limit
-            reached = QuotaThresholdReached.model_validate(said | {"used": taken.used, "percent": percent})
-            self._untold[derived_id("quota", *counter[:3], "threshold")] = reached, asked.now
-        if taken.exceeded:
-            upgrade = quotas.upgrade(self._policy, user.tier, counter.quota_type, taken.used + n)
-            exceeded = QuotaExceeded.model_validate(
-                said
-                | {
-                    "used": taken.used,
-                    "tier": user.tier,
-                    "resets_at": asked.period.end,
-                    "upgrade_tier": upgrade,
-                }
+            reached = QuotaThresholdReached(
+                user_id=uid,
+                quota_type=quota_type,
+                period=period,
+                used=taken.used,
+                limit=limit,
+                percent=taken.used * 100 // limit,
             )
-            self._untold[derived_id("quota", *counter[:3], "exceeded")] = exceeded, asked.now
+            self._untold[derived_id("quota", uid, quota_type, period, "threshold")] = reached, asked.now
+        if taken.exceeded:
+            exceeded = QuotaExceeded(
+                user_id=uid,
+                quota_type=quota_type,
+                period=period,
+                used=taken.used,
+                limit=limit,
+                tier=user.tier,
+                resets_at=asked.period.end,
+                upgrade_tier=quotas.upgrade(self._policy, user.tier, quota_type, taken.used + n),
+            )
+            self._untold[derived_id("quota", uid, quota_type, period, "exceeded")] = exceeded, asked.now
 
     def _told(self, asked: Asked, used: int) -> Usage:
         return quotas.usage(used, asked.limit, asked.counter.quota_type, asked.period)

@@ -96,7 +96,7 @@ class RateLimits:
             asked.append((rules.checked_source(source), policy.login_per_source))
         kept = self.kept(rules.LOGIN)
         buckets = [rules.bucket(subject, rules.LOGIN, limit, kept) for subject, limit in asked]
-        return self._decided(self._store.take, buckets, [limit for _, limit in asked], 1, "closed")
+        return rules.tightest(self._each(self._store.take, buckets, [limit for _, limit in asked], 1, away="closed"))
 
     def forget_login(self, account: str, uid: str | None = None) -> None:
         """Gives an account its whole number of guesses back, as after a log-in that went well. The source's stay.
@@ -120,13 +120,6 @@ class RateLimits:
         subject, endpoint = rules.checked_subject(subject), rules.checked_endpoint(endpoint)
         limit = self.limit_of(endpoint, tier)
         return None if limit is None else _Asked(rules.bucket(subject, endpoint, limit, self.kept(endpoint)), limit)
-
-    def _decided(
-        self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"
-    ) -> Decision:
-        """What the tightest of these limits says."""
-        found = self._each(call, buckets, limits, cost, away)
-        return found[0] if len(found) == 1 else rules.tightest(found)
 
     def _each(
         self, call: Call, buckets: Sequence[Bucket], limits: Sequence[RateLimit], cost: int, away: str = "open"

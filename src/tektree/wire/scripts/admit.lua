@@ -35,12 +35,9 @@ end
 limit, window, most, kept = tonumber(limit), tonumber(window), tonumber(most), tonumber(kept)
 
 local quota, used = KEYS[4], 0
-local function longer()  -- the caller may know of an earlier end, or of a later one
-  return math.max(tonumber(lasts), redis.call('PTTL', quota))
-end
 local function first(word)
   local fresh = redis.call('SADD', KEYS[5], word)
-  redis.call('PEXPIRE', KEYS[5], longer())
+  redis.call('PEXPIRE', KEYS[5], math.max(tonumber(lasts), redis.call('PTTL', quota)))  -- as long as the count does
   return fresh
 end
 if quota then
@@ -98,7 +95,7 @@ end
 local said = 5
 if quota then
   redis.call('INCRBY', quota, n)
-  if known == '' or redis.call('PTTL', quota) < 0 then redis.call('PEXPIRE', quota, longer()) end
+  if redis.call('PTTL', quota) < 0 then redis.call('PEXPIRE', quota, tonumber(lasts)) end  -- others wrote it
   if most and most > 0 and used * 100 >= most * percent then said = said + first('threshold') end
 end
 return string.format('%d %d %s %d %s 0', said, used, stamp, hits, newest) .. text

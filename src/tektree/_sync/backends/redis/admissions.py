@@ -62,14 +62,11 @@ class RedisAdmissions:
         self._quotas = RedisQuotas(redis)
         self._sessions: dict[str, tuple[bytes, Session]] = {}
         """Those that are known: as they are kept, and what that says."""
-        self._counters: set[Counter] = set()
-        """Those that last as long as they say. Two periods may share a count, and the later one lasts longer."""
 
     def admit(self, request: Request, now: datetime) -> Admitted | None:
         uid, session_id, endpoint, tariff, counter, n, percent = request
         known = self._sessions.get(session_id)
-        lasting = counter is None or counter in self._counters
-        if known is not None and (not lasting or known[1].expires_at <= now or known[1].tier not in tariff.terms):
+        if known is not None and (known[1].expires_at <= now or known[1].tier not in tariff.terms):
             known = None
         begin = _begun if len(endpoint) <= LONGEST_KEPT else _beginning
         call, about, lasts = begin(uid, endpoint, tariff, counter, n, percent, None if known is None else known[0])
@@ -89,8 +86,6 @@ class RedisAdmissions:
             self._sessions.pop(session_id, None)  # it may be another one by now
             return None
         if known is None:
-            if counter is not None and said in _ADMITTED:
-                self._last(counter)
             try:
                 known = self._know(session_id, text)
             except InvalidSession:  # the script reads less closely
@@ -108,11 +103,6 @@ class RedisAdmissions:
         if session_key(request.session_id) in wrong:
             return InvalidSession()
         return foreign(wrong[0] if wrong else None)
-
-    def _last(self, counter: Counter) -> None:
-        if len(self._counters) >= _KNOWN:
-            self._counters.clear()
-        self._counters.add(counter)
 
     def _know(self, session_id: str, text: bytes) -> tuple[bytes, Session]:
         if len(self._sessions) >= _KNOWN:
