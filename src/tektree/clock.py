@@ -26,7 +26,8 @@ def read(clock: Clock) -> datetime:
     """
     now = clock()
     if type(now) is datetime and now.tzinfo is UTC:  # as most clocks say it
-        return now - _MICROSECONDS[now.microsecond % 1000]
+        rest = now.microsecond % 1000
+        return now - _MICROSECONDS[rest] if rest else now
     if not isinstance(now, datetime):
         raise _not_aware()
     if now.tzinfo is not UTC:

@@ -34,6 +34,8 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!
 def current() -> Context:
     """What led to what is done now; an empty one when nobody said."""
     found = _CURRENT.get()
+    if found is NOTHING and not tracing.INSTALLED:
+        return NOTHING
     if type(found) is tuple:
         found = _answering(*found)
     assert isinstance(found, Context)

@@ -16,7 +16,7 @@ import tektree._async.services.settings as async_settings
 import tektree._sync.services.commits as sync_commits
 import tektree._sync.services.handlers as sync_handlers
 import tektree._sync.services.settings as sync_settings
-from tektree import AsyncTekTree, OutcomeUnknown, Policy, TekTree, Unavailable
+from tektree import AsyncTekTree, BackendError, OutcomeUnknown, Policy, TekTree, Unavailable
 from tektree.backends.memory import async_memory_backends, memory_backends
 from tektree.catalog import Payload
 from tektree.models.leaderboards import Board
@@ -141,13 +141,19 @@ def test_a_command_whose_commit_stands_says_so_and_the_rest_follows(
     assert {each.getMessage().rpartition(": ")[2] for each in left} == {"unavailable", "outcome_unknown"}
 
 
+def raised(error: BackendError, *_: str) -> None:
+    raise error
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_raises_what_follows_is_found(flavour: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The positive control."""
     enter("memory")
-    for module in (async_commits, sync_commits, async_settings, sync_settings):
+    for module in (async_settings, sync_settings):
         monkeypatch.setattr(module, "left_to", lambda *_: nullcontext())
+    for module in (async_commits, sync_commits):
+        monkeypatch.setattr(module, "leave", raised)
     wrong = "".join(untrue(flavour, name))
     assert "it was done, and said that nothing was" in wrong
     assert "it was done, and said that nobody knows" in wrong

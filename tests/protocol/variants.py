@@ -33,7 +33,9 @@ def _added(ledger: AsyncMemoryLedger, row: XPTransaction, events: Sequence[Event
     ledger._rows.setdefault(row.user_id, []).append(row)
     ledger._by_id[row.transaction_id] = row
     ledger._outbox[row.transaction_id] = tuple(events), ()
-    ledger._index(row)
+    if link := row.reverses or row.restores:
+        ledger._linked[link] = row
+    ledger._unread.append(row)
 
 
 class NoUniqueSeq(Behind):

@@ -5,7 +5,7 @@ Each worker is a process of its own: its own services, so its own locks, over th
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -82,8 +82,8 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return memo[id(value)]
     if type(value) is dict:
         return {key: _copied(item, memo) for key, item in value.items()}
-    if type(value) is list:
-        return [_copied(item, memo) for item in value]
+    if type(value) in {list, deque}:
+        return type(value)([_copied(item, memo) for item in value])
     if type(value) is set:
         return set(value)
     if isinstance(value, type(threading.Lock())):

@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -372,3 +373,25 @@ def test_an_error_of_the_package_ends_a_worker_and_is_handed_to_the_judge() -> N
 def test_a_digest_is_equal_for_equal_contents(contents: dict[str, int]) -> None:
     assert digest([contents, {1, 2}]) == digest([dict(reversed(contents.items())), {2, 1}])
     assert digest(contents) != digest({**contents, "\0": 1})
+
+
+class Slotted:
+    __slots__ = ("held",)
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+class Further(Slotted):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, lambda held: dict(enumerate(held)), set, Slotted, Further])
+def test_a_digest_looks_into_whatever_holds_something(kind: Callable[[list[int]], object]) -> None:
+    assert digest(kind([1, 2])) == digest(kind([1, 2]))
+    assert digest(kind([1, 2])) != digest(kind([1, 3]))
+
+
+def test_what_a_digest_cannot_look_into_is_no_digest() -> None:
+    with pytest.raises(TypeError, match="what a bytearray holds cannot be told"):
+        digest({"store": bytearray(b"1")})

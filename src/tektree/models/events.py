@@ -113,12 +113,9 @@ class Told(Lazy[Event]):
     All that they say stands on the ledger row that tells them, and most of them nobody in this process ever looks at.
     """
 
-    __slots__ = ("stream",)
+    __slots__ = ()
 
-    def __init__(
-        self, stream: str, length: int, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]
-    ) -> None:
-        self.stream = stream
+    def __init__(self, length: int, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]) -> None:
         self._length = length
         self._make = tell
         self._facts = facts
@@ -126,7 +123,7 @@ class Told(Lazy[Event]):
 
     def within(self, context: "Context") -> "Told":
         """The same events as told in ``context``."""
-        return Told(self.stream, self._length, _told_within, (context, self._make, self._facts))
+        return Told(self._length, _told_within, (context, self._make, self._facts))
 
 
 # -- what led to it ----------------------------------------------------------------------------------------------------

@@ -17,7 +17,19 @@ from tektree.errors import ConfigurationError, InvalidInput
 from tektree.models.gamification import Folded, XPTransaction
 from tektree.policy import Achievement
 
-__all__ = ["Changes", "changes", "criteria", "featured", "holds", "progress", "reached", "since", "tier_ids", "xp_of"]
+__all__ = [
+    "Changes",
+    "changes",
+    "criteria",
+    "featured",
+    "holds",
+    "near",
+    "progress",
+    "reached",
+    "since",
+    "tier_ids",
+    "xp_of",
+]
 
 _METRICS: Final[dict[str, Callable[[Folded], int]]] = {
     "total_xp": lambda state: max(0, state.total_xp),
@@ -73,7 +85,7 @@ def holds(definitions: Sequence[Achievement], state: Folded) -> Iterator[str]:
 def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -> Changes:
     """What is gained and lost between two states; ``after.achievements`` are still those of ``before``."""
     have = after.achievements
-    if not _near(definitions, have, after):
+    if not near(definitions, have, after):
         return NONE
     gained: list[str] = []
     lost: list[str] = []
@@ -148,7 +160,8 @@ def _nearest(definitions: Sequence[Achievement], have: tuple[str, ...]) -> _Near
     return _Nearest(**least, counts=tuple(counts.items()), always=always)
 
 
-_near: Final = _Near()
+near: Final = _Near()
+"""Whether a user who has these marks may gain or lose one in this state: no for most."""
 
 
 def criteria(definitions: Sequence[Achievement], id: str) -> dict[str, object]:

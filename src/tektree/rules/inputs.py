@@ -65,7 +65,7 @@ def text(value: object, field: str, least: int, most: int) -> str:
     """A text of so many characters, without NUL and lone surrogates."""
     if type(value) is not str or not least <= len(value) <= most:
         raise InvalidInput(field, f"must be a text of {least} to {most} characters")
-    if not plain(value):
+    if "\0" in value or not (value.isascii() or plain(value)):
         raise InvalidInput(field, "must not hold NUL or half of a surrogate pair")
     return value
 

@@ -31,6 +31,7 @@ __all__ = [
     "compared",
     "fold",
     "following",
+    "once_more",
     "opened",
     "profile_with",
     "row_divergence",
@@ -179,12 +180,16 @@ def _counted(counters: Frozen[str, Counter], row: Mapping[str, Any]) -> Frozen[s
         return counters
     found, at, day = counters.get(source), row["timestamp"], row["day"]
     if found is None:
-        fields = {"count": 1, "today": 1, "day": day, "last_at": at}
-    else:
-        old = found.__dict__
-        today, last = old["today"] + 1 if old["day"] == day else 1, old["last_at"]
-        fields = {"count": old["count"] + 1, "today": today, "day": day, "last_at": at if at > last else last}
-    return counters.having(source, made(Counter, fields))
+        return counters.having(source, made(Counter, {"count": 1, "today": 1, "day": day, "last_at": at}))
+    return counters.having(source, once_more(found, day, at))
+
+
+def once_more(counter: Counter, day: str, at: datetime) -> Counter:
+    """``counter`` after one more award of its source."""
+    old = counter.__dict__
+    today, last = old["today"] + 1 if old["day"] == day else 1, old["last_at"]
+    fields = {"count": old["count"] + 1, "today": today, "day": day, "last_at": at if at > last else last}
+    return made(Counter, fields)
 
 
 def profile_with(profile: GamificationProfile, state: Folded) -> GamificationProfile:

@@ -12,21 +12,19 @@ is newer.
   a restore leaves everything as if nothing had been reversed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from tektree.errors import InvalidInput
 from tektree.ids import transaction_id
-from tektree.models.base import INT53, Frozen, made
-from tektree.models.events import Event
+from tektree.models.base import INT53, Frozen
 from tektree.models.gamification import (
     AwardRequest,
     EntityRef,
-    Folded,
     GamificationProfile,
     Outcome,
     Owed,
@@ -35,9 +33,9 @@ from tektree.models.gamification import (
     XPTransaction,
 )
 from tektree.policy import XP, Policy, Source
-from tektree.rules import achievements, adoption, announcements, projections, streaks
-from tektree.rules.levels import curve_of
+from tektree.rules import everyday, streaks
 from tektree.rules.periods import day_end, iso_week, local_day
+from tektree.rules.rows import Decision, begun, entered
 
 __all__ = [
     "Decision",
@@ -56,34 +54,6 @@ __all__ = [
     "source_of",
     "week_of_row",
 ]
-
-
-_GRANTED: Final = Outcome.GRANTED  # looked up once: before Python 3.12 members are not found quickly
-
-
-class Decision(NamedTuple):
-    """What is to be written for who was as ``before``: ``row`` with its ``events``. Denied: no row, and ``reason``.
-
-    ``earlier`` are achievements that were due before this row; where their dates matter, decide again with ``dated``.
-    """
-
-    outcome: Outcome
-    before: GamificationProfile
-    row: XPTransaction | None = None
-    events: Sequence[Event] = ()
-    reason: Reason | None = None
-    again_at: datetime | None = None
-    earlier: tuple[str, ...] = ()
-
-    @property
-    def profile(self) -> GamificationProfile:
-        """The profile as it is after."""
-        return self.after()
-
-    def after(self) -> GamificationProfile:
-        """The same, to be called when it is looked at."""
-        row = self.row
-        return self.before if row is None or row.state is None else projections.profile_with(self.before, row.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +133,13 @@ def award(
     denied = _denial(profile, request, source, day, now)
     if denied:
         return Decision(Outcome.DENIED, profile, reason=denied[0], again_at=denied[1])
-    requested = _multiplied(base, profile, request, policy.xp) if policy.xp.multipliers and base > 0 else base
+    if not policy.xp.multipliers and (usual := everyday.award(profile, request, source, today, policy, now)):
+        return usual
+    requested = _multiplied(base, profile, request, policy.xp) if base > 0 else base
     if requested > INT53:
         raise InvalidInput("amount", "would come to more than 2**53 with its multipliers")
     amount, room = _clamped(requested, source.capped, profile, day, policy)
-    row = _row(
+    row = begun(
         profile,
         policy,
         now,
@@ -184,7 +156,7 @@ def award(
         activity=source.own,
         effect=_effect(profile, request.at, today, day, policy) if source.own else None,
     )
-    return _entered(profile, row, policy, dated)
+    return entered(profile, row, policy, dated)
 
 
 def activity(
@@ -199,7 +171,7 @@ def activity(
         return Decision(Outcome.DENIED, profile, reason=Reason.FUTURE_EVENT, again_at=request.at)
     today = local_day(request.at, profile.timezone)
     day = max(profile.day or "", today)
-    row = _row(
+    row = begun(
         profile,
         policy,
         now,
@@ -210,7 +182,7 @@ def activity(
         activity=True,
         effect=_effect(profile, request.at, today, day, policy),
     )
-    return _entered(profile, row, policy, dated)
+    return entered(profile, row, policy, dated)
 
 
 def activity_key(profile: GamificationProfile, at: datetime) -> str:
@@ -231,7 +203,7 @@ def freezes(
     paused = streaks.paused_dates(profile.timezone, profile.skipped_dates)
     fact = streaks.Fact(today, request.at, day, request.amount)
     effect = streaks.record(profile.streak, fact, policy.streaks, paused)
-    row = _row(
+    row = begun(
         profile,
         policy,
         now,
@@ -242,7 +214,7 @@ def freezes(
         asked=request.amount,
         effect=effect,
     )
-    return _entered(profile, row, policy, dated)
+    return entered(profile, row, policy, dated)
 
 
 def payout(
@@ -252,7 +224,7 @@ def payout(
     source = policy.xp.sources.get(owed.source)
     day = max(profile.day or "", local_day(owed.at, profile.timezone))
     amount, room = _clamped(owed.amount, source is not None and source.capped, profile, day, policy)
-    row = _row(
+    row = begun(
         profile,
         policy,
         now,
@@ -267,7 +239,7 @@ def payout(
         about=owed.about,
     )
     row["pays"] = owed.key
-    return _entered(profile, row, policy, dated)
+    return entered(profile, row, policy, dated)
 
 
 def reverse(
@@ -283,7 +255,7 @@ def reverse(
     day = day_of_row(row, profile)
     current = day == profile.day and local_day(now, profile.timezone) <= day
     before = force.state.total_xp - force.amount if force.state else None
-    fields = _row(
+    fields = begun(
         profile,
         policy,
         now,
@@ -295,11 +267,12 @@ def reverse(
         requested=-force.amount,
         room=-force.room if current else 0,
         about=row.about,
-        standing=standing,
+        used=standing.used,
+        origin=row,
     )
     fields |= _taken_back(profile, standing, -force.amount, now, force, before)
     fields |= {"reverses": row.transaction_id, "note": request.note}
-    return _entered(profile, fields, policy, dated)
+    return entered(profile, fields, policy, dated)
 
 
 def restore(
@@ -322,7 +295,7 @@ def restore(
     used = profile.daily_xp_earned if day == profile.day else standing.used
     amount = min(row.amount, max(0, row.daily_cap - used)) if gave else -undone.amount
     before = undone.state.total_xp - undone.amount if undone.state else None
-    fields = _row(
+    fields = begun(
         profile,
         policy,
         now,
@@ -335,11 +308,12 @@ def restore(
         room=amount if gave else 0,
         reason=Reason.DAILY_CAP if gave and amount < row.amount else None,
         about=row.about,
-        standing=standing,
+        used=standing.used,
+        origin=row,
     )
     fields |= _taken_back(profile, standing, amount, now, undone, before)
     fields |= {"restores": row.transaction_id, "note": request.note}
-    return _entered(profile, fields, policy, dated)
+    return entered(profile, fields, policy, dated)
 
 
 def day_of_row(row: XPTransaction, profile: GamificationProfile) -> str:
@@ -465,128 +439,3 @@ def _taken_back(
 def week_of_row(row: XPTransaction, profile: GamificationProfile) -> str:
     """The ISO week that a row is booked to."""
     return row.week or iso_week(day_of_row(row, profile))
-
-
-def _entered(
-    profile: GamificationProfile, row: dict[str, Any], policy: Policy, dated: Mapping[str, datetime]
-) -> Decision:
-    """What follows from ``row``, which is finished here."""
-    levels, state = policy.levels, profile.__dict__
-    total, weekly = state["total_xp"] + row["amount"], row["weekly_xp"]
-    if not (-INT53 <= total <= INT53 and -INT53 <= weekly <= INT53 and row["daily_total"] <= INT53):
-        raise InvalidInput("amount", "would take the total, the week's or the day's past 2**53")
-    found = projections.opened(state, row["opening"], row["timezone"]) if row["opening"] else state
-    after = projections.following(found, row, curve_of(levels), levels.down == "high_water")
-    folded = made(Folded, after)  # its fields are this very dict, which is finished below
-    changes = achievements.changes(policy.achievements, profile, folded)
-    if changes is not achievements.NONE:
-        row["unlocked"] = projections.unlocked(changes.gained, row["timestamp"], dated)
-        row["lost"] = changes.lost
-    row["owes"] = owes = _owes(profile, row, after, policy)
-    if owes or row["unlocked"] or row["lost"]:
-        projections.settled(after, row)
-    also = announcements.also(profile, row, after, policy, changes.earlier)
-    row["told"] = told = 1 + len(also)
-    after["event_seq"] += told
-    row["state"] = folded
-    written, reason = made(XPTransaction, row), row["reason"]
-    return Decision(
-        _GRANTED if reason is None else Outcome.CLAMPED,
-        profile,
-        written,
-        announcements.told(profile, written, also, policy.events.producer_id),
-        reason,
-        None,
-        tuple([id for id in changes.earlier if id not in dated]) if changes.earlier else (),
-    )
-
-
-_BLANK: Final[dict[str, Any]] = {name: field.get_default() for name, field in XPTransaction.model_fields.items()}
-"""A row that says nothing. To copy it and fill it in takes a third of the time of a display of so many fields."""
-
-
-def _row(
-    profile: GamificationProfile,
-    policy: Policy,
-    now: datetime,
-    *,
-    source: str,
-    key: str,
-    at: datetime,
-    day: str,
-    amount: int = 0,
-    requested: int | None = None,
-    asked: int | None = None,
-    room: int = 0,
-    reason: Reason | None = None,
-    about: EntityRef | None = None,
-    activity: bool = False,
-    effect: StreakEffect | None = None,
-    standing: Standing | None = None,
-) -> dict[str, Any]:
-    """The fields of a row that says this much; what follows from it is filled in behind."""
-    id, week = transaction_id(profile.user_id, key), iso_week(day)
-    state = profile.__dict__
-    cap = policy.xp.cap(state["tier"])
-    this_week = week == state["week"]
-    used = state["daily_xp_earned"] if day == state["day"] else standing.used if standing else 0
-    reached, weekly_reached = state["reached_at"], state["weekly_reached_at"] if this_week else None
-    row = _BLANK.copy()
-    row["id"] = id[7:]
-    row["transaction_id"] = id
-    row["user_id"] = state["user_id"]
-    row["amount"] = amount
-    row["source"] = source
-    if about:
-        row["related_entity_type"], row["related_entity_id"] = about.type, about.id
-    row["daily_total"] = used + room
-    row["daily_cap"] = standing.row.daily_cap if standing else INT53 if cap is None else cap
-    row["timestamp"] = at
-    row["recorded_at"] = now
-    row["requested"] = requested
-    row["asked"] = asked
-    row["reason"] = reason
-    row["key"] = key
-    row["day"] = day
-    row["timezone"] = standing.row.timezone if standing and standing.row.timezone else state["timezone"]
-    row["week"] = week
-    row["seq"] = state["seq"] + 1
-    row["policy_version"] = policy.version
-    row["room"] = room
-    row["weekly_xp"] = (state["weekly_xp"] if this_week else 0) + amount
-    row["weekly_reached_at"] = at if amount else weekly_reached
-    row["reached_at"] = at if amount else reached
-    row["reached_before"] = reached
-    row["weekly_reached_before"] = weekly_reached
-    row["activity"] = activity
-    row["streak"] = effect
-    if not state["seq"]:
-        row["opening"] = adoption.opening_of(profile)
-    return row
-
-
-def _owes(profile: GamificationProfile, row: dict[str, Any], after: dict[str, Any], policy: Policy) -> tuple[Owed, ...]:
-    """What a row makes due: milestones of the streak, achievements that carry XP, levels that have a reward."""
-    effect = row["streak"]
-    if effect is None and not row["unlocked"] and after["peak_level"] == profile.peak_level:
-        return ()
-    due: list[tuple[str, str, int, EntityRef]] = []
-    milestone = policy.xp.sources.get("streak_milestone")
-    if effect is not None and effect.milestones and milestone is not None and milestone.enabled and milestone.amount:
-        for each in effect.milestones:
-            ref = EntityRef("streak", f"{each.started}:{each.length}")
-            due.append((f"~streak_milestone:{ref.id}", "streak_milestone", milestone.amount, ref))
-    if row["unlocked"]:
-        known = {each.id for each in profile.unlocked}
-        for each in row["unlocked"]:
-            xp = achievements.xp_of(policy.achievements, each.id) if each.id not in known else 0
-            if xp:
-                ref = EntityRef("achievement", each.id)
-                due.append((f"~achievement_unlocked:{each.id}", "achievement_unlocked", xp, ref))
-    if policy.levels.rewards and after["peak_level"] > profile.peak_level:
-        for level, xp in policy.levels.rewards.items():
-            if profile.peak_level < level <= after["peak_level"]:
-                due.append((f"~level_reward:{level}", "level_reward", xp, EntityRef("level", str(level))))
-    return tuple(
-        [Owed(key=key, source=source, amount=xp, about=ref, at=row["timestamp"]) for key, source, xp, ref in due]
-    )

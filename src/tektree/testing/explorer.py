@@ -10,7 +10,8 @@ told so far, or how it ended: a coroutine depends on nothing else. So nothing is
 """
 
 from asyncio import Runner
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence, Sized
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -321,7 +322,10 @@ class _Search:
 
 
 def digest(value: object) -> object:
-    """``value`` as something hashable that is equal for equal contents: of stores, a fingerprint of what they hold."""
+    """``value`` as something hashable that is equal for equal contents: of stores, a fingerprint of what they hold.
+
+    Raises `TypeError` for a container that cannot be looked into: two that differ might be taken for one.
+    """
     kind = type(value)
     if value is None or kind is str:
         return value
@@ -332,7 +336,7 @@ def digest(value: object) -> object:
             pass
     if isinstance(value, dict):
         return frozenset([(key, digest(item)) for key, item in value.items()])
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | deque):
         return tuple([digest(item) for item in value])
     if isinstance(value, set):
         return frozenset([digest(item) for item in value])
@@ -341,6 +345,8 @@ def digest(value: object) -> object:
     if isinstance(value, _LOCK):
         return None
     inside = vars(value) if hasattr(value, "__dict__") else {name: getattr(value, name) for name in _slots(kind)}
+    if not inside and isinstance(value, Sized):
+        raise TypeError(f"what a {kind.__qualname__} holds cannot be told from what another does")
     return kind, digest(inside)
 
 
@@ -361,5 +367,5 @@ def _hashed(record: Value) -> int:
 
 
 def _slots(kind: type) -> Sequence[str]:
-    found = getattr(kind, "__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(found)
+    found = [vars(base).get("__slots__", ()) for base in kind.__mro__]
+    return [name for each in found for name in ((each,) if isinstance(each, str) else each)]

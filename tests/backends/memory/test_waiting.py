@@ -113,14 +113,14 @@ def test_no_more_wait_than_may(steps: list[Any]) -> None:
 class TheLastWordCounts(MemoryLeaderboards):
     """An older row takes the place of a newer one that waits."""
 
-    def _wait(self, entries: Entries, now: datetime) -> None:
+    def put(self, entries: Any, now: datetime) -> None:
         self._waiting[entries.uid, entries.week] = entries, now
 
 
 class TheNewestRowCounts(MemoryLeaderboards):
     """A newer row takes the place of one that knows newer settings."""
 
-    def _wait(self, entries: Entries, now: datetime) -> None:
+    def put(self, entries: Any, now: datetime) -> None:
         before = self._waiting.get((entries.uid, entries.week))
         if before is None or before[0].seq <= entries.seq:
             self._waiting[entries.uid, entries.week] = entries, now

@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits, Dated, Decide, Written
+from tektree._async.services.commits import AsyncCommits, Dated, Decide
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._flavour import async_locks
 from tektree.clock import Clock, read
@@ -13,7 +13,6 @@ from tektree.ids import transaction_id as transaction_id_of
 from tektree.models.gamification import (
     AwardRequest,
     AwardResult,
-    EntityRef,
     GamificationProfile,
     Outcome,
     XPTransaction,
@@ -39,26 +38,38 @@ class AsyncAwards:
         self._locks = async_locks()
 
     async def command(
-        self, request: AwardRequest, decide: Decide, now: datetime, *, whole: bool = False
+        self, request: AwardRequest, decide: Decide, now: datetime, *, link: str | None = None, whole: bool = False
     ) -> AwardResult:
         """What ``decide`` says, once for the key of ``request``; the first result when it was said before.
 
-        Once its row stands, what storage cannot do is left; but ``whole`` raises it, for who comes again.
+        ``link`` is the row that it is to reverse or restore. Once its own row stands, what storage cannot do is left;
+        but ``whole`` raises it, for who comes again.
         """
-        written = await self._written(request.user_id, request.key, decide, now, whole)
-        if written.first is not None:
-            about = request.about
-            _same(written.first, request.key, source=request.source, amount=request.amount, about=about, link=None)
-        decision = written.decision
-        if decision is not None and decision.row is None and decision.reason is not None:
-            reason, again_at = decision.reason, decision.again_at
-            return AwardResult(
-                Outcome.DENIED,
-                written.profile,
-                reason=reason,
-                explain=lambda: explanations.of_denial(request, reason, again_at),
-            )
-        return _result(written)
+        user_id, key = request.user_id, request.key
+        work = self._commits.work(whole)
+        try:
+            async with self._locks.of(user_id):
+                written = await self._commits.write(user_id, key, decide, now, work)
+        except Exception:
+            await self._handlers.run(work.lines)
+            raise
+        except BaseException:
+            self._handlers.leave(work.lines)
+            raise
+        if work.lines:
+            await self._handlers.run(work.lines)
+        profile, decision, first, events = written
+        if first is not None:
+            if first.key == key:
+                _same(first, request, link)
+            return AwardResult(Outcome.DUPLICATE, profile, first, explain=partial(explanations.of_row, first))
+        assert decision is not None
+        row, reason = decision.row, decision.reason
+        if row is None:
+            assert reason is not None
+            explain = partial(explanations.of_denial, request, reason, decision.again_at)
+            return AwardResult(Outcome.DENIED, profile, reason=reason, explain=explain)
+        return AwardResult(decision.outcome, profile, row, reason, events, explain=partial(explanations.of_row, row))
 
     async def activity(self, user_id: str, moment: datetime, now: datetime, *, whole: bool = False) -> AwardResult:
         """Counts the user as active on the local date of ``moment``; ``whole`` as in `command`."""
@@ -89,26 +100,8 @@ class AsyncAwards:
             link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
             return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
 
-        written = await self._written(row.user_id, named or "~", decide, now, whole)
-        if named and written.first is not None and written.first.key == named:
-            _same(written.first, named, source=source, amount=None, about=row.about, link=row.transaction_id)
-        return _result(written)
-
-    async def _written(self, user_id: str, key: str, decide: Decide, now: datetime, whole: bool) -> Written:
-        """Commits under the user's lock, and behind it calls the handlers of what was told."""
-        work = self._commits.work(whole)
-        try:
-            async with self._locks.of(user_id):
-                written = await self._commits.write(user_id, key, decide, now, work)
-        except Exception:
-            await self._handlers.run(work.lines)
-            raise
-        except BaseException:
-            self._handlers.leave(work.lines)
-            raise
-        if work.lines:
-            await self._handlers.run(work.lines)
-        return written
+        request = AwardRequest(row.user_id, source, named or "~", now, row.about)
+        return await self.command(request, decide, now, link=row.transaction_id, whole=whole)
 
     async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
         """Read behind the profile: whoever links the row in between makes our commit lose."""
@@ -155,32 +148,14 @@ class AsyncAwards:
         return await self.linked(row, reason, f"~reverse:{row.transaction_id}:{event_id}", restoring=False, whole=True)
 
 
-def _result(written: Written) -> AwardResult:
-    """The outcome of a command that has a row."""
-    row, decision = written.first, written.decision
-    outcome = Outcome.DUPLICATE if decision is None else decision.outcome
-    row = row if decision is None else decision.row
-    assert row is not None
-    return AwardResult(
-        outcome,
-        written.profile,
-        row,
-        None if decision is None else decision.reason,
-        written.events,
-        explain=partial(explanations.of_row, row),
-    )
-
-
-def _same(
-    first: XPTransaction, key: str, *, source: str, amount: int | None, about: EntityRef | None, link: str | None
-) -> None:
+def _same(first: XPTransaction, request: AwardRequest, link: str | None) -> None:
     """Raises `IdempotencyConflict` unless ``first`` is what this command would have written."""
     pairs = {
-        "source": first.source == source,
-        "amount": first.asked == amount,
-        "about": first.about == about,
+        "source": first.source == request.source,
+        "amount": first.asked == request.amount,
+        "about": first.about == request.about,
         "transaction_id": (first.reverses or first.restores) == link,
     }
     differs = tuple([name for name, same in pairs.items() if not same])
     if differs:
-        raise IdempotencyConflict(key, differs)
+        raise IdempotencyConflict(request.key, differs)

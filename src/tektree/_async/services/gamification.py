@@ -128,7 +128,9 @@ class AsyncGamification:
         inputs.entity(about)
         named = inputs.key(key)
         settled = named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}"
-        request = AwardRequest(user_id, source, settled, inputs.at(at, now), about, inputs.amount(amount))
+        moment = now if at is None else inputs.at(at, now)
+        asked = None if amount is None else inputs.amount(amount)
+        request = AwardRequest(user_id, source, settled, moment, about, asked)
 
         async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
             return xp.award(profile, request, self._policy, now, dated)

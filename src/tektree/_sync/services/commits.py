@@ -12,21 +12,20 @@ left to the next writer and to the relay. Who answers an event comes again anywa
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 
 from tektree import context
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.services.aftermath import left_to
+from tektree._sync.services.aftermath import leave
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
-from tektree.errors import NotFound, Stale, Taken, Unavailable
+from tektree.errors import BackendError, NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
-from tektree.models.events import Event, within
+from tektree.models.events import Event, Recipients, within
 from tektree.models.gamification import Committed, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
@@ -52,15 +51,15 @@ meanwhile they may have been told by others, and archived.
 """
 
 
-class Written(NamedTuple):
-    """What a command came to: its decision, or the ``first`` row of its key; the profile after, or what makes it; and
-    all events told.
-    """
-
-    profile: GamificationProfile | Callable[[], GamificationProfile]
-    decision: xp.Decision | None = None
-    first: XPTransaction | None = None
-    events: Sequence[Event] = ()
+Written = tuple[
+    GamificationProfile | Callable[[], GamificationProfile],
+    xp.Decision | None,
+    XPTransaction | None,
+    Sequence[Event],
+]
+"""What a command came to: the profile after, or what makes it; its decision, or the first row of its key; and all
+events told.
+"""
 
 
 @dataclass(slots=True)
@@ -75,9 +74,11 @@ class Work:
     count: int = 0
     lines: list[str] = field(default_factory=list)
 
-    def leaving(self, user_id: str) -> AbstractContextManager[None]:
-        """Around what follows a row of the user that stands."""
-        return nullcontext() if self.whole else left_to("the next command or the relay", "an award to user", user_id)
+    def leave(self, user_id: str, error: BackendError) -> None:
+        """What follows a row of the user that stands could not be done. Raises ``error`` for who comes again."""
+        if self.whole:
+            raise error
+        leave(error, "the next command or the relay", "an award to user", user_id)
 
     def lost(self) -> None:
         """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
@@ -116,25 +117,34 @@ class Commits:
     def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
         profile = self._profiles.profile(user_id)
+        return profile if profile is not None and profile.seq else self._first(profile, user_id)
+
+    def _first(self, profile: GamificationProfile | None, user_id: str) -> GamificationProfile:
+        """What a profile says before the first row of ours. Raises `NotFound`."""
         if profile is None:
             raise NotFound("profile", user_id)
-        return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
+        return adoption.adopted(profile, self._policy.streaks)
 
     def write(self, user_id: str, key: str, decide: Decide, now: datetime, work: Work) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
-        profile = self.profile(user_id)
+        ambient, profile = context.current(), self._profiles.profile(user_id)
+        if profile is None or not profile.seq:
+            profile = self._first(profile, user_id)
         while True:
             if profile.owed:
                 profile, _ = self._pay(profile, now, work)
-            decision = self._decided(profile, decide)
+            decision = decide(profile, _UNDATED)
+            if isinstance(decision, xp.Decision) and decision.earlier:
+                decision = decide(profile, self._since(profile, decision.earlier))
             if not isinstance(decision, xp.Decision):
                 return self._finished(profile, decision, now, work)
             if decision.row is None:
                 first = self._ledger.row(transaction_id(user_id, key))
                 if first is not None:
                     return self._finished(profile, first, now, work)
-                return Written(profile, decision=decision)
-            decision = _in_context(decision)
+                return profile, decision, None, ()
+            if ambient is not context.NOTHING:
+                decision = _within(ambient, decision)
             row, events = decision.row, decision.events
             assert row is not None
             to = self._handlers.to(events)
@@ -151,23 +161,27 @@ class Commits:
                 work.lost()
                 profile = self._caught_up(user_id, work)
         now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
-        with work.leaving(user_id):
-            self._follow([Committed(row, events, to)], profile, now, work)
+        try:
+            self._follow([row], events, to, profile, now, work)
             if row.owes:
                 profile, more = self._pay(decision.profile, now, work)
-                return Written(profile, decision, None, (*events, *more))
-        return Written(decision.after, decision, None, events)
+                return profile, decision, None, (*events, *more)
+        except BackendError as error:
+            work.leave(user_id, error)
+        return decision.after, decision, None, events
 
     def _finished(self, profile: GamificationProfile, first: XPTransaction, now: datetime, work: Work) -> Written:
         """The ``first`` row of a key. Its writer may have been cut off: what is missing behind it is made good."""
-        with work.leaving(profile.user_id):
+        try:
             if profile.seq < first.seq:
                 profile = self._caught_up(profile.user_id, work)
             if profile.owed:
                 profile, _ = self._pay(profile, now, work)
+        except BackendError as error:
+            work.leave(profile.user_id, error)
         if profile.seq < first.seq and first.state is not None:  # what follows is left, but it stands
             profile = projections.profile_with(profile, first.state)
-        return Written(profile, first=first)
+        return profile, None, first, ()
 
     def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
@@ -200,7 +214,7 @@ class Commits:
         profile = self._profiles.profile(user_id)
         if profile is not None and profile.seq < committed[-1].row.seq:
             self._caught_up(user_id, work)
-        if not self._logged(committed, now, work):
+        if not self._logged(_events(committed), _recipients(committed), now, work):
             return 0
         self._ledger.told([each.row for each in committed])
         return sum([len(each.outbox) for each in committed])
@@ -224,34 +238,45 @@ class Commits:
             if not tail or tail[-1].row.state is None:
                 return profile
             profile = projections.profile_with(profile, tail[-1].row.state)
-            self._follow(tail, profile, now, work)
+            rows = [each.row for each in tail]
+            self._follow(rows, _events(tail) or None, _recipients(tail), profile, now, work)
             if len(tail) < _PAGE:
                 return profile
 
-    def _follow(self, committed: Sequence[Committed], profile: GamificationProfile, now: datetime, work: Work) -> None:
-        """What comes after a commit, in the order that lets the next writer see how far it got."""
-        left = [each for each in committed if each.outbox and self._inline]
-        told = bool(left) and self._logged(left, now, work)
-        if left and not told:
+    def _follow(
+        self,
+        rows: Sequence[XPTransaction],
+        events: Sequence[Event] | None,
+        to: Sequence[Recipients],
+        profile: GamificationProfile,
+        now: datetime,
+        work: Work,
+    ) -> None:
+        """What comes after a commit, in the order that lets the next writer see how far it got.
+
+        ``events`` are those of the rows that are not known to be in the log; None: all are.
+        """
+        if not self._inline:
+            events = None
+        if events is not None and not self._logged(events, to, now, work):
             return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
-        entries = _entries(committed, profile) if self._shows else ()
-        if entries:
-            self._boards.put(entries, now)
-        if told:
-            self._ledger.told([each.row for each in left])
-        newest = committed[-1].row.state
+        if self._shows:
+            entries = leaderboards.entries(rows[0], profile) if len(rows) == 1 else _entries(rows, profile)
+            if entries is not leaderboards.NOTHING:
+                self._boards.put(entries, now)
+        if events is not None:
+            self._ledger.told(rows)
+        newest = rows[-1].state
         if newest is not None:
             self._profiles.project(profile.user_id, newest)
 
-    def _logged(self, committed: Sequence[Committed], now: datetime, work: Work) -> bool:
+    def _logged(self, events: Sequence[Event], to: Sequence[Recipients], now: datetime, work: Work) -> bool:
         """Brings events to the log, unless that took too long; those that are new there wait for their handlers."""
         if read(self._clock) - now > OLDEST:
             return False
-        events = _events(committed)
-        if not any(each.to for each in committed):
+        if not to:
             self._log.append(events, self._handlers.posting_for_sinks(events, now))
             return True
-        to = [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
         known = self._log.append(events, self._handlers.posting(to, now))
         mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
         work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
@@ -262,15 +287,15 @@ class Commits:
     ) -> tuple[GamificationProfile, tuple[Event, ...]]:
         """Commits what earlier rows made due, until nothing is. It cannot go on for ever: each is due once per user."""
         events: tuple[Event, ...] = ()
+        ambient = context.current()
         while profile.owed:
             owed = profile.owed[0]
-
-            def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-                return xp.payout(profile, owed, self._policy, now, dated)  # noqa: B023 - called before the next turn
-
-            decision = self._decided(profile, decide)
-            assert isinstance(decision, xp.Decision)
-            decision = _in_context(decision)
+            decision = xp.payout(profile, owed, self._policy, now)
+            if decision.earlier:
+                dated = self._since(profile, decision.earlier)
+                decision = xp.payout(profile, owed, self._policy, now, dated)
+            if ambient is not context.NOTHING:
+                decision = _within(ambient, decision)
             row, told = decision.row, decision.events
             assert row is not None
             to = self._handlers.to(told)
@@ -281,31 +306,23 @@ class Commits:
                 profile = self._caught_up(profile.user_id, work)
                 continue
             profile, events = decision.profile, (*events, *told)
-            self._follow([Committed(row, told, to)], profile, now, work)
+            self._follow([row], told, to, profile, now, work)
         return profile, events
 
-    def _decided(self, profile: GamificationProfile, decide: Decide) -> xp.Decision | XPTransaction:
-        decision = decide(profile, _UNDATED)
-        if not isinstance(decision, xp.Decision) or not decision.earlier:
-            return decision
-        return decide(profile, self._since(profile.user_id, decision.earlier, profile.updated_at))
-
-    def _since(self, user_id: str, ids: Sequence[str], otherwise: datetime) -> Dated:
-        """Since when these achievements were due, by the ledger."""
+    def _since(self, profile: GamificationProfile, ids: Sequence[str]) -> Dated:
+        """Since when these achievements of the user were due, by the ledger."""
         found: dict[str, datetime] = {}
         after = 0
-        while len(found) < len(ids) and (rows := self._ledger.rows(user_id, after, _PAGE)):
+        while len(found) < len(ids) and (rows := self._ledger.rows(profile.user_id, after, _PAGE)):
             missing = [id for id in ids if id not in found]
             found |= achievements.since(self._policy.achievements, missing, rows)
             after = rows[-1].seq
-        return {id: found.get(id, otherwise) for id in ids}
+        return {id: found.get(id, profile.updated_at) for id in ids}
 
 
-def _entries(committed: Sequence[Committed], profile: GamificationProfile) -> Sequence[BoardEntry]:
-    """What they say of the boards, in one sequence, in the same way."""
-    if len(committed) == 1:
-        return leaderboards.entries(committed[0].row, profile)
-    return [entry for each in committed for entry in leaderboards.entries(each.row, profile)]
+def _entries(rows: Sequence[XPTransaction], profile: GamificationProfile) -> Sequence[BoardEntry]:
+    """What they say of the boards, in one sequence. What a single row says is not made before somebody looks."""
+    return [entry for row in rows for entry in leaderboards.entries(row, profile)] or leaderboards.NOTHING
 
 
 def _events(committed: Sequence[Committed]) -> Sequence[Event]:
@@ -313,11 +330,16 @@ def _events(committed: Sequence[Committed]) -> Sequence[Event]:
     return committed[0].outbox if len(committed) == 1 else [event for each in committed for event in each.outbox]
 
 
-def _in_context(decision: xp.Decision) -> xp.Decision:
+def _recipients(committed: Sequence[Committed]) -> Sequence[Recipients]:
+    """For whom each of their events is; empty: nobody."""
+    if not any(each.to for each in committed):
+        return ()
+    return [recipients for each in committed for recipients in each.to or [()] * len(each.outbox)]
+
+
+def _within(ambient: context.Context, decision: xp.Decision) -> xp.Decision:
     """The decision with what led to it: on its events, and on its row the event that it answers."""
-    ambient, row = context.current(), decision.row
-    if ambient is context.NOTHING:
-        return decision
+    row = decision.row
     if row is not None and ambient.causation_id is not None:
         row = row.evolve(cause=ambient.causation_id)
     return decision._replace(row=row, events=within(ambient, decision.events))

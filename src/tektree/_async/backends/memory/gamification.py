@@ -110,26 +110,20 @@ class AsyncMemoryLedger:
         """Rows that are not in the two above yet: few ask for days and weeks."""
 
     async def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
+        said = row.__dict__
+        id, user_id, link = said["transaction_id"], said["user_id"], said["reverses"] or said["restores"]
         with self._lock:
-            said = row.__dict__
-            id, user_id = said["transaction_id"], said["user_id"]
-            rows = self._rows.get(user_id)
+            rows = self._rows.setdefault(user_id, [])
             if id in self._by_id:
                 raise Taken("key")
-            if said["seq"] != (len(rows) if rows else 0) + 1:
+            if said["seq"] != len(rows) + 1:
                 raise Stale("ledger", user_id)
-            if rows is None:
-                rows = self._rows[user_id] = []
             rows.append(row)
             self._by_id[id] = row
             self._outbox[id] = events if type(events) is Told else tuple(events), to
-            self._index(row)
-
-    def _index(self, row: XPTransaction) -> None:
-        link = row.reverses or row.restores
-        if link:
-            self._linked[link] = row
-        self._unread.append(row)
+            if link:
+                self._linked[link] = row
+            self._unread.append(row)
 
     def _read(self) -> None:
         """Brings days and weeks up to date."""

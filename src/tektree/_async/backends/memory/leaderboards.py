@@ -145,21 +145,19 @@ class AsyncMemoryLeaderboards:
 
     async def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
         with self._lock:
-            if type(entries) is Entries:
-                self._wait(entries, now)
-            else:
+            if type(entries) is not Entries:
                 self._take(entries, now)
-
-    def _wait(self, entries: Entries, now: datetime) -> None:
-        key = entries.uid, entries.week
-        before = self._waiting.get(key)
-        if before is None:
-            settled = len(self._waiting) < _WAITING
-        else:
-            settled = before[0].seq <= entries.seq and before[0].settings_version == entries.settings_version
-        if not settled:
-            self._settle()
-        self._waiting[key] = entries, now
+                return
+            key = entries.uid, entries.week
+            before = self._waiting.get(key)
+            if before is None:
+                settled = len(self._waiting) < _WAITING
+            else:
+                newest = before[0]
+                settled = newest.seq <= entries.seq and newest.settings_version == entries.settings_version
+            if not settled:
+                self._settle()
+            self._waiting[key] = entries, now
 
     def _settle(self) -> None:
         """Takes in what waits."""
