@@ -1,7 +1,7 @@
 """The everyday award says what the law says, or nothing."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -60,9 +60,9 @@ class Beside:
         self.wrong = 0
 
     def __call__(
-        self, profile: GamificationProfile, request: AwardRequest, source: Any, today: str, policy: Policy, now: Any
+        self, profile: GamificationProfile, request: AwardRequest, policy: Policy, now: datetime
     ) -> xp.Decision | None:
-        found = USUAL(profile, request, source, today, policy, now)
+        found = USUAL(profile, request, policy, now)
         if found is not None:
             law = by_law(profile, request, policy, now)
             self.said.append(found)
@@ -108,6 +108,7 @@ WRONG: dict[str, tuple[str, Any]] = {
 def test_one_that_says_something_else_is_found(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Positive control."""
     monkeypatch.setattr(everyday, *WRONG[wrong])
+    monkeypatch.setattr(everyday, "_KNOWN", {})
     try:
         find(st.tuples(st.sampled_from(HOUSES[3:]), BUSY), lambda life: lived(*life).wrong > 0, settings=UNSHRUNK)
     except NoSuchExample:
@@ -176,5 +177,4 @@ def test_a_level_that_others_wrote_too_low_is_the_laws_to_mend() -> None:
     assert ledger.profile.current_level == 2
     ledger.profile = ledger.profile.evolve(peak_level=1)
     request = AwardRequest(USER, "answer_posted", "k", NOON + HOUR, None, 1)
-    source, day = ledger.policy.xp.sources["answer_posted"], ledger.profile.day or ""
-    assert USUAL(ledger.profile, request, source, day, ledger.policy, NOON + HOUR) is None
+    assert USUAL(ledger.profile, request, ledger.policy, NOON + HOUR) is None

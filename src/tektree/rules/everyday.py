@@ -4,40 +4,55 @@ Most awards are so, and are put together here in one step. The law: whatever thi
 say, to the last field; where anything else is due, a date, a mark, a level, a cap, it says nothing.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Final, NamedTuple, get_args
 
 from tektree.ids import transaction_id
+from tektree.models.accounts import Tier
 from tektree.models.base import INT53, made
 from tektree.models.gamification import AwardRequest, Folded, GamificationProfile, XPTransaction
-from tektree.policy import Policy, Source
+from tektree.policy import Achievement, Policy, Source
 from tektree.rules import achievements, announcements, streaks
 from tektree.rules.levels import curve_of
-from tektree.rules.periods import day_end, iso_week
+from tektree.rules.periods import day_end, iso_week, local_day
 from tektree.rules.projections import START, once_more
 from tektree.rules.rows import BLANK, GRANTED, Decision
 
 __all__ = ["award"]
 
 
-def award(
-    profile: GamificationProfile, request: AwardRequest, source: Source, today: str, policy: Policy, now: datetime
-) -> Decision | None:
-    """What an award of ``source`` comes to that was not denied and is not multiplied; None: it is no everyday one.
+class _Terms(NamedTuple):
+    """What a policy says of everyday awards, gathered once: to ask it takes as long as to decide."""
 
-    ``today`` is the date of the fact where the user lives.
-    """
+    sources: Mapping[str, tuple[int | None, bool, bool]]
+    """Those that nothing limits: what one gives, whether it is the user's own doing, and whether it is capped."""
+    caps: Mapping[str, int | None]
+    place: Callable[[int], tuple[int, int]]
+    marks: Sequence[Achievement]
+    version: str
+    producer: str
+
+
+def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, now: datetime) -> Decision | None:
+    """What an award comes to if it is an everyday one; None: that is for the law to say."""
+    sources, caps, place, marks, version, producer = _terms(policy)
     state, at = profile.__dict__, request.at
-    amount = source.amount if request.amount is None else request.amount
-    counter, streak = state["counters"].get(request.source), state["streak"].__dict__
-    if counter is None or not amount or amount < 0 or not state["seq"] or state["day"] != today:
+    found, counter = sources.get(request.source), state["counters"].get(request.source)
+    if found is None or counter is None or at > now:
         return None
-    if (source.own and streak["day"] != today) or state["week"] != iso_week(today):
+    amount, own, capped = found
+    today, streak = local_day(at, state["timezone"]), state["streak"]
+    if state["day"] != today or (own and streak.__dict__["day"] != today) or state["week"] != iso_week(today):
         return None
-    room, cap = amount if source.capped else 0, policy.xp.cap(state["tier"])
+    amount = amount if request.amount is None else request.amount
+    if not amount or amount < 0 or not state["seq"]:
+        return None
+    room, cap = amount if capped else 0, caps[state["tier"]]
     total, earned, weekly = state["total_xp"] + amount, state["daily_xp_earned"] + room, state["weekly_xp"] + amount
     if (room and cap is not None and earned > cap) or total > INT53 or weekly > INT53 or earned > INT53:
         return None
-    level, missing = curve_of(policy.levels).place(total if total > 0 else 0)
+    level, missing = place(total if total > 0 else 0)
     if level != state["current_level"] or level > state["peak_level"]:
         return None
     after = START.__dict__.copy()
@@ -46,7 +61,7 @@ def award(
     after["xp_to_next_level"] = missing
     after["daily_xp_earned"] = earned
     after["daily_xp_reset_at"] = day_end(today, state["timezone"])
-    after["streak"] = streaks.applied(state["streak"], None, at) if source.own else state["streak"]
+    after["streak"] = streaks.applied(streak, None, at) if own else streak
     after["achievements"] = state["achievements"]
     after["updated_at"] = now
     after["seq"] = seq = state["seq"] + 1
@@ -61,7 +76,7 @@ def award(
     after["owed"] = state["owed"]
     after["peak_level"] = state["peak_level"]
     folded = made(Folded, after)
-    if achievements.near(policy.achievements, state["achievements"], folded):
+    if achievements.near(marks, state["achievements"], folded):
         return None
     row = BLANK.copy()
     id = transaction_id(request.user_id, request.key)
@@ -83,15 +98,46 @@ def award(
     row["timezone"] = state["timezone"]
     row["week"] = state["week"]
     row["seq"] = seq
-    row["policy_version"] = policy.version
+    row["policy_version"] = version
     row["room"] = room
     row["weekly_xp"] = weekly
     row["weekly_reached_at"] = at
     row["reached_at"] = at
     row["reached_before"] = state["reached_at"]
     row["weekly_reached_before"] = state["weekly_reached_at"]
-    row["activity"] = source.own
+    row["activity"] = own
     row["told"] = 1
     row["state"] = folded
     written = made(XPTransaction, row)
-    return Decision(GRANTED, profile, written, announcements.told(profile, written, (), policy.events.producer_id))
+    return Decision(GRANTED, profile, written, announcements.told(profile, written, (), producer))
+
+
+def _terms(policy: Policy) -> _Terms:
+    known = _KNOWN.get(id(policy))
+    if known is None:
+        if len(_KNOWN) >= _MOST:
+            _KNOWN.clear()
+        known = _KNOWN[id(policy)] = policy, _gathered(policy)
+    return known[1]
+
+
+_KNOWN: Final[dict[int, tuple[Policy, _Terms]]] = {}
+"""By the ``id`` of the policy, which is kept here with them, so that nothing else comes to have it."""
+_MOST: Final = 64
+
+
+def _gathered(policy: Policy) -> _Terms:
+    sources = {} if policy.xp.multipliers else policy.xp.sources
+    return _Terms(
+        {name: (each.amount, each.own, each.capped) for name, each in sources.items() if _is_usual(each)},
+        {tier: policy.xp.cap(tier) for tier in get_args(Tier)},
+        curve_of(policy.levels).place,
+        policy.achievements,
+        policy.version,
+        policy.events.producer_id,
+    )
+
+
+def _is_usual(source: Source) -> bool:
+    limited = source.cooldown_seconds or {source.per_day, source.in_all, source.up_to_level} != {None}
+    return source.enabled and source.once != "user" and (source.amount or 1) > 0 and not limited

@@ -126,6 +126,9 @@ def award(
     ``dated`` tells since when achievements were due that the policy got later. Raises `InvalidInput` for a source
     that is unknown, an amount that is missing or not the caller's to name, and a total beyond 2**53.
     """
+    usual = everyday.award(profile, request, policy, now)
+    if usual is not None:
+        return usual
     source = source_of(policy, request.source)
     base = _base(request, source)
     today = local_day(request.at, profile.timezone)
@@ -133,8 +136,6 @@ def award(
     denied = _denial(profile, request, source, day, now)
     if denied:
         return Decision(Outcome.DENIED, profile, reason=denied[0], again_at=denied[1])
-    if not policy.xp.multipliers and (usual := everyday.award(profile, request, source, today, policy, now)):
-        return usual
     requested = _multiplied(base, profile, request, policy.xp) if base > 0 else base
     if requested > INT53:
         raise InvalidInput("amount", "would come to more than 2**53 with its multipliers")
