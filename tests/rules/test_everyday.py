@@ -21,7 +21,7 @@ USUAL = everyday.award
 BUSY = st.lists(
     st.tuples(
         st.sampled_from(["award"] * 12 + ["reverse", "restore", "activity", "freezes", "move"]),
-        st.sampled_from([0, 0, 0, 0, 0, 1, 13, 24]),
+        st.sampled_from([0, 0, 0, 1, 1, 1, 13, 24]),
         st.integers(0, 7),
         st.integers(1, 60),
     ),
@@ -42,7 +42,11 @@ HOUSES = (
             {"id": "ach_posts", "name": "Posts", "metric": "count", "source": "answer_posted", "tiers": [3, 6]},
         ],
     ),
-    Policy(xp={"daily_cap": "unlimited"}, levels={"kind": "table", "thresholds": [0, 50]}, achievements=[]),
+    Policy(
+        xp={"daily_cap": "unlimited"},
+        levels={"kind": "table", "thresholds": [0, 400, 800]},
+        achievements=[{"id": "ach_all", "name": "All", "metric": "total_xp", "tiers": [250, 500]}],
+    ),
 )
 
 
@@ -91,14 +95,24 @@ def test_what_it_says_is_what_the_law_says(policy: Policy, steps: Any) -> None:
     assert lived(policy, steps).wrong == 0
 
 
+@given(st.sampled_from(HOUSES), st.sampled_from(HOUSES), BUSY, st.sampled_from(SOURCES), st.integers(1, 60))
+def test_nor_does_another_policy_than_that_of_yesterday_part_them(
+    before: Policy, policy: Policy, steps: Any, source: str, amount: int
+) -> None:
+    """Levels and marks that a profile has may be those of another curve, and of other definitions."""
+    ledger = Ledger(before)
+    now = play(ledger, steps)
+    named = None if source.endswith("downvoted") else amount
+    asked = ledger.profile, AwardRequest(USER, source, "another", now, None, named), policy, now
+    found = USUAL(*asked)
+    assert found is None or same(found, by_law(*asked))
+
+
 WRONG: dict[str, tuple[str, Any]] = {
     "forgets that the user was seen": ("streaks", type("", (), {"applied": staticmethod(lambda streak, *_: streak)})),
     "counts nothing": ("once_more", lambda counter, *_: counter),
-    "does not look at marks": ("achievements", type("", (), {"near": staticmethod(lambda *_: False)})),
-    "does not look at levels": (
-        "curve_of",
-        lambda _: type("", (), {"place": staticmethod(lambda xp: (1, 99))}),
-    ),
+    "does not look at marks": ("is_near", lambda *_: False),
+    "does not look at levels": ("curve_of", lambda _: type("", (), {"low": [0, INT53]})),
     "ends all days alike": ("day_end", lambda *_: NOON),
     "has no end": ("INT53", 2**99),
 }

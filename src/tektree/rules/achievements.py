@@ -5,7 +5,7 @@ definition says ``while_true``; then it goes when the condition goes. A definiti
 the next award, silently and dated when its condition came true, for those who had it then already.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from tektree.errors import ConfigurationError, InvalidInput
-from tektree.models.gamification import Folded, XPTransaction
+from tektree.models.gamification import Counter, Folded, Streak, XPTransaction
 from tektree.policy import Achievement
 
 __all__ = [
@@ -23,7 +23,9 @@ __all__ = [
     "criteria",
     "featured",
     "holds",
-    "near",
+    "Nearest",
+    "is_near",
+    "nearest_of",
     "progress",
     "reached",
     "since",
@@ -85,7 +87,7 @@ def holds(definitions: Sequence[Achievement], state: Folded) -> Iterator[str]:
 def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -> Changes:
     """What is gained and lost between two states; ``after.achievements`` are still those of ``before``."""
     have = after.achievements
-    if not near(definitions, have, after):
+    if not _near(definitions, have, after):
         return NONE
     gained: list[str] = []
     lost: list[str] = []
@@ -106,7 +108,7 @@ def changes(definitions: Sequence[Achievement], before: Folded, after: Folded) -
     return Changes(tuple(gained), tuple(lost), tuple([id for id in gained if id in early]))
 
 
-class _Nearest(NamedTuple):
+class Nearest(NamedTuple):
     """The least that brings a user with certain marks another one. Most awards do not, and this tells it quickly."""
 
     total_xp: float
@@ -122,27 +124,36 @@ class _Near:
     """Whether a state may gain or lose a mark. The last definitions are known by identity, as curves are."""
 
     def __init__(self) -> None:
-        self._last: tuple[Sequence[Achievement], Callable[[tuple[str, ...]], _Nearest]] = ((), partial(_nearest, ()))
+        self._last: tuple[Sequence[Achievement], Callable[[tuple[str, ...]], Nearest]] = ((), nearest_of(()))
 
     def __call__(self, definitions: Sequence[Achievement], have: tuple[str, ...], state: Folded) -> bool:
         last = self._last
         if last[0] is not definitions:
-            self._last = last = (definitions, lru_cache(maxsize=1024)(partial(_nearest, definitions)))
-        total_xp, level, streak, longest, counts, always = last[1](have)
+            self._last = last = (definitions, nearest_of(definitions))
         known = state.__dict__
-        if always or known["total_xp"] >= total_xp or known["current_level"] >= level:
-            return True
-        active = known["streak"].__dict__
-        if active["longest"] >= longest or active["current"] >= streak:
-            return True
-        counters = known["counters"]
-        for source, least in counts:  # noqa: SIM110 - any() would cost as much again
-            if source in counters and counters[source].count >= least:
-                return True
-        return False
+        return is_near(last[1](have), known["total_xp"], known["current_level"], known["streak"], known["counters"])
 
 
-def _nearest(definitions: Sequence[Achievement], have: tuple[str, ...]) -> _Nearest:
+def is_near(nearest: Nearest, total_xp: int, level: int, streak: Streak, counters: Mapping[str, Counter]) -> bool:
+    """Whether a user for whom this is ``nearest`` may gain or lose a mark where they stand now."""
+    least_xp, least_level, least_streak, least_longest, counts, always = nearest
+    if always or total_xp >= least_xp or level >= least_level:
+        return True
+    active = streak.__dict__
+    if active["longest"] >= least_longest or active["current"] >= least_streak:
+        return True
+    for source, least in counts:  # noqa: SIM110 - any() would cost as much again
+        if source in counters and counters[source].count >= least:
+            return True
+    return False
+
+
+def nearest_of(definitions: Sequence[Achievement]) -> Callable[[tuple[str, ...]], Nearest]:
+    """What is nearest to a user with certain marks, remembered for some of them."""
+    return lru_cache(maxsize=1024)(partial(_nearest, definitions))
+
+
+def _nearest(definitions: Sequence[Achievement], have: tuple[str, ...]) -> Nearest:
     least = {"total_xp": inf, "level": inf, "streak": inf, "longest_streak": inf}
     counts: dict[str, int] = {}
     always = False
@@ -157,11 +168,10 @@ def _nearest(definitions: Sequence[Achievement], have: tuple[str, ...]) -> _Near
             counts[source] = min(counts.get(source, open_tiers[0]), open_tiers[0])
         else:
             least[definition.metric] = min(least[definition.metric], open_tiers[0])
-    return _Nearest(**least, counts=tuple(counts.items()), always=always)
+    return Nearest(**least, counts=tuple(counts.items()), always=always)
 
 
-near: Final = _Near()
-"""Whether a user who has these marks may gain or lose one in this state: no for most."""
+_near: Final = _Near()
 
 
 def criteria(definitions: Sequence[Achievement], id: str) -> dict[str, object]:

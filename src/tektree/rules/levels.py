@@ -38,7 +38,8 @@ class Curve:
         self._levels = levels or Levels()
         self.top = self._top()
         """The highest level; None: there is always another."""
-        self._low: list[int] = []
+        self.low: list[int] = []
+        """The thresholds of the levels that people reach."""
         self._begin()
 
     def level_at(self, xp: int) -> int:
@@ -67,24 +68,24 @@ class Curve:
 
     def place(self, xp: int) -> tuple[int, int]:
         """Level and XP to the next, of a total that is known to be an int."""
-        level = bisect_right(self._low, xp) or 1
-        if level < len(self._low):  # as `_at`, for all that people reach
-            missing = self._low[level] - (xp if xp > 0 else 0)
+        level = bisect_right(self.low, xp) or 1
+        if level < len(self.low):  # as `_at`, for all that people reach
+            missing = self.low[level] - (xp if xp > 0 else 0)
             return level, missing if missing < INT53 else INT53
         level, following = self._at(xp)
         return level, 0 if following is None else min(INT53, following - max(0, xp))
 
     def _at(self, xp: int) -> tuple[int, int | None]:
-        level = bisect_right(self._low, xp) or 1
-        if level < len(self._low):
-            return level, self._low[level]
+        level = bisect_right(self.low, xp) or 1
+        if level < len(self.low):
+            return level, self.low[level]
         if self.top is not None and level >= self.top:
             return self.top, None
         return self._far(xp)
 
     def _far(self, xp: int) -> tuple[int, int | None]:
         """A search past the thresholds in memory: double, then halve."""
-        low, high, top = len(self._low), len(self._low) * 2, self.top or INT53
+        low, high, top = len(self.low), len(self.low) * 2, self.top or INT53
         while high < top and self._threshold(high) <= xp:
             low, high = high, high * 2
         high = min(high, top)
@@ -96,7 +97,7 @@ class Curve:
         return low, self._threshold(high)
 
     def _threshold(self, level: int) -> int:
-        return self._low[level - 1] if level <= len(self._low) else self._compute(level)
+        return self.low[level - 1] if level <= len(self.low) else self._compute(level)
 
     def _compute(self, level: int) -> int:
         spec, steps = self._levels, level - 1
@@ -115,7 +116,7 @@ class Curve:
         xp = self._levels.custom(level)
         if type(xp) is not int:
             raise ConfigurationError("levels.custom", f"must return an int; for level {level} it does not")
-        if self._low and xp < self._low[-1] + level - len(self._low):  # one more for each level, at the least
+        if self.low and xp < self.low[-1] + level - len(self.low):  # one more for each level, at the least
             raise ConfigurationError("levels", f"must rise from each level to the next; it does not up to {level}")
         return xp
 
@@ -126,10 +127,10 @@ class Curve:
     def _begin(self) -> None:
         known = self._levels.thresholds
         count = min(self.top or _CACHED, len(known) if known else _CACHED)
-        self._low = list(known[:count]) if known else [self._compute(level) for level in range(1, count + 1)]
-        if self._low[0] != 0:
+        self.low = list(known[:count]) if known else [self._compute(level) for level in range(1, count + 1)]
+        if self.low[0] != 0:
             raise ConfigurationError("levels.custom", "must return 0 for level 1")
-        for level, (low, high) in enumerate(zip(self._low, self._low[1:], strict=False), start=1):
+        for level, (low, high) in enumerate(zip(self.low, self.low[1:], strict=False), start=1):
             if high <= low:
                 raise ConfigurationError(
                     "levels", f"must rise from each level to the next; it does not from {level} to {level + 1}"
