@@ -76,19 +76,17 @@ def derived_id(*parts: str) -> str:
     >>> derived_id("a", "bc") == derived_id("ab", "c")
     False
     """
-    return _digits("".join([f"{len(part)}:{part}" for part in parts]))
-
-
-def _digits(framed: str) -> str:
     digits = _DIGITS.copy()
-    digits.update(framed.encode("utf-8", "surrogatepass"))
+    digits.update("".join([f"{len(part)}:{part}" for part in parts]).encode("utf-8", "surrogatepass"))
     return digits.hexdigest()
 
 
 def transaction_id(user_id: str, key: str) -> str:
     """The id of the ledger row that ``key`` makes for a user. One key, one row, wherever it is tried again."""
-    # derived_id("xp_txn", user_id, key), its frame put together in one step: every award comes by here
-    return "xp_txn_" + _digits(f"6:xp_txn{len(user_id)}:{user_id}{len(key)}:{key}")
+    # derived_id("xp_txn", user_id, key), put together in one step: every award comes by here
+    digits = _DIGITS.copy()
+    digits.update(f"6:xp_txn{len(user_id)}:{user_id}{len(key)}:{key}".encode("utf-8", "surrogatepass"))
+    return f"xp_txn_{digits.hexdigest()}"
 
 
 def event_id(cause: str, kind: str, subject: str = "") -> str:

@@ -29,7 +29,7 @@ BUSY = st.lists(
 )
 """Lives with days on which much happens."""
 
-UNSHRUNK = settings(phases=[Phase.generate], max_examples=2_000, database=None)
+UNSHRUNK = settings(phases=[Phase.generate], max_examples=10_000, database=None)
 """It is enough to know that there is one."""
 
 HOUSES = (

@@ -45,7 +45,7 @@ class AsyncMemoryGamification:
     async def project(self, user_id: str, state: Folded, repair: bool = False) -> None:
         with self._lock:
             stored = self._profiles.get(user_id)
-            if stored is None or stored.seq > state.seq or (stored.seq == state.seq and not repair):
+            if stored is None or stored.seq >= state.seq + repair:
                 return
             self._profiles[user_id] = made(GamificationProfile, stored.__dict__ | state.__dict__)
 
