@@ -253,7 +253,7 @@ class AppendsAnything(MemoryLedger):
         self._rows.setdefault(row.user_id, []).append(row)
         self._by_id[row.transaction_id] = row
         self._outbox[row.transaction_id] = tuple(events), to
-        self._index(row)
+        self._unread.append(row)
 
 
 class KeepsEventsOfLosers(MemoryLedger):

@@ -9,6 +9,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
+from tektree.errors import InvalidInput
 from tektree.models.base import INT53
 from tektree.models.gamification import AwardRequest, GamificationProfile
 from tektree.policy import Policy
@@ -178,11 +179,19 @@ def test_what_is_none(case: str) -> None:
     assert UNUSUAL[case]() is False
 
 
+@pytest.mark.parametrize(("source", "amount"), [("manual", None), ("manual", 0), ("answer_posted", -1)])
+def test_an_amount_that_is_none_is_the_laws_to_refuse(source: str, amount: int | None) -> None:
+    ledger = posted()
+    ledger.gives("manual", NOON, amount=1)
+    with pytest.raises(InvalidInput, match="amount"):
+        award(ledger, source, amount=amount)
+
+
 @pytest.mark.parametrize("field", ["total_xp", "weekly_xp", "daily_xp_earned"])
 def test_a_sum_beyond_what_can_be_kept_is_the_laws_to_refuse(field: str) -> None:
     ledger = posted(Policy(xp={"daily_cap": "unlimited"}, levels={"kind": "table", "thresholds": [0, 1]}))
     ledger.profile = ledger.profile.evolve(**{field: INT53 - 3})
-    with pytest.raises(Exception, match="2\\*\\*53"):
+    with pytest.raises(InvalidInput, match="2\\*\\*53"):
         award(ledger)
 
 

@@ -51,7 +51,7 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
     if state["day"] != today or (own and streak.__dict__["day"] != today) or state["week"] != iso_week(today):
         return None
     amount = amount if asked is None else asked
-    if not amount or amount < 0 or not state["seq"]:
+    if not amount or amount < 0:
         return None
     room, cap = amount if capped else 0, caps[state["tier"]]
     total, earned, weekly = state["total_xp"] + amount, state["daily_xp_earned"] + room, state["weekly_xp"] + amount

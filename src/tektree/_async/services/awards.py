@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits, AsyncWork, Dated, Decide
+from tektree._async.services.commits import AsyncCommits, Dated, Decide
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._flavour import async_locks
 from tektree.clock import Clock, read
@@ -46,7 +46,7 @@ class AsyncAwards:
         but ``whole`` raises it, for who comes again.
         """
         user_id, key = request.user_id, request.key
-        work = AsyncWork(self._commits.pause, whole)
+        work = self._commits.work(whole)
         try:
             async with self._locks.of(user_id):
                 written = await self._commits.write(user_id, key, decide, now, work)

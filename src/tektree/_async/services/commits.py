@@ -64,7 +64,6 @@ events told.
 @dataclass(slots=True)
 class AsyncWork:
     """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers.
-    These have to be called behind it, and outside of any lock.
 
     ``whole``: who asked for it comes again with the same key until all that follows is done, as answers to events are.
     """
@@ -106,9 +105,13 @@ class AsyncCommits:
         self._handlers = handlers
         self._policy = policy
         self._clock = clock
-        self.pause = pause
+        self._pause = pause
         self._inline = policy.events.drain == "inline"
         self._shows = policy.events.boards == "inline"
+
+    def work(self, whole: bool = False) -> AsyncWork:
+        """The work of one command. Behind it, and outside of any lock, the handlers of its lines have to be called."""
+        return AsyncWork(self._pause, whole)
 
     async def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -183,7 +186,7 @@ class AsyncCommits:
 
     async def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
-        work = AsyncWork(self.pause)
+        work = self.work()
         try:
             profile = await self._caught_up(user_id, work)
         except BaseException:
@@ -199,7 +202,7 @@ class AsyncCommits:
         """
         told = 0
         for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
-            work = AsyncWork(self.pause)
+            work = self.work()
             try:
                 told += await self._finish(user_id, list(found), now, work)
             except BaseException:

@@ -6,7 +6,7 @@ from functools import partial
 
 from tektree._flavour import sync_locks
 from tektree._sync.ports.bundles import Backends
-from tektree._sync.services.commits import Commits, Dated, Decide, Work
+from tektree._sync.services.commits import Commits, Dated, Decide
 from tektree._sync.services.handlers import Handlers
 from tektree.clock import Clock, read
 from tektree.errors import IdempotencyConflict, NotFound
@@ -45,7 +45,7 @@ class Awards:
         but ``whole`` raises it, for who comes again.
         """
         user_id, key = request.user_id, request.key
-        work = Work(self._commits.pause, whole)
+        work = self._commits.work(whole)
         try:
             with self._locks.of(user_id):
                 written = self._commits.write(user_id, key, decide, now, work)

@@ -65,7 +65,6 @@ events told.
 @dataclass(slots=True)
 class Work:
     """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers.
-    These have to be called behind it, and outside of any lock.
 
     ``whole``: who asked for it comes again with the same key until all that follows is done, as answers to events are.
     """
@@ -107,9 +106,13 @@ class Commits:
         self._handlers = handlers
         self._policy = policy
         self._clock = clock
-        self.pause = pause
+        self._pause = pause
         self._inline = policy.events.drain == "inline"
         self._shows = policy.events.boards == "inline"
+
+    def work(self, whole: bool = False) -> Work:
+        """The work of one command. Behind it, and outside of any lock, the handlers of its lines have to be called."""
+        return Work(self._pause, whole)
 
     def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -182,7 +185,7 @@ class Commits:
 
     def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
-        work = Work(self.pause)
+        work = self.work()
         try:
             profile = self._caught_up(user_id, work)
         except BaseException:
@@ -198,7 +201,7 @@ class Commits:
         """
         told = 0
         for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
-            work = Work(self.pause)
+            work = self.work()
             try:
                 told += self._finish(user_id, list(found), now, work)
             except BaseException:
