@@ -116,19 +116,13 @@ class AsyncCommits:
     async def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
         profile = await self._profiles.profile(user_id)
-        return profile if profile is not None and profile.seq else self._first(profile, user_id)
-
-    def _first(self, profile: GamificationProfile | None, user_id: str) -> GamificationProfile:
-        """What a profile says before the first row of ours. Raises `NotFound`."""
         if profile is None:
             raise NotFound("profile", user_id)
-        return adoption.adopted(profile, self._policy.streaks)
+        return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
     async def write(self, user_id: str, key: str, decide: Decide, now: datetime, work: AsyncWork) -> Written:
         """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
-        ambient, profile = context.current(), await self._profiles.profile(user_id)
-        if profile is None or not profile.seq:
-            profile = self._first(profile, user_id)
+        ambient, profile = context.current(), await self.profile(user_id)
         while True:
             if profile.owed:
                 profile, _ = await self._pay(profile, now, work)
