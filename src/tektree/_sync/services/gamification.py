@@ -125,7 +125,8 @@ class Gamification:
         """
         now = read(self._clock)
         hex_id(user_id, "user_id")
-        inputs.name(source, "source")
+        if type(source) is not str or source not in self._policy.xp.sources:  # else it is a name, as all of those are
+            inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)
         settled = named or xp.key_of(user_id, source, about, self._policy) or f"~{fresh_id(self._ids)}"
