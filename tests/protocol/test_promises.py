@@ -58,6 +58,17 @@ def test_the_same_key_for_something_else_is_a_conflict(change: dict[str, Any], d
     assert tek.gamification.profile(ada).total_xp == 10
 
 
+def test_so_it_is_with_a_row_that_others_wrote_under_the_id_of_the_key() -> None:
+    """It says no key, but one id is of one key."""
+    tek, _, ada = world()
+    row = tek.gamification.award(ada, **FIRST).transaction
+    assert row is not None
+    tek._backends.ledger._by_id[row.transaction_id] = row.evolve(key=None)  # type: ignore[attr-defined]
+    assert tek.gamification.award(ada, **FIRST).outcome is Outcome.DUPLICATE
+    with pytest.raises(IdempotencyConflict):
+        tek.gamification.award(ada, **{**FIRST, "amount": 10})
+
+
 def test_opting_in_restores_from_the_ledger() -> None:
     """Opting in restores from the ledger: what was earned meanwhile is there, on every board."""
     tek, clock, ada = world()

@@ -195,6 +195,31 @@ def test_a_sum_beyond_what_can_be_kept_is_the_laws_to_refuse(field: str) -> None
         award(ledger)
 
 
+def test_an_amount_beyond_what_can_be_kept_is_so_below_zero_too() -> None:
+    """The sums hide it."""
+    ledger = posted(Policy(xp={"daily_cap": "unlimited"}, levels={"kind": "table", "thresholds": [0, INT53]}))
+    ledger.profile = ledger.profile.evolve(total_xp=-5, weekly_xp=-5, daily_xp_earned=0)
+    with pytest.raises(InvalidInput, match="2\\*\\*53"):
+        award(ledger, amount=INT53 + 1)
+
+
+def test_the_first_row_of_an_adopted_profile_is_the_laws() -> None:
+    """Also where others wrote fields of ours: that row says what there was before."""
+    ledger = posted()
+    adopted = ledger.profile.evolve(seq=0)
+    request = AwardRequest(USER, "answer_posted", "k", NOON + MINUTE, None, 1)
+    assert USUAL(ledger.profile, request, ledger.policy, NOON + MINUTE) is not None
+    assert USUAL(adopted, request, ledger.policy, NOON + MINUTE) is None
+
+
+def test_a_row_is_of_whom_the_profile_is_of() -> None:
+    ledger = posted()
+    request = AwardRequest("0" * 24, "answer_posted", "k", NOON + MINUTE, None, 1)
+    found = USUAL(ledger.profile, request, ledger.policy, NOON + MINUTE)
+    assert found is not None
+    assert same(found, by_law(ledger.profile, request, ledger.policy, NOON + MINUTE))
+
+
 def test_a_level_that_others_wrote_too_low_is_the_laws_to_mend() -> None:
     ledger = posted(Policy(levels={"kind": "linear", "first": 10}, achievements=[]))
     assert ledger.profile.current_level == 2

@@ -376,22 +376,31 @@ def test_a_digest_is_equal_for_equal_contents(contents: dict[str, int]) -> None:
 
 
 class Slotted:
-    __slots__ = ("held",)
+    __slots__ = ("__held", "empty")
 
     def __init__(self, held: object) -> None:
-        self.held = held
+        self.__held = held
 
 
 class Further(Slotted):
-    __slots__ = ()
+    """With a dictionary of its own."""
 
 
-@pytest.mark.parametrize("kind", [list, tuple, deque, lambda held: dict(enumerate(held)), set, Slotted, Further])
+class Named(list[int]):
+    """A list that says one thing more."""
+
+    def __init__(self, held: list[int]) -> None:
+        super().__init__(held[:1])
+        self.rest = held[1:]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, lambda held: dict(enumerate(held)), set, Slotted, Further, Named])
 def test_a_digest_looks_into_whatever_holds_something(kind: Callable[[list[int]], object]) -> None:
     assert digest(kind([1, 2])) == digest(kind([1, 2]))
     assert digest(kind([1, 2])) != digest(kind([1, 3]))
 
 
-def test_what_a_digest_cannot_look_into_is_no_digest() -> None:
-    with pytest.raises(TypeError, match="what a bytearray holds cannot be told"):
-        digest({"store": bytearray(b"1")})
+@pytest.mark.parametrize("value", [bytearray(b"1"), iter([1]), count(3)])
+def test_what_a_digest_cannot_look_into_is_no_digest(value: object) -> None:
+    with pytest.raises(TypeError, match=f"what a {type(value).__name__} holds cannot be told"):
+        digest({"store": value})

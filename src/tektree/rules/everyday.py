@@ -41,7 +41,7 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
     """What an award comes to if it is an everyday one; None: that is for the law to say."""
     known = _KNOWN.get(id(policy))
     sources, caps, thresholds, nearest, producer = _gathered(policy) if known is None else known[1]
-    user_id, source, key, at, about, asked = request
+    _, source, key, at, about, asked = request
     state = profile.__dict__
     found, counter = sources.get(source), state["counters"].get(source)
     if found is None or counter is None or at > now:
@@ -51,7 +51,7 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
     if state["day"] != today or (own and streak.__dict__["day"] != today) or state["week"] != iso_week(today):
         return None
     amount = amount if asked is None else asked
-    if not amount or amount < 0:
+    if amount is None or not 0 < amount <= INT53 or not state["seq"]:
         return None
     room, cap = amount if capped else 0, caps[state["tier"]]
     total, earned, weekly = state["total_xp"] + amount, state["daily_xp_earned"] + room, state["weekly_xp"] + amount
@@ -89,9 +89,9 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
     after["owed"] = state["owed"]
     after["peak_level"] = level
     row = row.copy()
+    row["user_id"] = user_id = state["user_id"]
     row["transaction_id"] = named = transaction_id(user_id, key)
     row["id"] = named[7:]
-    row["user_id"] = user_id
     row["amount"] = amount
     if about:
         row["related_entity_type"], row["related_entity_id"] = about.type, about.id

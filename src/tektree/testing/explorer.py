@@ -11,7 +11,7 @@ told so far, or how it ended: a coroutine depends on nothing else. So nothing is
 
 from asyncio import Runner
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Sequence, Sized
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -334,20 +334,25 @@ def digest(value: object) -> object:
             return _hashed(value) if isinstance(value, Value) else hash(value)
         except TypeError:  # a tuple of what cannot be hashed
             pass
-    if isinstance(value, dict):
-        return frozenset([(key, digest(item)) for key, item in value.items()])
-    if isinstance(value, list | tuple | deque):
-        return tuple([digest(item) for item in value])
-    if isinstance(value, set):
-        return frozenset([digest(item) for item in value])
     if isinstance(value, BaseException):
         return kind, str(value)
     if isinstance(value, _LOCK):
         return None
-    inside = vars(value) if hasattr(value, "__dict__") else {name: getattr(value, name) for name in _slots(kind)}
-    if not inside and isinstance(value, Sized):
-        raise TypeError(f"what a {kind.__qualname__} holds cannot be told from what another does")
-    return kind, digest(inside)
+    held, inside = _held(value), _attributes(value)
+    if held is None:
+        if not inside and isinstance(value, Sized | Iterator):
+            raise TypeError(f"what a {kind.__qualname__} holds cannot be told from what another does")
+        return kind, digest(inside)
+    return (held, digest(inside)) if inside else held
+
+
+def _held(value: object) -> object:
+    """What stands in a container; None of what is none."""
+    if isinstance(value, dict):
+        return frozenset([(key, digest(item)) for key, item in value.items()])
+    if isinstance(value, list | tuple | deque):
+        return tuple([digest(item) for item in value])
+    return frozenset([digest(item) for item in value]) if isinstance(value, set) else None
 
 
 _LOCK: Final = type(Lock())
@@ -366,6 +371,15 @@ def _hashed(record: Value) -> int:
     return known[1]
 
 
-def _slots(kind: type) -> Sequence[str]:
-    found = [vars(base).get("__slots__", ()) for base in kind.__mro__]
-    return [name for each in found for name in ((each,) if isinstance(each, str) else each)]
+def _attributes(value: object) -> dict[str, object]:
+    """All of an object's own, those of slots as well."""
+    slots = [name for name in _slots(type(value)) if hasattr(value, name)]
+    return {name: getattr(value, name) for name in slots} | getattr(value, "__dict__", {})
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for base in kind.__mro__:
+        found = vars(base).get("__slots__", ())
+        for name in (found,) if isinstance(found, str) else found:
+            private = name.startswith("__") and not name.endswith("__")
+            yield f"_{base.__name__.lstrip('_')}{name}" if private else name

@@ -60,7 +60,7 @@ class AsyncAwards:
             await self._handlers.run(work.lines)
         profile, decision, first, events = written
         if first is not None:
-            if first.key == key:
+            if link is None or first.key == key:
                 _same(first, request, link)
             return AwardResult(Outcome.DUPLICATE, profile, first, explain=partial(explanations.of_row, first))
         assert decision is not None

@@ -59,7 +59,7 @@ class Awards:
             self._handlers.run(work.lines)
         profile, decision, first, events = written
         if first is not None:
-            if first.key == key:
+            if link is None or first.key == key:
                 _same(first, request, link)
             return AwardResult(Outcome.DUPLICATE, profile, first, explain=partial(explanations.of_row, first))
         assert decision is not None

@@ -156,7 +156,9 @@ class Commits:
                 profile = self._caught_up(user_id, work)
         now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
         try:
-            self._follow([row], events, to, profile, now, work)
+            told = [row] if self._inline else []
+            if not told or self._logged(events, to, now, work):
+                self._follow([row], told, profile, now)
             if row.owes:
                 profile, more = self._pay(decision.profile, now, work)
                 return profile, decision, None, (*events, *more)
@@ -232,34 +234,30 @@ class Commits:
             if not tail or tail[-1].row.state is None:
                 return profile
             profile = projections.profile_with(profile, tail[-1].row.state)
-            rows = [each.row for each in tail]
-            self._follow(rows, _events(tail) or None, _recipients(tail), profile, now, work)
+            left = [each for each in tail if each.outbox] if self._inline else []
+            if not left or self._logged(_events(left), _recipients(left), now, work):
+                self._follow([each.row for each in tail], [each.row for each in left], profile, now)
             if len(tail) < _PAGE:
                 return profile
 
     def _follow(
         self,
         rows: Sequence[XPTransaction],
-        events: Sequence[Event] | None,
-        to: Sequence[Recipients],
+        told: Sequence[XPTransaction],
         profile: GamificationProfile,
         now: datetime,
-        work: Work,
     ) -> None:
-        """What comes after a commit, in the order that lets the next writer see how far it got.
+        """What comes after a commit and behind the telling, in the order that lets the next writer see how far it got.
 
-        ``events`` are those of the rows that are not known to be in the log; None: all are.
+        ``told`` are those of the rows that can let go of their events. Where they could not be told, nothing of this is
+        done: as long as the profile lags, the next writer finishes it before they tell anything of their own.
         """
-        if not self._inline:
-            events = None
-        if events is not None and not self._logged(events, to, now, work):
-            return  # as long as the profile lags, the next writer finishes this before it tells anything of its own
         if self._shows:
             entries = leaderboards.entries(rows[0], profile) if len(rows) == 1 else _entries(rows, profile)
             if entries is not leaderboards.NOTHING:
                 self._boards.put(entries, now)
-        if events is not None:
-            self._ledger.told(rows)
+        if told:
+            self._ledger.told(told)
         newest = rows[-1].state
         if newest is not None:
             self._profiles.project(profile.user_id, newest)
@@ -290,17 +288,19 @@ class Commits:
                 decision = xp.payout(profile, owed, self._policy, now, dated)
             if ambient is not context.NOTHING:
                 decision = _within(ambient, decision)
-            row, told = decision.row, decision.events
+            row, said = decision.row, decision.events
             assert row is not None
-            to = self._handlers.to(told)
+            to = self._handlers.to(said)
             try:
-                self._ledger.append(row, told, to)
+                self._ledger.append(row, said, to)
             except (Stale, Taken):
                 work.lost()
                 profile = self._caught_up(profile.user_id, work)
                 continue
-            profile, events = decision.profile, (*events, *told)
-            self._follow([row], told, to, profile, now, work)
+            profile, events = decision.profile, (*events, *said)
+            told = [row] if self._inline else []
+            if not told or self._logged(said, to, now, work):
+                self._follow([row], told, profile, now)
         return profile, events
 
     def _since(self, profile: GamificationProfile, ids: Sequence[str]) -> Dated:

@@ -134,8 +134,9 @@ class AsyncMemoryLedger:
         self._unread.clear()
 
     async def told(self, rows: Sequence[XPTransaction]) -> None:
-        for row in rows:  # each is one step, and what is taken off is not put on again
-            self._outbox.pop(row.transaction_id, None)
+        with self._lock:
+            for row in rows:
+                self._outbox.pop(row.transaction_id, None)
 
     async def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)

@@ -3,7 +3,6 @@
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections import deque
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
@@ -38,18 +37,17 @@ class MemoryEventLog:
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
         self._lasts: dict[str, int] = {}
-        self._waiting: deque[Told] = deque()
-        """Put in without a lock, and taken out one by one: none is lost between the two."""
+        self._waiting: list[Told] = []
         self._marks: dict[str, tuple[Recipients, Posting]] = {}
         self._marked: dict[str, set[int]] = {}
         self._sinks: dict[str, dict[str, int]] = {}
         self._orders = _Orders()
 
     def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
-        if posting is None and type(events) is Told:
-            self._waiting.append(events)
-            return ()
         with self._lock:
+            if posting is None and type(events) is Told:  # under the lock: who makes them would never catch up else
+                self._waiting.append(events)
+                return ()
             self._make()
             new = [self._add(event) for event in events]
             if posting is not None:
@@ -175,8 +173,11 @@ class MemoryEventLog:
                 del self._marked[stream]
 
     def _make(self) -> None:
-        while self._waiting:
-            for event in self._waiting.popleft():
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
+            for event in told:
                 self._add(event)
 
     def _add(self, event: Event) -> bool:
