@@ -18,6 +18,7 @@ from tektree._async.ports.quotas import AsyncQuotaStore, AsyncUsageReader
 from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncAccountsReader, AsyncSessionStore
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._async.ports.unbroken import AsyncUnbroken
 from tektree._async.ports.votes import AsyncVoteRepository
 from tektree._sync.ports.accounts import AccountRepository
 from tektree._sync.ports.admissions import AdmissionStore
@@ -37,6 +38,7 @@ from tektree._sync.ports.quotas import QuotaStore, UsageReader
 from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import AccountsReader, SessionStore
 from tektree._sync.ports.subscriptions import SubscriptionRepository
+from tektree._sync.ports.unbroken import Unbroken
 from tektree._sync.ports.votes import VoteRepository
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "AsyncRateLimitStore",
     "AsyncSessionStore",
     "AsyncSubscriptionRepository",
+    "AsyncUnbroken",
     "AsyncUsageReader",
     "AsyncUserReader",
     "AsyncVoteRepository",
@@ -91,6 +94,7 @@ __all__ = [
     "RateLimitStore",
     "SessionStore",
     "SubscriptionRepository",
+    "Unbroken",
     "UsageReader",
     "UserReader",
     "VoteRepository",

@@ -366,13 +366,16 @@ class Explanation(Value):
 class AwardResult:
     """What came of an award, a reversal or a restore. It never changes.
 
-    ``profile`` may be given as what makes it: most callers do not look at it, and it is put together when one does.
+    ``profile`` may be given as what makes it: most callers do not look at it, and it is put together when one does. So
+    is the explanation, by ``explain`` of ``facts``.
     """
 
     __slots__ = ("_facts", "_profile")
     __match_args__ = ("outcome", "profile", "transaction", "reason", "events")
 
-    _facts: tuple[Outcome, XPTransaction | None, Reason | None, Sequence[Event], Callable[[], Explanation]]
+    _facts: tuple[
+        Outcome, XPTransaction | None, Reason | None, Sequence[Event], Callable[..., Explanation], tuple[object, ...]
+    ]
     _profile: GamificationProfile | Callable[[], GamificationProfile]
 
     def __init__(
@@ -383,9 +386,10 @@ class AwardResult:
         reason: Reason | None = None,
         events: Sequence[Event] = (),
         *,
-        explain: Callable[[], Explanation],
+        explain: Callable[..., Explanation],
+        facts: tuple[object, ...] = (),
     ) -> None:
-        _set_facts(self, (outcome, transaction, reason, events, explain))
+        _set_facts(self, (outcome, transaction, reason, events, explain, facts))
         _set_profile(self, profile)
 
     @property
@@ -420,7 +424,7 @@ class AwardResult:
     @property
     def explanation(self) -> Explanation:
         """Why it came out so, in words and numbers."""
-        return self._facts[4]()
+        return self._facts[4](*self._facts[5])
 
     @property
     def amount(self) -> int:
@@ -448,12 +452,12 @@ class AwardResult:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __reduce__(self) -> tuple[Callable[..., "AwardResult"], tuple[object, ...]]:
-        return _award_result, (*self._compared(), self._facts[4])
+        return _award_result, (*self._compared(), *self._facts[4:])
 
 
 def _award_result(*facts: Any) -> AwardResult:
     """A result from a pickle or for a copy."""
-    return AwardResult(*facts[:-1], explain=facts[-1])
+    return AwardResult(*facts[:-2], explain=facts[-2], facts=facts[-1])
 
 
 # Its slots, past its own refusal.

@@ -20,6 +20,7 @@ from tektree._async.ports.rate_limits import AsyncRateLimitStore
 from tektree._async.ports.sessions import AsyncSessionStore
 from tektree._async.ports.streams import AsyncEffects, AsyncLeases, AsyncNews, AsyncStreams
 from tektree._async.ports.subscriptions import AsyncSubscriptionRepository
+from tektree._async.ports.unbroken import AsyncUnbroken
 from tektree._async.ports.votes import AsyncVoteRepository
 
 __all__ = ["AsyncBackends"]
@@ -35,6 +36,7 @@ class AsyncBackends:
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
     ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
     say so. ``filings`` looks at its accounts, areas and questions together; without it they are asked one by one.
+    ``unbroken`` commits to its ledger with all that follows; without it that is done step by step.
     ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
     ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
     where the log has to be asked.
@@ -64,6 +66,7 @@ class AsyncBackends:
     connections: AsyncConnectionRepository | None = None
     insights: AsyncInsightRepository | None = None
     filings: AsyncFilings | None = None
+    unbroken: AsyncUnbroken | None = None
     leases: AsyncLeases | None = None
     effects: AsyncEffects | None = None
     streams: AsyncStreams | None = None

@@ -1,10 +1,9 @@
 """Awards, and what takes them back or puts them in force again: one command each, once for its key."""
 
 from datetime import datetime
-from functools import partial
 
 from tektree._async.ports.bundles import AsyncBackends
-from tektree._async.services.commits import AsyncCommits, Dated, Decide
+from tektree._async.services.commits import Ask, AsyncCommits, AsyncWork, Rule
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._flavour import async_locks
 from tektree.clock import Clock, read
@@ -38,18 +37,24 @@ class AsyncAwards:
         self._locks = async_locks()
 
     async def command(
-        self, request: AwardRequest, decide: Decide, now: datetime, *, link: str | None = None, whole: bool = False
+        self,
+        request: AwardRequest,
+        rule: Rule,
+        now: datetime,
+        *,
+        ask: Ask | None = None,
+        link: str | None = None,
+        whole: bool = False,
     ) -> AwardResult:
-        """What ``decide`` says, once for the key of ``request``; the first result when it was said before.
+        """What ``rule`` says of ``request``, once for its key; the first result when it was said before.
 
-        ``link`` is the row that it is to reverse or restore. Once its own row stands, what storage cannot do is left;
-        but ``whole`` raises it, for who comes again.
+        ``link`` is the row that it is to reverse or restore; what the rule is asked then, ``ask`` finds out. Once its
+        own row stands, what storage cannot do is left; but ``whole`` raises it, for who comes again.
         """
-        user_id, key = request.user_id, request.key
-        work = self._commits.work(whole)
+        work = AsyncWork(whole)
         try:
-            async with self._locks.of(user_id):
-                written = await self._commits.write(user_id, key, decide, now, work)
+            async with self._locks.of(request.user_id):
+                written = await self._commits.write(request, rule, ask, now, work)
         except Exception:
             await self._handlers.run(work.lines)
             raise
@@ -60,26 +65,22 @@ class AsyncAwards:
             await self._handlers.run(work.lines)
         profile, decision, first, events = written
         if first is not None:
-            if link is None or first.key == key:
+            if link is None or first.key == request.key:
                 _same(first, request, link)
-            return AwardResult(Outcome.DUPLICATE, profile, first, explain=partial(explanations.of_row, first))
+            return AwardResult(Outcome.DUPLICATE, profile, first, explain=explanations.of_row, facts=(first,))
         assert decision is not None
         row, reason = decision.row, decision.reason
         if row is None:
             assert reason is not None
-            explain = partial(explanations.of_denial, request, reason, decision.again_at)
-            return AwardResult(Outcome.DENIED, profile, reason=reason, explain=explain)
-        return AwardResult(decision.outcome, profile, row, reason, events, explain=partial(explanations.of_row, row))
+            facts = request, reason, decision.again_at
+            return AwardResult(Outcome.DENIED, profile, reason=reason, explain=explanations.of_denial, facts=facts)
+        return AwardResult(decision.outcome, profile, row, reason, events, explain=explanations.of_row, facts=(row,))
 
     async def activity(self, user_id: str, moment: datetime, now: datetime, *, whole: bool = False) -> AwardResult:
         """Counts the user as active on the local date of ``moment``; ``whole`` as in `command`."""
         profile = await self._commits.profile(user_id)
         request = AwardRequest(user_id=user_id, source="activity", key=xp.activity_key(profile, moment), at=moment)
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.activity(profile, request, self._policy, now, dated)
-
-        return await self.command(request, decide, now, whole=whole)
+        return await self.command(request, xp.activity, now, whole=whole)
 
     async def linked(
         self, row: XPTransaction, note: str, named: str | None, restoring: bool, *, whole: bool = False
@@ -91,17 +92,17 @@ class AsyncAwards:
         now = read(self._clock)
         source = "restore" if restoring else "reversal"
 
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision | XPTransaction:
+        async def ask(profile: GamificationProfile) -> xp.LinkRequest | XPTransaction:
             if named and (first := await self._ledger.row(transaction_id_of(row.user_id, named))):
                 return first
             standing = await self._standing(row, profile)
             if standing.reversed is not restoring:
                 return standing.linked or row
-            link = xp.LinkRequest(standing, note, named or xp.link_key(standing))
-            return (xp.restore if restoring else xp.reverse)(profile, link, self._policy, now, dated)
+            return xp.LinkRequest(standing, note, named or xp.link_key(standing))
 
         request = AwardRequest(row.user_id, source, named or "~", now, row.about)
-        return await self.command(request, decide, now, link=row.transaction_id, whole=whole)
+        rule = xp.restore if restoring else xp.reverse
+        return await self.command(request, rule, now, ask=ask, link=row.transaction_id, whole=whole)
 
     async def _standing(self, row: XPTransaction, profile: GamificationProfile) -> xp.Standing:
         """Read behind the profile: whoever links the row in between makes our commit lose."""
@@ -130,11 +131,7 @@ class AsyncAwards:
         if first is None and only_again:
             return None
         now = max(read(self._clock), request.at)
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.award(profile, request, self._policy, now, dated)
-
-        given = await self.command(request, decide, now, whole=True)
+        given = await self.command(request, xp.award, now, whole=True)
         row = given.transaction
         if given.outcome is not Outcome.DUPLICATE or row is None or row.cause == event_id:
             return given

@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from operator import is_
+from typing import Any, Final
 
 from tektree import context
 from tektree._async.ports.bundles import AsyncBackends
+from tektree._async.ports.unbroken import AsyncUnbroken
 from tektree._async.services.aftermath import leave
 from tektree._async.services.handlers import AsyncHandlers
 from tektree.clock import Clock, read
@@ -25,12 +27,12 @@ from tektree.errors import BackendError, NotFound, Stale, Taken, Unavailable
 from tektree.ids import transaction_id
 from tektree.models.base import Frozen
 from tektree.models.events import Event, Recipients, within
-from tektree.models.gamification import Committed, GamificationProfile, XPTransaction
+from tektree.models.gamification import AwardRequest, Committed, GamificationProfile, XPTransaction
 from tektree.models.leaderboards import BoardEntry
 from tektree.policy import Policy
 from tektree.rules import achievements, adoption, leaderboards, projections, xp
 
-__all__ = ["OLDEST", "AsyncCommits", "AsyncWork", "Dated", "Decide", "Written"]
+__all__ = ["OLDEST", "AsyncCommits", "Ask", "AsyncWork", "Dated", "Rule", "Written"]
 
 _ATTEMPTS: Final = 200
 """How often a command decides again because others write the same ledger; each loss means that somebody else got on."""
@@ -40,8 +42,11 @@ _BATCH: Final = 200
 _UNDATED: Final = Frozen[str, datetime]()
 
 Dated = Mapping[str, datetime]
-Decide = Callable[[GamificationProfile, Dated], Awaitable[xp.Decision | XPTransaction]]
-"""What to write, given the user's state; or the row that did it already."""
+Rule = Callable[[GamificationProfile, Any, Policy, datetime, Dated], xp.Decision]
+"""What a request comes to, given the user's state."""
+
+Ask = Callable[[GamificationProfile], Awaitable[xp.LinkRequest | XPTransaction]]
+"""What the rule is to be asked, where that depends on the user's state; or the row that did it already."""
 
 
 OLDEST: Final = timedelta(minutes=1)
@@ -64,11 +69,11 @@ events told.
 @dataclass(slots=True)
 class AsyncWork:
     """One command on its way: how often it was tried, and the ``lines`` in which its events wait for their handlers.
+    These have to be called behind it, and outside of any lock.
 
     ``whole``: who asked for it comes again with the same key until all that follows is done, as answers to events are.
     """
 
-    pause: Callable[[int], Awaitable[None]]
     whole: bool = False
     count: int = 0
     lines: list[str] = field(default_factory=list)
@@ -79,12 +84,12 @@ class AsyncWork:
             raise error
         leave(error, "the next command or the relay", "an award to user", user_id)
 
-    async def lost(self) -> None:
+    async def lost(self, pause: Callable[[int], Awaitable[None]]) -> None:
         """Somebody else was faster. Raises `Unavailable` in the end: a store that refuses every time is not well."""
         self.count += 1
         if self.count > _ATTEMPTS:
             raise Unavailable("ledger", "is written by too many others at once")
-        await self.pause(self.count)
+        await pause(self.count)
 
 
 class AsyncCommits:
@@ -108,10 +113,7 @@ class AsyncCommits:
         self._pause = pause
         self._inline = policy.events.drain == "inline"
         self._shows = policy.events.boards == "inline"
-
-    def work(self, whole: bool = False) -> AsyncWork:
-        """The work of one command. Behind it, and outside of any lock, the handlers of its lines have to be called."""
-        return AsyncWork(self._pause, whole)
+        self._unbroken = _unbroken_of(backends, policy)
 
     async def profile(self, user_id: str) -> GamificationProfile:
         """The stored profile. Raises `NotFound`."""
@@ -120,17 +122,24 @@ class AsyncCommits:
             raise NotFound("profile", user_id)
         return profile if profile.seq else adoption.adopted(profile, self._policy.streaks)
 
-    async def write(self, user_id: str, key: str, decide: Decide, now: datetime, work: AsyncWork) -> Written:
-        """Commits what ``decide`` says, once for ``key``. XP that the row makes due is committed behind it."""
+    async def write(
+        self, request: AwardRequest, rule: Rule, ask: Ask | None, now: datetime, work: AsyncWork
+    ) -> Written:
+        """Commits what ``rule`` says of ``request``, or of what ``ask`` makes of it, once for the key of ``request``.
+
+        XP that the row makes due is committed behind it.
+        """
+        user_id, key = request.user_id, request.key
         ambient, profile = context.current(), await self.profile(user_id)
         while True:
             if profile.owed:
                 profile, _ = await self._pay(profile, now, work)
-            decision = await decide(profile, _UNDATED)
-            if isinstance(decision, xp.Decision) and decision.earlier:
-                decision = await decide(profile, await self._since(profile, decision.earlier))
-            if not isinstance(decision, xp.Decision):
-                return await self._finished(profile, decision, now, work)
+            asked = request if ask is None else await ask(profile)
+            if type(asked) is XPTransaction:
+                return await self._finished(profile, asked, now, work)
+            decision = rule(profile, asked, self._policy, now, _UNDATED)
+            if decision.earlier:
+                decision = rule(profile, asked, self._policy, now, await self._since(profile, decision.earlier))
             if decision.row is None:
                 first = await self._ledger.row(transaction_id(user_id, key))
                 if first is not None:
@@ -141,23 +150,26 @@ class AsyncCommits:
             row, events = decision.row, decision.events
             assert row is not None
             to = self._handlers.to(events)
+            unbroken = None if to else self._unbroken
             try:
-                await self._ledger.append(row, events, to)
+                if unbroken is None:
+                    await self._ledger.append(row, events, to)
+                else:
+                    await unbroken.commit(row, events, leaderboards.entries(row, profile), now)
                 break
             except Taken:
                 first = await self._ledger.row(transaction_id(user_id, key))
                 if first is not None:
                     return await self._finished(profile, first, now, work)
                 profile = await self._caught_up(user_id, work)
-                await work.lost()
+                await work.lost(self._pause)
             except Stale:
-                await work.lost()
+                await work.lost(self._pause)
                 profile = await self._caught_up(user_id, work)
-        now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
         try:
-            told = [row] if self._inline else []
-            if not told or await self._logged(events, to, now, work):
-                await self._follow([row], told, profile, now)
+            if unbroken is None:
+                now = read(self._clock) if work.count else now  # waiting for others is no delay in telling
+                await self._follow_own(row, events, to, profile, now, work)
             if row.owes:
                 profile, more = await self._pay(decision.profile, now, work)
                 return profile, decision, None, (*events, *more)
@@ -182,7 +194,7 @@ class AsyncCommits:
 
     async def catch_up(self, user_id: str) -> GamificationProfile:
         """The user's state by the ledger itself. Finishes what the profile shows to be unfinished."""
-        work = self.work()
+        work = AsyncWork()
         try:
             profile = await self._caught_up(user_id, work)
         except BaseException:
@@ -198,7 +210,7 @@ class AsyncCommits:
         """
         told = 0
         for user_id, found in groupby(rows, lambda committed: committed.row.user_id):
-            work = self.work()
+            work = AsyncWork()
             try:
                 told += await self._finish(user_id, list(found), now, work)
             except BaseException:
@@ -240,6 +252,19 @@ class AsyncCommits:
                 await self._follow([each.row for each in tail], [each.row for each in left], profile, now)
             if len(tail) < _PAGE:
                 return profile
+
+    async def _follow_own(
+        self,
+        row: XPTransaction,
+        events: Sequence[Event],
+        to: Sequence[Recipients],
+        profile: GamificationProfile,
+        now: datetime,
+        work: AsyncWork,
+    ) -> None:
+        told = [row] if self._inline else []
+        if not told or await self._logged(events, to, now, work):
+            await self._follow([row], told, profile, now)
 
     async def _follow(
         self,
@@ -295,13 +320,11 @@ class AsyncCommits:
             try:
                 await self._ledger.append(row, said, to)
             except (Stale, Taken):
-                await work.lost()
+                await work.lost(self._pause)
                 profile = await self._caught_up(profile.user_id, work)
                 continue
             profile, events = decision.profile, (*events, *said)
-            told = [row] if self._inline else []
-            if not told or await self._logged(said, to, now, work):
-                await self._follow([row], told, profile, now)
+            await self._follow_own(row, said, to, profile, now, work)
         return profile, events
 
     async def _since(self, profile: GamificationProfile, ids: Sequence[str]) -> Dated:
@@ -313,6 +336,14 @@ class AsyncCommits:
             found |= achievements.since(self._policy.achievements, missing, rows)
             after = rows[-1].seq
         return {id: found.get(id, profile.updated_at) for id in ids}
+
+
+def _unbroken_of(backends: AsyncBackends, policy: Policy) -> AsyncUnbroken | None:
+    """What commits to these storages in one step, and to no others. None also where the relay does what follows."""
+    stores = backends.gamification, backends.ledger, backends.leaderboards, backends.events
+    found, settings = backends.unbroken, policy.events
+    at_once = settings.drain == settings.boards == "inline" and not settings.sinks
+    return found if found is not None and at_once and all(map(is_, found.parts, stores)) else None
 
 
 def _entries(rows: Sequence[XPTransaction], profile: GamificationProfile) -> Sequence[BoardEntry]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from tektree._async.ports.bundles import AsyncBackends
 from tektree._async.services.awards import AsyncAwards
-from tektree._async.services.commits import AsyncCommits, Dated
+from tektree._async.services.commits import AsyncCommits
 from tektree._async.services.handlers import AsyncHandlers
 from tektree._async.services.recounts import AsyncRecounts
 from tektree._async.services.settings import AsyncSettings
@@ -132,11 +132,7 @@ class AsyncGamification:
         moment = now if at is None else inputs.at(at, now)
         asked = None if amount is None else inputs.amount(amount)
         request = AwardRequest(user_id, source, settled, moment, about, asked)
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.award(profile, request, self._policy, now, dated)
-
-        return await self.awards.command(request, decide, now)
+        return await self.awards.command(request, xp.award, now)
 
     async def record_activity(self, user_id: str, at: datetime | None = None) -> AwardResult:
         """Counts the user as active on the local date of ``at`` (now if None), without XP. Once per date.
@@ -161,11 +157,7 @@ class AsyncGamification:
             at=now,
             amount=inputs.whole(n, "n", 1, 1000),
         )
-
-        async def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.freezes(profile, request, self._policy, now, dated)
-
-        return await self.awards.command(request, decide, now)
+        return await self.awards.command(request, xp.freezes, now)
 
     async def reverse(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
         """Takes back the XP of an award by a row of its own, booked to the award's day and week.

@@ -21,6 +21,7 @@ from tektree._sync.ports.rate_limits import RateLimitStore
 from tektree._sync.ports.sessions import SessionStore
 from tektree._sync.ports.streams import Effects, Leases, News, Streams
 from tektree._sync.ports.subscriptions import SubscriptionRepository
+from tektree._sync.ports.unbroken import Unbroken
 from tektree._sync.ports.votes import VoteRepository
 
 __all__ = ["Backends"]
@@ -36,6 +37,7 @@ class Backends:
     hear of a change. Storages of a host that keeps no content may leave out what is needed for it: ``areas`` and
     ``follows``, ``questions``, ``answers``, ``votes``, ``insights``, ``connections``; then ``tek.areas`` and the others
     say so. ``filings`` looks at its accounts, areas and questions together; without it they are asked one by one.
+    ``unbroken`` commits to its ledger with all that follows; without it that is done step by step.
     ``leases`` and ``effects`` are for relays with sinks and for consumers, ``streams`` is what these read,
     ``stream_effects`` is kept beside the streams and lost with them; ``news`` opens what tells of new events, None
     where the log has to be asked.
@@ -65,6 +67,7 @@ class Backends:
     connections: ConnectionRepository | None = None
     insights: InsightRepository | None = None
     filings: Filings | None = None
+    unbroken: Unbroken | None = None
     leases: Leases | None = None
     effects: Effects | None = None
     streams: Streams | None = None

@@ -14,7 +14,7 @@ from typing import Final
 from tektree._flavour import sync_backoff, sync_call
 from tektree._sync.ports.bundles import Backends
 from tektree._sync.services.awards import Awards
-from tektree._sync.services.commits import Commits, Dated
+from tektree._sync.services.commits import Commits
 from tektree._sync.services.handlers import Handlers
 from tektree._sync.services.recounts import Recounts
 from tektree._sync.services.settings import Settings
@@ -133,11 +133,7 @@ class Gamification:
         moment = now if at is None else inputs.at(at, now)
         asked = None if amount is None else inputs.amount(amount)
         request = AwardRequest(user_id, source, settled, moment, about, asked)
-
-        def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.award(profile, request, self._policy, now, dated)
-
-        return self.awards.command(request, decide, now)
+        return self.awards.command(request, xp.award, now)
 
     def record_activity(self, user_id: str, at: datetime | None = None) -> AwardResult:
         """Counts the user as active on the local date of ``at`` (now if None), without XP. Once per date.
@@ -162,11 +158,7 @@ class Gamification:
             at=now,
             amount=inputs.whole(n, "n", 1, 1000),
         )
-
-        def decide(profile: GamificationProfile, dated: Dated) -> xp.Decision:
-            return xp.freezes(profile, request, self._policy, now, dated)
-
-        return self.awards.command(request, decide, now)
+        return self.awards.command(request, xp.freezes, now)
 
     def reverse(self, transaction_id: str, reason: str, key: str | None = None) -> AwardResult:
         """Takes back the XP of an award by a row of its own, booked to the award's day and week.

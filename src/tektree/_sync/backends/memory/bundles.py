@@ -5,13 +5,12 @@ from tektree._sync.backends.memory.accounts import MemoryAccounts
 from tektree._sync.backends.memory.answers import MemoryAnswers
 from tektree._sync.backends.memory.areas import MemoryAreas, MemoryFollows
 from tektree._sync.backends.memory.connections import MemoryConnections
-from tektree._sync.backends.memory.events import MemoryDeliveries, MemoryEventLog
-from tektree._sync.backends.memory.gamification import MemoryGamification, MemoryLedger
+from tektree._sync.backends.memory.events import MemoryDeliveries
 from tektree._sync.backends.memory.insights import MemoryInsights
-from tektree._sync.backends.memory.leaderboards import MemoryLeaderboards
 from tektree._sync.backends.memory.questions import MemoryQuestions
 from tektree._sync.backends.memory.streams import MemoryEffects, MemoryLeases
 from tektree._sync.backends.memory.subscriptions import MemorySubscriptions
+from tektree._sync.backends.memory.unbroken import MemoryUnbroken
 from tektree._sync.backends.memory.votes import MemoryVotes
 from tektree._sync.ports.bundles import Backends
 
@@ -20,12 +19,9 @@ __all__ = ["memory_backends"]
 
 def memory_backends() -> Backends:
     """A fresh set of storage in this process's memory. It never waits for anything."""
-    profiles = MemoryGamification()
+    unbroken = MemoryUnbroken()
     return Backends(
-        profiles,
-        MemoryLedger(profiles),
-        MemoryLeaderboards(),
-        MemoryEventLog(),
+        *unbroken.parts,
         MemoryDeliveries(),
         MemoryAccounts(),
         MemorySubscriptions(),
@@ -38,4 +34,5 @@ def memory_backends() -> Backends:
         insights=MemoryInsights(),
         leases=MemoryLeases(),
         effects=MemoryEffects(),
+        unbroken=unbroken,
     )

@@ -32,8 +32,8 @@ class MemoryEventLog:
     row can be the same; any other event may, so before one is taken in, all that wait are made.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, lock: "threading.Lock | None" = None) -> None:
+        self._lock = lock or threading.Lock()
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
         self._lasts: dict[str, int] = {}
@@ -45,8 +45,8 @@ class MemoryEventLog:
 
     def append(self, events: Sequence[Event], posting: Posting | None = None) -> Collection[str]:
         with self._lock:
-            if posting is None and type(events) is Told:  # under the lock: who makes them would never catch up else
-                self._waiting.append(events)
+            if posting is None and type(events) is Told:
+                self.add(events)
                 return ()
             self._make()
             new = [self._add(event) for event in events]
@@ -56,6 +56,18 @@ class MemoryEventLog:
                         self._mark(event, to, posting)
                         self._sink(event, posting)
             return [event.event_id for event, is_new in zip(events, new, strict=True) if not is_new]
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Takes in events that nobody in particular waits for. For who holds the lock.
+
+        Those that are not made yet are put in under it too: making takes longer, and who looks would never catch up.
+        """
+        if type(events) is Told:
+            self._waiting.append(events)
+            return
+        self._make()
+        for event in events:
+            self._add(event)
 
     def tell(self, event: Event, posting: Posting | None = None) -> tuple[Event, bool]:
         with self._lock:

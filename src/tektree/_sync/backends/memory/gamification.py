@@ -21,8 +21,8 @@ _NOTHING: tuple[Sequence[Event], Sequence[Recipients]] = (), ()
 class MemoryGamification:
     """Profiles in a dictionary. What it holds and gives out is frozen, so nothing leaks."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, lock: "threading.Lock | None" = None) -> None:
+        self._lock = lock or threading.Lock()
         self._profiles: dict[str, GamificationProfile] = {}
         self._by_uid: dict[str, str] = {}
         self._order: list[str] = []
@@ -45,9 +45,12 @@ class MemoryGamification:
 
     def project(self, user_id: str, state: Folded, repair: bool = False) -> None:
         with self._lock:
-            stored = self._profiles.get(user_id)
-            if stored is None or stored.seq >= state.seq + repair:
-                return
+            self.bring(user_id, state, repair)
+
+    def bring(self, user_id: str, state: Folded, repair: bool = False) -> None:
+        """As ``project``, for who holds the lock."""
+        stored = self._profiles.get(user_id)
+        if stored is not None and stored.seq < state.seq + repair:
             self._profiles[user_id] = made(GamificationProfile, stored.__dict__ | state.__dict__)
 
     def by_uid(self, uid: str) -> GamificationProfile | None:
@@ -98,8 +101,8 @@ class MemoryGamification:
 class MemoryLedger:
     """The ledger in one list per user; a row's place is its ``seq`` − 1, because there are no gaps."""
 
-    def __init__(self, profiles: MemoryGamification) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, profiles: MemoryGamification, lock: "threading.Lock | None" = None) -> None:
+        self._lock = lock or threading.Lock()
         self._profiles = profiles
         self._rows: dict[str, list[XPTransaction]] = {}
         self._by_id: dict[str, XPTransaction] = {}
@@ -111,20 +114,24 @@ class MemoryLedger:
         """Rows that are not in the two above yet: few ask for days and weeks."""
 
     def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
+        with self._lock:
+            self.add(row)
+            self._outbox[row.transaction_id] = events if type(events) is Told else tuple(events), to
+
+    def add(self, row: XPTransaction) -> None:
+        """Appends ``row`` without any events. For who holds the lock."""
         said = row.__dict__
         id, user_id, link = said["transaction_id"], said["user_id"], said["reverses"] or said["restores"]
-        with self._lock:
-            rows = self._rows.setdefault(user_id, [])
-            if id in self._by_id:
-                raise Taken("key")
-            if said["seq"] != len(rows) + 1:
-                raise Stale("ledger", user_id)
-            rows.append(row)
-            self._by_id[id] = row
-            self._outbox[id] = events if type(events) is Told else tuple(events), to
-            if link:
-                self._linked[link] = row
-            self._unread.append(row)
+        rows = self._rows.setdefault(user_id, [])
+        if id in self._by_id:
+            raise Taken("key")
+        if said["seq"] != len(rows) + 1:
+            raise Stale("ledger", user_id)
+        rows.append(row)
+        self._by_id[id] = row
+        if link:
+            self._linked[link] = row
+        self._unread.append(row)
 
     def _read(self) -> None:
         """Brings days and weeks up to date."""

@@ -136,8 +136,8 @@ class MemoryLeaderboards:
     What rows say waits until somebody looks at a board, or very many wait: of each user only the newest word counts.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, lock: "threading.Lock | None" = None) -> None:
+        self._lock = lock or threading.Lock()
         self._places: dict[str | None, _Place] = {}
         """By week; None: of all time."""
         self._settings: dict[str, tuple[int, bool]] = {}
@@ -146,19 +146,23 @@ class MemoryLeaderboards:
 
     def put(self, entries: Sequence[BoardEntry], now: datetime) -> None:
         with self._lock:
-            if type(entries) is not Entries:
-                self._take(entries, now)
-                return
-            key = entries.uid, entries.week
-            before = self._waiting.get(key)
-            if before is None:
-                settled = len(self._waiting) < _WAITING
-            else:
-                newest = before[0]
-                settled = newest.seq <= entries.seq and newest.settings_version == entries.settings_version
-            if not settled:
-                self._settle()
-            self._waiting[key] = entries, now
+            self.add(entries, now)
+
+    def add(self, entries: Sequence[BoardEntry], now: datetime) -> None:
+        """As ``put``, for who holds the lock."""
+        if type(entries) is not Entries:
+            self._take(entries, now)
+            return
+        key = entries.uid, entries.week
+        before = self._waiting.get(key)
+        if before is None:
+            settled = len(self._waiting) < _WAITING
+        else:
+            newest = before[0]
+            settled = newest.seq <= entries.seq and newest.settings_version == entries.settings_version
+        if not settled:
+            self._settle()
+        self._waiting[key] = entries, now
 
     def _settle(self) -> None:
         """Takes in what waits."""
