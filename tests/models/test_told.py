@@ -25,7 +25,7 @@ def test_it_is_made_once_and_only_when_somebody_looks() -> None:
         made.append(events)
         return events
 
-    told = Told(3, tell, tuple(of_an_award()))
+    told = Told(3, (tell, *of_an_award()))
     assert (len(told), bool(told), made) == (3, True, [])
     assert told[0] is next(iter(told))
     assert len(made) == 1

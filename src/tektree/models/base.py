@@ -7,7 +7,7 @@ which is what MongoDB keeps, so what is read back equals what was written.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -325,21 +325,21 @@ Tags = Annotated[tuple[Tag, ...], Field(max_length=50), LISTED]
 class Lazy(Sequence[T]):
     """Values that are made when somebody looks. It equals the tuple of them, and never changes.
 
-    They are made of frozen ``_facts``, so two threads that look at once see equal ones. Who knows how many there are
-    without making them says so in ``_length``.
+    ``facts`` are what makes them, and of what: all of it frozen, so two threads that look at once see equal ones. Who
+    knows how many there are without making them says so in ``_length``.
     """
 
-    __slots__ = ("_facts", "_items", "_length", "_make")
+    __slots__ = ("_items", "_length", "facts")
 
     _length: int
-    _make: Callable[..., tuple[T, ...]]
-    _facts: tuple[object, ...]
+    facts: tuple[Any, ...]
     _items: tuple[T, ...] | None
 
     def _all(self) -> tuple[T, ...]:
         items = self._items
         if items is None:
-            self._items = items = self._make(*self._facts)
+            make, *facts = self.facts
+            self._items = items = make(*facts)
         return items
 
     def __len__(self) -> int:

@@ -115,15 +115,14 @@ class Told(Lazy[Event]):
 
     __slots__ = ()
 
-    def __init__(self, length: int, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]) -> None:
+    def __init__(self, length: int, facts: tuple[Any, ...]) -> None:
         self._length = length
-        self._make = tell
-        self._facts = facts
+        self.facts = facts
         self._items = None
 
     def within(self, context: "Context") -> "Told":
         """The same events as told in ``context``."""
-        return Told(self._length, _told_within, (context, self._make, self._facts))
+        return Told(self._length, (_told_within, context, *self.facts))
 
 
 # -- what led to it ----------------------------------------------------------------------------------------------------
@@ -169,9 +168,7 @@ NOTHING: Final = Context()
 """When nobody said anything."""
 
 
-def _told_within(
-    context: Context, tell: Callable[..., tuple[Event, ...]], facts: tuple[object, ...]
-) -> tuple[Event, ...]:
+def _told_within(context: Context, tell: Callable[..., tuple[Event, ...]], *facts: object) -> tuple[Event, ...]:
     return tuple([_placed(event, context) for event in tell(*facts)])
 
 

@@ -1,11 +1,11 @@
 """Boards of ranks: which board, what is written to it, and what is read from it."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from tektree.errors import InvalidInput
 from tektree.models.base import Lazy
@@ -133,16 +133,14 @@ class Entries(Lazy[BoardEntry]):
         week: str,
         seq: int,
         settings_version: int,
-        say: Callable[..., tuple[BoardEntry, ...]],
-        facts: tuple[object, ...],
+        facts: tuple[Any, ...],
     ) -> None:
         self.uid = uid
         self.week = week
         self.seq = seq
         self.settings_version = settings_version
         self._length = 2
-        self._make = say
-        self._facts = facts
+        self.facts = facts
         self._items = None
 
 

@@ -56,7 +56,7 @@ def also(
 def told(before: GamificationProfile, row: XPTransaction, also: Sequence[Said], producer: str) -> Told:
     """The events of ``row``, made when they are looked at: all they say stands on it, or in ``also``."""
     uid = before.uid or before.user_id
-    return Told(1 + len(also), events, (row, uid, before.settings_version, also, producer))
+    return Told(1 + len(also), (events, row, uid, before.settings_version, also, producer))
 
 
 @lru_cache(maxsize=1024)

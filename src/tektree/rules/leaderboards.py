@@ -37,7 +37,7 @@ def entries(row: XPTransaction, settings: GamificationProfile) -> Sequence[Board
     if uid is None or week is None:
         return NOTHING
     version = known["settings_version"]
-    return Entries(uid, week, said["seq"], version, _entries, (row, uid, version, known["leaderboard_opt_out"]))
+    return Entries(uid, week, said["seq"], version, (_entries, row, uid, version, known["leaderboard_opt_out"]))
 
 
 def _entries(row: XPTransaction, uid: str, version: int, hidden: bool) -> tuple[BoardEntry, ...]:

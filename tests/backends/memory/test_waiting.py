@@ -32,7 +32,7 @@ class Put:
     version: int
 
     def entries(self) -> Entries:
-        return Entries(self.uid, self.week, self.seq, self.version, self.said, ())
+        return Entries(self.uid, self.week, self.seq, self.version, (self.said,))
 
     def said(self) -> tuple[BoardEntry, ...]:
         at, hidden = NOW + timedelta(minutes=self.seq), self.version % 2 == 1

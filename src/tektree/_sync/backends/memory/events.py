@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from tektree.models.events import (
     Delivery,
@@ -37,7 +37,8 @@ class MemoryEventLog:
         self._by_id: dict[str, Event] = {}
         self._streams: dict[str, dict[int, Event]] = {}
         self._lasts: dict[str, int] = {}
-        self._waiting: list[Told] = []
+        self._waiting: list[tuple[Any, ...]] = []
+        """What makes them, and of what: less to keep than what has it."""
         self._marks: dict[str, tuple[Recipients, Posting]] = {}
         self._marked: dict[str, set[int]] = {}
         self._sinks: dict[str, dict[str, int]] = {}
@@ -63,7 +64,7 @@ class MemoryEventLog:
         Those that are not made yet are put in under it too: making takes longer, and who looks would never catch up.
         """
         if type(events) is Told:
-            self._waiting.append(events)
+            self._waiting.append(events.facts)
             return
         self._make()
         for event in events:
@@ -188,8 +189,8 @@ class MemoryEventLog:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        for told in waiting:
-            for event in told:
+        for tell, *facts in waiting:
+            for event in tell(*facts):
                 self._add(event)
 
     def _add(self, event: Event) -> bool:
