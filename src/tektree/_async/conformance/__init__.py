@@ -27,6 +27,7 @@ from tektree._async.conformance import (
     sessions,
     streams,
     subscriptions,
+    unbroken,
     votes,
 )
 from tektree._async.conformance.samples import Check, Race, Together
@@ -63,6 +64,7 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "connections": (connections.CHECKS, connections.RACES),
     "insights": (insights.CHECKS, insights.RACES),
     "filings": (filings.CHECKS, ()),
+    "unbroken": (unbroken.CHECKS, unbroken.RACES),
     "sinks": streams.SINKS,
     "streams": streams.STREAMS,
     "effects": streams.EFFECTS,

@@ -28,6 +28,7 @@ from tektree._sync.conformance import (
     sessions,
     streams,
     subscriptions,
+    unbroken,
     votes,
 )
 from tektree._sync.conformance.samples import Check, Race, Together
@@ -64,6 +65,7 @@ OPTIONAL: Final[Mapping[str, tuple[tuple[Check, ...], tuple[Race, ...]]]] = {
     "connections": (connections.CHECKS, connections.RACES),
     "insights": (insights.CHECKS, insights.RACES),
     "filings": (filings.CHECKS, ()),
+    "unbroken": (unbroken.CHECKS, unbroken.RACES),
     "sinks": streams.SINKS,
     "streams": streams.STREAMS,
     "effects": streams.EFFECTS,
