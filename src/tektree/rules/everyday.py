@@ -6,6 +6,7 @@ say, to the last field; where anything else is due, a date, a mark, a level, a c
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple, get_args
 
 from tektree.ids import transaction_id
@@ -55,7 +56,7 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
         return None
     room, cap = amount if capped else 0, caps[state["tier"]]
     total, earned, weekly = state["total_xp"] + amount, state["daily_xp_earned"] + room, state["weekly_xp"] + amount
-    if (room and cap is not None and earned > cap) or total > INT53 or weekly > INT53 or earned > INT53:
+    if (room and cap is not None and earned > cap) or weekly > INT53 or earned > INT53:
         return None
     level = state["current_level"]
     if (
@@ -114,8 +115,11 @@ def award(profile: GamificationProfile, request: AwardRequest, policy: Policy, n
     row["weekly_reached_before"] = state["weekly_reached_at"]
     row["state"] = made(Folded, after)
     written = made(XPTransaction, row)
-    return Decision(GRANTED, profile, written, announcements.told(profile, written, (), producer))
+    return _granted((GRANTED, profile, written, announcements.told(profile, written, (), producer), None, None, ()))
 
+
+_granted: Final[Callable[[tuple[object, ...]], Decision]] = partial(tuple.__new__, Decision)
+"""As ``Decision._make``, without a look at the length."""
 
 _BLANK: Final = START.__dict__
 _KNOWN: Final[dict[int, tuple[Policy, _Terms]]] = {}

@@ -12,7 +12,7 @@ left to the next writer and to the relay. Who answers an event comes again anywa
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import is_
@@ -77,7 +77,7 @@ class Work:
 
     whole: bool = False
     count: int = 0
-    lines: list[str] = field(default_factory=list)
+    lines: Sequence[str] = ()
 
     def leave(self, user_id: str, error: BackendError) -> None:
         """What follows a row of the user that stands could not be done. Raises ``error`` for who comes again."""
@@ -294,7 +294,8 @@ class Commits:
             return True
         known = self._log.append(events, self._handlers.posting(to, now))
         mine = [(event, whom) for event, whom in zip(events, to, strict=True) if event.event_id not in known]
-        work.lines += self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
+        more = self._handlers.queue([event for event, _ in mine], [whom for _, whom in mine])
+        work.lines = (*work.lines, *more)
         return True
 
     def _pay(
