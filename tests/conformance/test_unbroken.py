@@ -108,6 +108,12 @@ class IsOfOthers(MemoryUnbroken):
         return MemoryUnbroken().parts
 
 
+class IsOfNone(MemoryUnbroken):
+    @property
+    def parts(self) -> Any:
+        return ()
+
+
 BROKEN: list[type[MemoryUnbroken]] = [
     ForgetsTheLog,
     ForgetsTheBoards,
@@ -204,6 +210,76 @@ def test_with_a_storage_of_the_hosts_own_it_is_step_by_step(looks: bool, monkeyp
     count, tek = taken(leaderboards=Elsewhere())
     assert (count == 0) is looks
     assert bool(tek.leaderboards.top(Board.GLOBAL)) is looks
+
+
+@pytest.mark.parametrize("kind", [IsOfOthers, IsOfNone])
+def test_what_is_not_of_these_storages_commits_nothing(kind: type[MemoryUnbroken]) -> None:
+    enter("memory")
+    backends = replace(memory_backends(), unbroken=kind())
+    tek = TekTree(backends, None, ManualClock(NOON))
+    ada = tek.gamification.enroll("usr_ada").user_id
+    tek.gamification.award(ada, "manual", amount=5)
+    assert len(backends.ledger.rows(ada, 0, 9)) == 1
+
+
+class LeavesNoTrace(MemoryUnbroken):
+    """Its rows carry nothing, not even until the log has it."""
+
+    def commit(self, row: XPTransaction, events: Sequence[Event], entries: Sequence[BoardEntry], now: datetime) -> None:
+        self.ledger.add(row, ())
+        self.log.add(events)
+        self.boards.add(entries, now)
+        assert row.state is not None
+        self.profiles.bring(row.user_id, row.state)
+
+
+STEPS = [("log", "add"), ("boards", "add"), ("ledger", "let_go"), ("profiles", "bring")]
+
+
+def whole_after(kind: type[MemoryUnbroken], part: str, method: str) -> bool:
+    """Whether all is as it should be when somebody presses Ctrl-C in the middle, and the user goes on."""
+    backends = storages(kind)()
+    tek = TekTree(backends, None, ManualClock(NOON))
+    ada = tek.gamification.enroll("usr_ada").user_id
+    tek.gamification.award(ada, "manual", amount=5, key="before")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def pressed(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(getattr(backends.unbroken, part), method, pressed)
+        with pytest.raises(KeyboardInterrupt):
+            tek.gamification.award(ada, "manual", amount=5, key="cut off")
+    assert tek.gamification.award(ada, "manual", amount=5, key="cut off").outcome == "duplicate"
+    tek.gamification.award(ada, "manual", amount=5, key="behind")
+    return bool(tek.gamification.verify(ada)) and tek.gamification.profile(ada).total_xp == 15
+
+
+@pytest.mark.parametrize(("part", "method"), STEPS)
+def test_who_is_interrupted_in_the_middle_leaves_what_is_finished_later(part: str, method: str) -> None:
+    enter("memory")
+    assert whole_after(MemoryUnbroken, part, method)
+
+
+def test_events_that_stand_nowhere_are_found() -> None:
+    """Positive control."""
+    enter("memory")
+    assert not whole_after(LeavesNoTrace, "log", "add")
+
+
+def test_who_looks_at_the_log_holds_up_awards_alone() -> None:
+    """However long it takes to make what waits there."""
+    enter("memory")
+    whole = MemoryUnbroken()
+    assert whole.log._lock not in {whole.ledger._lock, whole.boards._lock, whole.profiles._lock}
+    parts = {"gamification": whole.profiles, "ledger": whole.ledger, "leaderboards": whole.boards, "events": whole.log}
+    tek = TekTree(replace(memory_backends(), unbroken=whole, **parts), None, ManualClock(NOON))
+    ada = tek.gamification.enroll("usr_ada").user_id
+    tek.gamification.award(ada, "manual", amount=5)
+    with whole.log._lock:
+        assert tek.gamification.history(ada).items[0].amount == 5
+        assert tek.leaderboards.top(Board.GLOBAL)[0].score == 5
+        assert tek.gamification.set_timezone(ada, "Asia/Tokyo").timezone == "Asia/Tokyo"
 
 
 def test_an_error_of_the_step_is_the_commits() -> None:

@@ -21,6 +21,7 @@ from tektree import (
     Principal,
     TekTree,
 )
+from tektree._sync.services import handlers
 from tektree.catalog import Payload
 from tektree.models.events import Event, Swept
 from tektree.models.payloads import (
@@ -584,3 +585,26 @@ def test_what_no_event_can_hold(world: World, payload: Payload) -> None:
     with pytest.raises(InvalidInput):
         world.tek.events.emit(payload)
     assert world.tek.events.log().items == ()
+
+
+def test_who_is_registered_while_an_award_finds_out_who_hears_is_heard_of_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was found before the registration is forgotten with it, also where it was not written down yet."""
+    enter("memory")
+    tek, heard, registered, wants = TekTree.in_memory(clock=lambda: NOON), list[Event](), list[str](), handlers._wants
+    ada = tek.gamification.enroll("usr_ada").user_id
+    tek.events.on("question.*", name="other")(lambda _: None)
+
+    def late(patterns: tuple[str, ...], event_type: str) -> bool:
+        found = wants(patterns, event_type)
+        if event_type == "xp.awarded" and not registered:
+            registered.append("late")
+            tek.events.on("xp.awarded", name="late")(heard.append)
+        return found
+
+    monkeypatch.setattr(handlers, "_wants", late)
+    tek.gamification.award(ada, "manual", amount=1)
+    assert heard == []
+    tek.gamification.award(ada, "manual", amount=1)
+    assert len(heard) == 1

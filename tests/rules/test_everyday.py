@@ -9,7 +9,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from tektree.errors import InvalidInput
+from tektree.errors import ConfigurationError, InvalidInput
 from tektree.models.base import INT53
 from tektree.models.gamification import AwardRequest, GamificationProfile
 from tektree.policy import Policy
@@ -218,6 +218,16 @@ def test_a_row_is_of_whom_the_profile_is_of() -> None:
     found = USUAL(ledger.profile, request, ledger.policy, NOON + MINUTE)
     assert found is not None
     assert same(found, by_law(ledger.profile, request, ledger.policy, NOON + MINUTE))
+
+
+def test_a_curve_that_is_broken_is_the_laws_to_refuse() -> None:
+    """And only where one is needed: what lies ahead is denied before."""
+    ledger = posted()
+    broken = Policy(levels={"kind": "custom", "custom": lambda level: 5})
+    late = AwardRequest(USER, "answer_posted", "k", NOON + HOUR, None, 1)
+    assert xp.award(ledger.profile, late, broken, NOON).outcome == "denied"
+    with pytest.raises(ConfigurationError):
+        xp.award(ledger.profile, late, broken, NOON + HOUR)
 
 
 def test_a_level_that_others_wrote_too_low_is_the_laws_to_mend() -> None:

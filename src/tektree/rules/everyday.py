@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple, get_args
 
+from tektree.errors import ConfigurationError
 from tektree.ids import transaction_id
 from tektree.models.accounts import Tier
 from tektree.models.base import INT53, made
@@ -139,12 +140,20 @@ def _gathered(policy: Policy) -> _Terms:
             if _is_usual(each)
         },
         {tier: policy.xp.cap(tier) for tier in get_args(Tier)},
-        [each for each in curve_of(policy.levels).low if each <= INT53],
+        _thresholds(policy),
         nearest_of(policy.achievements),
         policy.events.producer_id,
     )
     _KNOWN[id(policy)] = policy, terms
     return terms
+
+
+def _thresholds(policy: Policy) -> Sequence[int]:
+    """None of a curve that is broken: what is wrong with it is the law's to say, where it needs one."""
+    try:
+        return [each for each in curve_of(policy.levels).low if each <= INT53]
+    except ConfigurationError:
+        return ()
 
 
 def _is_usual(source: Source) -> bool:

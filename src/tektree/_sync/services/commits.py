@@ -341,7 +341,9 @@ def _unbroken_of(backends: Backends, policy: Policy) -> Unbroken | None:
     stores = backends.gamification, backends.ledger, backends.leaderboards, backends.events
     found, settings = backends.unbroken, policy.events
     at_once = settings.drain == settings.boards == "inline" and not settings.sinks
-    return found if found is not None and at_once and all(map(is_, found.parts, stores)) else None
+    if found is None or not at_once or len(found.parts) != len(stores):
+        return None
+    return found if all(map(is_, found.parts, stores)) else None
 
 
 def _entries(rows: Sequence[XPTransaction], profile: GamificationProfile) -> Sequence[BoardEntry]:

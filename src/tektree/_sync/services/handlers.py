@@ -103,6 +103,10 @@ def takes_two(function: Handler) -> bool:
     return len(needed) == 2
 
 
+_LEDGERS: Final = ""
+"""In the place of a type: all that ledger rows tell."""
+
+
 class Handlers:
     """The handlers of one process, and the way of events to them."""
 
@@ -122,8 +126,10 @@ class Handlers:
         self._clock = clock
         self._ids = ids
         self._by_name: dict[str, Registered] = {}
-        self._recipients: dict[str, Recipients] = {}
-        self._ledgers_heard: bool | None = False
+        self._recipients: dict[str, Recipients] = {_LEDGERS: ()}
+        """By type, as far as they were asked for. Who finds them out fills in the one they began with, so that what was
+        found before a registration is forgotten with it.
+        """
         self._lines: dict[_Key, list[_Item]] = {}
         self._busy: set[_Key] = set()
         self._here: set[str] = set()
@@ -148,7 +154,6 @@ class Handlers:
 
     def _forget(self) -> None:
         self._recipients = {}
-        self._ledgers_heard = None
 
     def named(self, name: str) -> Registered | None:
         """The handler of that name."""
@@ -166,10 +171,11 @@ class Handlers:
 
     def recipients(self, event_type: str) -> Recipients:
         """The handlers of a type, in the order of their registration."""
-        found = self._recipients.get(event_type)
+        known = self._recipients
+        found = known.get(event_type)
         if found is None:
             here = [each for each in list(self._by_name.values()) if not each.elsewhere]
-            found = self._recipients[event_type] = tuple([each.name for each in here if each.wants(event_type)])
+            found = known[event_type] = tuple([each.name for each in here if each.wants(event_type)])
         return found
 
     def to(self, events: Sequence[Event]) -> Sequence[Recipients]:
@@ -178,9 +184,11 @@ class Handlers:
         Most often nobody wants what ledger rows tell, and then their events are not even made.
         """
         if type(events) is Told:
-            if self._ledgers_heard is None:
-                self._ledgers_heard = any(self.recipients(event_type) for event_type in LEDGER)
-            if not self._ledgers_heard:
+            known = self._recipients
+            heard = known.get(_LEDGERS)
+            if heard is None:
+                heard = known[_LEDGERS] = tuple([name for type in LEDGER for name in self.recipients(type)])
+            if not heard:
                 return ()
         to = [self.recipients(event.event_type) for event in events]
         return to if any(to) else ()

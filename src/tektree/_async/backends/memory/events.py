@@ -185,12 +185,11 @@ class AsyncMemoryEventLog:
                 del self._marked[stream]
 
     def _make(self) -> None:
-        if not self._waiting:
-            return
-        waiting, self._waiting = self._waiting, []
-        for tell, *facts in waiting:
-            for event in tell(*facts):
-                self._add(event)
+        if self._waiting:
+            for tell, *facts in self._waiting:
+                for event in tell(*facts):
+                    self._add(event)
+            self._waiting.clear()  # not before: whoever is interrupted begins again
 
     def _add(self, event: Event) -> bool:
         """Whether it was not there yet."""

@@ -114,22 +114,22 @@ class AsyncMemoryLedger:
 
     async def append(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
         with self._lock:
-            self.add(row)
-            self._outbox[row.transaction_id] = events if type(events) is Told else tuple(events), to
+            self.add(row, events, to)
 
-    def add(self, row: XPTransaction) -> None:
-        """Appends ``row`` without any events. For who holds the lock."""
-        said = row.__dict__
+    def add(self, row: XPTransaction, events: Sequence[Event], to: Sequence[Recipients] = ()) -> None:
+        """As ``append``, for who holds the lock."""
+        said, left = row.__dict__, (events if type(events) is Told else tuple(events), to)
         id, user_id, link = said["transaction_id"], said["user_id"], said["reverses"] or said["restores"]
         rows = self._rows.setdefault(user_id, [])
         if id in self._by_id:
             raise Taken("key")
         if said["seq"] != len(rows) + 1:
             raise Stale("ledger", user_id)
-        rows.append(row)
         self._by_id[id] = row
+        self._outbox[id] = left
         if link:
             self._linked[link] = row
+        rows.append(row)
         self._unread.append(row)
 
     def _read(self) -> None:
@@ -142,8 +142,12 @@ class AsyncMemoryLedger:
 
     async def told(self, rows: Sequence[XPTransaction]) -> None:
         with self._lock:
-            for row in rows:
-                self._outbox.pop(row.transaction_id, None)
+            self.let_go(rows)
+
+    def let_go(self, rows: Sequence[XPTransaction]) -> None:
+        """As ``told``, for who holds the lock."""
+        for row in rows:
+            self._outbox.pop(row.transaction_id, None)
 
     async def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)
