@@ -70,6 +70,7 @@ class AsyncGamification:
         self.settings = AsyncSettings(backends, self.commits, handlers, policy, clock)
         self._recounts = AsyncRecounts(backends, self.commits, policy, clock)
         self._policy = policy
+        self._sources = policy.xp.sources
         self._clock = clock
         self._ids = ids
 
@@ -124,7 +125,7 @@ class AsyncGamification:
         """
         now = read(self._clock)
         hex_id(user_id, "user_id")
-        if type(source) is not str or source not in self._policy.xp.sources:  # else it is a name, as all of those are
+        if type(source) is not str or source not in self._sources:  # else it is a name, as all of those are
             inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)

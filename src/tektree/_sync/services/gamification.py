@@ -71,6 +71,7 @@ class Gamification:
         self.settings = Settings(backends, self.commits, handlers, policy, clock)
         self._recounts = Recounts(backends, self.commits, policy, clock)
         self._policy = policy
+        self._sources = policy.xp.sources
         self._clock = clock
         self._ids = ids
 
@@ -125,7 +126,7 @@ class Gamification:
         """
         now = read(self._clock)
         hex_id(user_id, "user_id")
-        if type(source) is not str or source not in self._policy.xp.sources:  # else it is a name, as all of those are
+        if type(source) is not str or source not in self._sources:  # else it is a name, as all of those are
             inputs.name(source, "source")
         inputs.entity(about)
         named = inputs.key(key)

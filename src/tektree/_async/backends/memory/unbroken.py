@@ -42,6 +42,6 @@ class AsyncMemoryUnbroken:
             self.ledger.add(row, events)
             self.log.add(events)
             self.boards.add(entries, now)
-            self.ledger.let_go([row])  # not before: an interrupt may come between any two lines
+            self.ledger.let_go(row)  # not before: an interrupt may come between any two lines
             if row.state is not None:
                 self.profiles.bring(row.user_id, row.state)

@@ -143,12 +143,12 @@ class MemoryLedger:
 
     def told(self, rows: Sequence[XPTransaction]) -> None:
         with self._lock:
-            self.let_go(rows)
+            for row in rows:
+                self.let_go(row)
 
-    def let_go(self, rows: Sequence[XPTransaction]) -> None:
-        """As ``told``, for who holds the lock."""
-        for row in rows:
-            self._outbox.pop(row.transaction_id, None)
+    def let_go(self, row: XPTransaction) -> None:
+        """As ``told``, of one row, for who holds the lock."""
+        self._outbox.pop(row.transaction_id, None)
 
     def row(self, transaction_id: str) -> XPTransaction | None:
         return self._by_id.get(transaction_id)
