@@ -17,7 +17,7 @@ from tektree.models.leaderboards import Board, BoardEntry, Entries
 from tektree.models.leaderboards import ranked as standings
 from tektree.rules.projections import profile_with
 
-__all__ = ["HEARD", "NOTHING", "SETTINGS", "ahead", "entries", "global_entry", "heard", "standings"]
+__all__ = ["HEARD", "SETTINGS", "ahead", "entries", "global_entry", "heard", "standings"]
 
 HEARD: Final = ("xp.awarded", "xp.revoked")
 """The types of events that say of rows what boards need."""
@@ -26,16 +26,12 @@ SETTINGS: Final = ("leaderboard.opted_in", "leaderboard.opted_out")
 """Those of who is hidden, or is no longer."""
 
 
-NOTHING: Final[Sequence[BoardEntry]] = ()
-"""What a row of who has no uid says: seen without making what others say."""
-
-
 def entries(row: XPTransaction, settings: GamificationProfile) -> Sequence[BoardEntry]:
-    """What ``row`` says of the boards, with the settings of the user's profile. `NOTHING` for who has no uid."""
+    """What ``row`` says of the boards, with the settings of the user's profile. Nothing for who has no uid."""
     said, known = row.__dict__, settings.__dict__
     uid, week = known["uid"], said["week"]
     if uid is None or week is None:
-        return NOTHING
+        return ()
     version = known["settings_version"]
     return Entries(uid, week, said["seq"], version, (_entries, row, uid, version, known["leaderboard_opt_out"]))
 

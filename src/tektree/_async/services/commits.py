@@ -6,6 +6,8 @@
 3. The profile is brought forward, last. As long as it lags, the next writer of the user loses against the row that it
    has not seen, reads the ledger's tail, and finishes for that row what may have been cut off.
 
+Storages that can do all of this in one step are asked to, where nobody else has a part in it.
+
 So a command whose row stands has done what it was asked for, whatever is away for the rest: it says so, and the rest is
 left to the next writer and to the relay. Who answers an event comes again anyway, and hears what is left.
 """
@@ -262,6 +264,7 @@ class AsyncCommits:
         now: datetime,
         work: AsyncWork,
     ) -> None:
+        """Tells what a row of our own says, unless that is the relay's, and does what comes behind."""
         told = [row] if self._inline else []
         if not told or await self._logged(events, to, now, work):
             await self._follow([row], told, profile, now)
@@ -278,10 +281,9 @@ class AsyncCommits:
         ``told`` are those of the rows that can let go of their events. Where they could not be told, nothing of this is
         done: as long as the profile lags, the next writer finishes it before they tell anything of their own.
         """
-        if self._shows:
-            entries = leaderboards.entries(rows[0], profile) if len(rows) == 1 else _entries(rows, profile)
-            if entries is not leaderboards.NOTHING:
-                await self._boards.put(entries, now)
+        entries = _entries(rows, profile) if self._shows else ()
+        if entries:
+            await self._boards.put(entries, now)
         if told:
             await self._ledger.told(told)
         newest = rows[-1].state
@@ -351,7 +353,9 @@ def _unbroken_of(backends: AsyncBackends, policy: Policy) -> AsyncUnbroken | Non
 
 def _entries(rows: Sequence[XPTransaction], profile: GamificationProfile) -> Sequence[BoardEntry]:
     """What they say of the boards, in one sequence. What a single row says is not made before somebody looks."""
-    return [entry for row in rows for entry in leaderboards.entries(row, profile)] or leaderboards.NOTHING
+    if len(rows) == 1:
+        return leaderboards.entries(rows[0], profile)
+    return [entry for row in rows for entry in leaderboards.entries(row, profile)]
 
 
 def _events(committed: Sequence[Committed]) -> Sequence[Event]:

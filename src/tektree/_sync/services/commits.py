@@ -7,6 +7,8 @@
 3. The profile is brought forward, last. As long as it lags, the next writer of the user loses against the row that it
    has not seen, reads the ledger's tail, and finishes for that row what may have been cut off.
 
+Storages that can do all of this in one step are asked to, where nobody else has a part in it.
+
 So a command whose row stands has done what it was asked for, whatever is away for the rest: it says so, and the rest is
 left to the next writer and to the relay. Who answers an event comes again anyway, and hears what is left.
 """
@@ -259,6 +261,7 @@ class Commits:
         now: datetime,
         work: Work,
     ) -> None:
+        """Tells what a row of our own says, unless that is the relay's, and does what comes behind."""
         told = [row] if self._inline else []
         if not told or self._logged(events, to, now, work):
             self._follow([row], told, profile, now)
@@ -275,10 +278,9 @@ class Commits:
         ``told`` are those of the rows that can let go of their events. Where they could not be told, nothing of this is
         done: as long as the profile lags, the next writer finishes it before they tell anything of their own.
         """
-        if self._shows:
-            entries = leaderboards.entries(rows[0], profile) if len(rows) == 1 else _entries(rows, profile)
-            if entries is not leaderboards.NOTHING:
-                self._boards.put(entries, now)
+        entries = _entries(rows, profile) if self._shows else ()
+        if entries:
+            self._boards.put(entries, now)
         if told:
             self._ledger.told(told)
         newest = rows[-1].state
@@ -348,7 +350,9 @@ def _unbroken_of(backends: Backends, policy: Policy) -> Unbroken | None:
 
 def _entries(rows: Sequence[XPTransaction], profile: GamificationProfile) -> Sequence[BoardEntry]:
     """What they say of the boards, in one sequence. What a single row says is not made before somebody looks."""
-    return [entry for row in rows for entry in leaderboards.entries(row, profile)] or leaderboards.NOTHING
+    if len(rows) == 1:
+        return leaderboards.entries(rows[0], profile)
+    return [entry for row in rows for entry in leaderboards.entries(row, profile)]
 
 
 def _events(committed: Sequence[Committed]) -> Sequence[Event]:
