@@ -58,12 +58,8 @@ def is_hex_id(value: object) -> bool:
 
 def hex_id(value: object, field: str) -> str:
     """``value`` if it is an id, else `InvalidInput`. The one parser of ids that callers pass."""
-    if type(value) is str and len(value) == 24:
-        try:  # to read them and write them again takes two thirds of the time of a pattern
-            if bytes.fromhex(value).hex() == value:
-                return value
-        except ValueError:
-            pass
+    if type(value) is str and len(value) == 24 and _HEX.fullmatch(value):
+        return value
     raise InvalidInput(field, "must be an id: a str of 24 lowercase hex digits")
 
 

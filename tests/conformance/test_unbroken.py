@@ -270,10 +270,11 @@ def test_events_that_stand_nowhere_are_found() -> None:
 def test_who_looks_at_the_log_holds_up_awards_alone() -> None:
     """However long it takes to make what waits there."""
     enter("memory")
-    whole = MemoryUnbroken()
+    backends = storages(MemoryUnbroken)()
+    whole = backends.unbroken
+    assert isinstance(whole, MemoryUnbroken)
     assert whole.log._lock not in {whole.ledger._lock, whole.boards._lock, whole.profiles._lock}
-    parts = {"gamification": whole.profiles, "ledger": whole.ledger, "leaderboards": whole.boards, "events": whole.log}
-    tek = TekTree(replace(memory_backends(), unbroken=whole, **parts), None, ManualClock(NOON))
+    tek = TekTree(backends, None, ManualClock(NOON))
     ada = tek.gamification.enroll("usr_ada").user_id
     tek.gamification.award(ada, "manual", amount=5)
     with whole.log._lock:
